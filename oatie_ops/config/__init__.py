@@ -1,0 +1,1 @@
+"""What the operator declared: schema, sources, provenance, issues with file:line:column."""

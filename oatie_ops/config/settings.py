@@ -1,0 +1,104 @@
+"""What the operator declared, validated and complete: the values every other room reads.
+
+These are plain frozen dataclasses without a third-party import, so that ``oatie start`` can have them
+from a cache without paying for the schema (`oatie_ops.config.schema`) that validated them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.config import defaults
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """The application: an import string (``run``) or any program (``command``); one of them at most."""
+
+    name: str = "app"
+    run: str | None = None
+    command: tuple[str, ...] | None = None
+    socket: str | None = None  # "activation": the program takes LISTEN_FDS
+    interface: str = "auto"  # auto | asgi | wsgi
+    factory: bool | None = None  # None: found out by calling conventions
+    host: str = defaults.APP_HOST
+    port: int = defaults.APP_PORT
+    workers: int = defaults.APP_WORKERS
+    spare: int = 0  # booted workers that do not accept; they replace a dead one at once
+    ready: str | None = None  # None: any answer below 500 to GET / counts
+    ready_host: str | None = None  # Host header of the probe, for applications that refuse unknown hosts
+    ready_timeout_seconds: float = defaults.READY_TIMEOUT_SECONDS
+    drain_seconds: float = defaults.DRAIN_SECONDS
+    stop_timeout_seconds: float = defaults.STOP_TIMEOUT_SECONDS
+    keep_alive_seconds: float = defaults.KEEP_ALIVE_SECONDS
+    hang_timeout_seconds: float = defaults.HANG_TIMEOUT_SECONDS  # 0 turns it off
+    boot_timeout_seconds: float = defaults.BOOT_TIMEOUT_SECONDS
+    max_requests: int = 0  # 0: never recycled for it
+    max_rss_bytes: int = 0
+    max_age_seconds: float = 0.0
+    restart_limit: int = defaults.RESTART_LIMIT
+    restart_window_seconds: float = defaults.RESTART_WINDOW_SECONDS
+    log_level: str = "info"
+    access_log: bool = False
+    loop: str = "auto"
+    http: str = "auto"
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str | None = None
+
+
+@dataclass(frozen=True)
+class DeploySettings:
+    target: str = "process"
+    build: tuple[str, ...] = ()
+    build_timeout_seconds: float = defaults.BUILD_TIMEOUT_SECONDS
+    release: str | None = None
+    release_timeout_seconds: float = defaults.RELEASE_TIMEOUT_SECONDS
+    bake_seconds: float = defaults.BAKE_SECONDS
+    bake_max_error_ratio: float = defaults.BAKE_MAX_ERROR_RATIO
+    keep: int = defaults.KEEP_RELEASES
+    shared: tuple[str, ...] = ()  # paths linked into every release instead of copied (data, uploads)
+    exclude: tuple[str, ...] = ()  # gitignore patterns on top of .gitignore
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """One ``[services.NAME]`` table; ``check``, ``breaker``, ``recover`` and ``degrade`` are validated mappings."""
+
+    name: str
+    check: Mapping[str, Any] | None = None
+    breaker: Mapping[str, Any] | None = None
+    recover: tuple[Mapping[str, Any], ...] = ()
+    routes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    degrade: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class OpsSettings:
+    listen: str = defaults.OPS_LISTEN  # "host:port", or "off"
+    token_file: str | None = None
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    max_bytes: int = defaults.LOG_MAX_BYTES
+    keep_files: int = defaults.LOG_KEEP_FILES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything. ``root`` is the checkout, ``file`` the oatie.toml (or pyproject.toml) it came from."""
+
+    root: Path
+    file: Path | None = None
+    environment: str = "local"
+    app: AppSettings = field(default_factory=AppSettings)
+    deploy: DeploySettings = field(default_factory=DeploySettings)
+    services: Mapping[str, ServiceSettings] = field(default_factory=dict)
+    ops: OpsSettings = field(default_factory=OpsSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    alerts: Mapping[str, Any] = field(default_factory=dict)

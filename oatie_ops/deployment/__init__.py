@@ -1,0 +1,1 @@
+"""Plan, journal, gate, bake, releases, rollback."""

@@ -1,0 +1,1 @@
+"""Where am I: a table of signals, evidence, confidence."""

@@ -1,0 +1,84 @@
+"""The one root of every error that an operator is meant to read.
+
+An error says *what* happened, *why* (the evidence), and how to *fix* it. It is rendered in one place
+per face: ``oatie_ops.cli.output`` for the terminal and ``oatie_ops.api.problems`` for HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oatie_ops.exit_codes import ExitCode
+
+
+class OatieError(Exception):
+    """What / why / fix, an exit code, and optional evidence.
+
+    ``details`` are short lines shown under *why* (last log lines, a list of releases); ``data`` is
+    machine-readable and appears only in ``--json``. Neither may hold a secret.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        fix: str = "",
+        details: Sequence[str] = (),
+        data: dict[str, Any] | None = None,
+        exit_code: ExitCode | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+        self.details = tuple(details)
+        self.data = dict(data or {})
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+    @property
+    def code(self) -> str:
+        """A stable machine-readable name: ``ConfigInvalid`` becomes ``config-invalid``."""
+        name = type(self).__name__
+        return "".join(("-" if i and c.isupper() else "") + c.lower() for i, c in enumerate(name))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "what": self.what,
+            "why": self.why,
+            "fix": self.fix,
+            "details": list(self.details),
+            "exit_code": int(self.exit_code),
+            **({"data": self.data} if self.data else {}),
+        }
+
+
+class UsageError(OatieError):
+    exit_code = ExitCode.USAGE
+
+
+class ConfigInvalid(OatieError):
+    exit_code = ExitCode.CONFIG_INVALID
+
+
+class PrerequisiteMissing(OatieError):
+    exit_code = ExitCode.PREREQUISITE_MISSING
+
+
+class Locked(OatieError):
+    exit_code = ExitCode.LOCKED
+
+
+class RolledBack(OatieError):
+    """The change was refused or undone; what served before serves still."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class Interrupted(OatieError):
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,1 @@
+"""Check types, status evaluation, the snapshot."""

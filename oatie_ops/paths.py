@@ -1,0 +1,96 @@
+"""Where the state of one application lives: ``.oatie/`` beside oatie.toml, or ``$OATIE_HOME``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oatie_ops.errors import PrerequisiteMissing
+
+# sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the closing NUL.
+MAX_SOCKET_PATH_BYTES = 100
+
+
+@dataclass(frozen=True)
+class StatePaths:
+    """All paths under the state directory. Making them is `ensure`; naming them touches nothing."""
+
+    home: Path
+
+    @property
+    def database(self) -> Path:
+        return self.home / "state.db"
+
+    @property
+    def releases(self) -> Path:
+        return self.home / "releases"
+
+    @property
+    def builds(self) -> Path:
+        return self.home / "builds"
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def deploy_lock(self) -> Path:
+        return self.run / "deploy.lock"
+
+    @property
+    def supervisor_pid(self) -> Path:
+        return self.run / "supervisor.pid"
+
+    @property
+    def control_socket(self) -> Path:
+        """The owner's Unix socket; in a short per-user directory where the natural path is too long."""
+        natural = self.run / "control.sock"
+        if len(os.fsencode(natural)) <= MAX_SOCKET_PATH_BYTES:
+            return natural
+        digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"oatie-{os.getuid()}" / f"{digest}.sock"
+
+    def ensure(self) -> None:
+        """Makes the directories, mode 0700, and keeps them out of version control.
+
+        Raises `PrerequisiteMissing` where the place cannot be written or belongs to somebody else.
+        """
+        try:
+            for directory in (self.home, self.releases, self.builds, self.run, self.logs, self.data):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ignore = self.home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            _ensure_private(self.control_socket.parent)
+        except OSError as error:
+            raise PrerequisiteMissing(
+                f"cannot write the state directory {self.home}",
+                why=error.strerror or str(error),
+                fix="make it writable, free some disk space, or set OATIE_HOME to a directory that is",
+            ) from error
+
+
+def _ensure_private(directory: Path) -> None:
+    directory.mkdir(mode=0o700, exist_ok=True)
+    info = directory.stat()
+    if info.st_uid != os.getuid() or info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(0, f"{directory} is not private to this user")
+
+
+def state_paths(root: Path, environ: Mapping[str, str] | None = None) -> StatePaths:
+    environ = os.environ if environ is None else environ
+    home = environ.get("OATIE_HOME")
+    return StatePaths(Path(home).expanduser().absolute() if home else root.absolute() / ".oatie")

@@ -1,0 +1,1 @@
+"""The embedded database: releases, journal, events, audit."""
