@@ -1,0 +1,51 @@
+"""Which checkout a command is about, and where its state lives; found once, when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oatie_ops.paths import StatePaths, state_paths
+
+if TYPE_CHECKING:
+    from oatie_ops.config import Loaded
+
+
+class Context:
+    """Lazy: a command that only needs the control socket never reads the configuration.
+
+    ``environment`` and ``overrides`` (dotted path to value) go to the configuration loader.
+    """
+
+    def __init__(
+        self,
+        start: Path | None = None,
+        *,
+        environment: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._start = start
+        self._environment = environment
+        self._overrides = dict(overrides or {})
+
+    @cached_property
+    def root(self) -> Path:
+        """The directory of the nearest configuration file upwards, else the current directory."""
+        from oatie_ops.config import find_file
+
+        start = (self._start or Path.cwd()).absolute()
+        file = find_file(start)
+        return file.parent if file else start
+
+    @cached_property
+    def paths(self) -> StatePaths:
+        return state_paths(self.root)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The configuration. Raises `ConfigInvalid` with every problem in it."""
+        from oatie_ops.config import load
+
+        return load(self.root, environment=self._environment, overrides=self._overrides)

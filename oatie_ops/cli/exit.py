@@ -1,0 +1,133 @@
+"""How a command line ends: runs it, and turns whatever comes out into one exit code and one message."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from oatie_ops.errors import OatieError, UsageError
+from oatie_ops.exit_codes import ExitCode
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs ``oatie ARGV`` and returns the exit code; prints errors, never raises one."""
+    _prepare_streams()
+    _raise_on_terminate()
+    as_json = wants_json(argv)
+    try:
+        code = _invoke(list(argv))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except OatieError as error:
+        return _report(error, as_json)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return ExitCode.INTERRUPTED
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 - the last resort: reported, with a crash file
+        if isinstance(error, BrokenPipeError) and stdout_is_gone():
+            return leave_quietly()
+        return _report(_crash(error, argv), as_json)
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Read from the bare words, because a usage error has to be rendered before anything is parsed."""
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    return "--json" in options
+
+
+def _invoke(argv: list[str]) -> int:
+    from typer import _click as click
+    from typer.exceptions import Abort, Exit
+
+    from oatie_ops.cli.app import build
+
+    # Not `main()`: it takes any EPIPE, a socket's too, for a closed stdout.
+    try:
+        group = build()
+        with group.make_context("oatie", argv) as context:
+            result = group.invoke(context)
+    except Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as bare:
+        print(bare.format_message())
+        return ExitCode.USAGE
+    except click.exceptions.ClickException as error:
+        raise usage_error(error) from error
+    except Abort as error:
+        raise KeyboardInterrupt from error
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def usage_error(error: Exception) -> UsageError:
+    """A parser's complaint as what / fix, with the nearest option and the help to read."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "oatie"
+    hint = f"`{path} --help` lists the options"
+    near = getattr(error, "possibilities", None)
+    if near:
+        hint = f"did you mean {' or '.join(sorted(near))}? {hint}"
+    what = str(getattr(error, "message", "") or error)
+    if near is None and hasattr(error, "format_message"):
+        what = error.format_message()
+    return UsageError(what.rstrip("."), fix=hint)
+
+
+def stdout_is_gone() -> bool:
+    """Has the reader of stdout closed it? Tells this apart from another pipe or socket that broke."""
+    try:
+        poll = select.poll()
+        poll.register(1, select.POLLOUT)
+        return any(events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
+    except OSError:
+        return True
+
+
+def leave_quietly() -> int:
+    # What is still buffered cannot be written; without this the interpreter complains at its exit.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+    return ExitCode.OK
+
+
+def _report(error: OatieError, as_json: bool) -> int:
+    from oatie_ops.cli.output import report_error
+
+    try:
+        report_error(error, as_json=as_json)
+    except BrokenPipeError:
+        leave_quietly()
+    return error.exit_code
+
+
+def _say(text: str) -> None:
+    from oatie_ops.cli.output import say
+
+    say(text)
+
+
+def _crash(error: Exception, argv: Sequence[str]) -> OatieError:
+    from oatie_ops.cli.crash import crash_error
+
+    return crash_error(error, argv)
+
+
+def _prepare_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A locale that cannot show a character is no reason to fail half-way through a deploy.
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _raise_on_terminate() -> None:
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(ExitCode.TERMINATED)
+
+    signal.signal(signal.SIGTERM, terminate)

@@ -1,0 +1,118 @@
+"""What a command says and where: results on stdout, talk on stderr, colour decided for each stream.
+
+The one place that renders an `OatieError` for people (what / why / details / fix, the last line is the
+action) and for programs (``{"error": …}`` on stdout with ``--json``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from oatie_ops.errors import OatieError
+
+STYLES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "cyan": "36",
+    "error": "1;31",
+    "warning": "1;33",
+}
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def use_color(stream: TextIO | None, environ: Mapping[str, str] | None = None) -> bool:
+    """NO_COLOR, then FORCE_COLOR or CLICOLOR_FORCE, then TERM=dumb, then whether it is a terminal.
+
+    Protocol: https://no-color.org and https://force-color.org. A CI system's variables force nothing: a
+    pipe stays free of escape sequences there too.
+    """
+    env = os.environ if environ is None else environ
+    if env.get("NO_COLOR"):
+        return False
+    force = env.get("FORCE_COLOR") or env.get("CLICOLOR_FORCE")
+    if force:
+        return force.lower() not in {"0", "false"}
+    return env.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def use_animation(stream: TextIO | None, environ: Mapping[str, str] | None = None) -> bool:
+    """May lines be redrawn? Only on a real terminal, never in CI, whatever FORCE_COLOR says."""
+    env = os.environ if environ is None else environ
+    return is_terminal(stream) and env.get("TERM") != "dumb" and not env.get("CI")
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """``text`` in one of `STYLES` where ``stream`` (default stderr) takes colour, else unchanged."""
+    if not use_color(sys.stderr if stream is None else stream):
+        return text
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+
+def emit(text: str) -> None:
+    """One result, on stdout, at once (a reader at the other end of a pipe does not wait)."""
+    print(text, flush=True)
+
+
+def emit_json(document: Any) -> None:
+    """One JSON document on stdout: one line in a pipe, indented on a terminal."""
+    emit(_dump(document, indent=2 if is_terminal(sys.stdout) else None))
+
+
+def emit_json_line(event: Any) -> None:
+    """One event of a stream on stdout: always exactly one line."""
+    emit(_dump(event, indent=None))
+
+
+def _dump(value: Any, indent: int | None) -> str:
+    # Escaped to ASCII: valid in whatever encoding stdout has, lone surrogates of file names included.
+    return json.dumps(value, indent=indent, default=str)
+
+
+def say(text: str) -> None:
+    """Talk, on stderr. A stderr that is gone or full is no reason to fail."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        return
+
+
+def warn(text: str) -> None:
+    say(f"{paint('warning:', 'warning')} {text}")
+
+
+def render_error(error: OatieError, stream: TextIO | None = None) -> str:
+    """what / why / details / fix; the last line is what to do next."""
+    lines = [f"{paint('error:', 'error', stream)} {error.what}"]
+    if error.why:
+        lines.append(_labelled("why", "yellow", error.why, stream))
+    lines += [f"    {line}" for detail in error.details for line in detail.splitlines() or [""]]
+    if error.fix:
+        lines.append(_labelled("fix", "green", error.fix, stream))
+    return "\n".join(lines)
+
+
+def _labelled(label: str, style: str, text: str, stream: TextIO | None) -> str:
+    first, *rest = text.splitlines()
+    return "\n".join([f"  {paint(label + ':', style, stream)} {first}", *(f"       {line}" for line in rest)])
+
+
+def report_error(error: OatieError, *, as_json: bool = False) -> None:
+    """Shows an error in the one form that was asked for: a document on stdout, or lines on stderr."""
+    if as_json:
+        emit_json({"error": error.as_dict()})
+    else:
+        say(render_error(error, sys.stderr))

@@ -1,0 +1,154 @@
+"""The one table of subcommands: what `oatie --help` prints, what is imported when one is invoked.
+
+Plain data without third-party imports, so that `oatie --help` needs neither Typer nor any command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROGRAM = "oatie"
+SUMMARY = "Take a web service from a checkout to supervised, health-gated production, and keep it healthy."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One subcommand: ``module`` holds ``command`` (a function) or, for a group, ``app`` (a Typer)."""
+
+    name: str
+    summary: str
+    examples: tuple[tuple[str, str], ...] = ()  # (command line, what it does)
+    group: bool = False
+
+    @property
+    def module(self) -> str:
+        return f"oatie_ops.cli.{self.name}"
+
+
+SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Set up",
+        (
+            Entry(
+                "init",
+                "Write a commented oatie.toml for the application found here.",
+                (("oatie init", "look around and write oatie.toml"),),
+            ),
+            Entry(
+                "config",
+                "Check the configuration and show where each value comes from.",
+                (("oatie config check", "report every problem at once, with file:line:column"),),
+                group=True,
+            ),
+            Entry(
+                "detect",
+                "Tell which environment this is, with the evidence.",
+                (("oatie detect --json", "the same, for a script"),),
+            ),
+        ),
+    ),
+    (
+        "Release",
+        (
+            Entry(
+                "deploy",
+                "Make a release of this checkout and switch to it once it is healthy.",
+                (
+                    ("oatie deploy", "deploy this directory (or the demo, where there is nothing)"),
+                    ("oatie deploy --dry-run", "print the steps and do nothing"),
+                    ("oatie deploy -e production --json", "for CI: one JSON event a line"),
+                ),
+            ),
+            Entry(
+                "rollback",
+                "Switch back to an earlier release, through the same health gate.",
+                (
+                    ("oatie rollback", "the last good release before this one"),
+                    ("oatie rollback --list", "which releases there are"),
+                    ("oatie rollback 7", "release 7"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Run",
+        (
+            Entry(
+                "start",
+                "Run the application under the supervisor.",
+                (
+                    ("oatie start", "in the foreground; Ctrl-C stops it"),
+                    ("oatie start --dev", "one worker, reload on change, debug log"),
+                    ("oatie start --daemon --health-check", "in the background, once it is healthy"),
+                    ("oatie start --port 9000 --workers 4", "override the configuration"),
+                ),
+            ),
+            Entry(
+                "stop",
+                "Stop the supervisor and its workers, gracefully.",
+                (
+                    ("oatie stop", "let requests in flight finish, then stop"),
+                    ("oatie stop --timeout 5", "at most 5 seconds for them"),
+                ),
+            ),
+            Entry(
+                "reload",
+                "Replace the workers by new ones of the same release without losing a request.",
+                (("oatie reload", "exit 1 with the reason where the new workers are not healthy"),),
+            ),
+            Entry(
+                "status",
+                "Show what runs: release, workers, addresses.",
+                (
+                    ("oatie status", "exit 0 running, 3 degraded, 1 failed or not running"),
+                    ("oatie status --json", "the same, for a script"),
+                ),
+            ),
+            Entry(
+                "logs",
+                "Show what the workers and the supervisor wrote.",
+                (
+                    ("oatie logs -f", "follow"),
+                    ("oatie logs --since 10m --worker 2", "the last ten minutes of one worker"),
+                    ("oatie logs -n 0 -f", "only what comes from now on"),
+                ),
+            ),
+            Entry(
+                "health",
+                "Show the health of the application and of what it needs.",
+                (("oatie health --json", "exit 0 healthy, 3 degraded, 1 unhealthy"),),
+            ),
+        ),
+    ),
+)
+
+ENTRIES: dict[str, Entry] = {entry.name: entry for _, entries in SECTIONS for entry in entries}
+
+MAIN_EXAMPLES = (
+    ("oatie deploy", "deploy this directory: no configuration needed"),
+    ("oatie status", "what runs, where"),
+    ("oatie logs -f", "follow the application's output"),
+)
+
+OPTIONS = """\
+Options:
+  -h, --help     Show this, or with a command its own help.
+  -V, --version  Show the version."""
+
+
+def examples_text(examples: tuple[tuple[str, str], ...]) -> str:
+    """The EXAMPLES block of a help text; empty without examples."""
+    if not examples:
+        return ""
+    width = max(len(line) for line, _ in examples)
+    return "\n".join(["Examples:", *(f"  {line:<{width}}  # {note}" for line, note in examples)])
+
+
+def main_help() -> str:
+    width = max(len(name) for name in ENTRIES)
+    blocks = [f"Usage: {PROGRAM} COMMAND [OPTIONS]", SUMMARY, examples_text(MAIN_EXAMPLES)]
+    for title, entries in SECTIONS:
+        rows = (f"  {entry.name:<{width}}  {entry.summary}" for entry in entries)
+        blocks.append("\n".join([f"{title}:", *rows]))
+    blocks.append(OPTIONS)
+    return "\n\n".join(blocks)
