@@ -1,0 +1,83 @@
+"""The public listening socket: bound once by the supervisor, inherited by every worker."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from oatie_ops.errors import PrerequisiteMissing
+
+BACKLOG = 2048
+
+
+def bind_public(host: str, port: int) -> socket.socket:
+    """Binds, but does not listen: until a worker is ready, clients are refused rather than kept waiting.
+
+    TCP_NODELAY is set here because accepted sockets inherit it; without it each keep-alive answer in
+    two writes costs a delayed acknowledgement (40 ms).
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind((host, port))
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise cannot_bind(host, port, error) from error
+    return sock
+
+
+def bind_private() -> socket.socket:
+    """A loopback socket on a port of the kernel's choice, for one worker's gate."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now, for a program that can only be told a number."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def cannot_bind(host: str, port: int, error: OSError) -> PrerequisiteMissing:
+    if error.errno == errno.EADDRINUSE:
+        holder = port_holder(port)
+        return PrerequisiteMissing(
+            f"port {port} is taken",
+            why=f"held by {holder}" if holder else "another process listens on it (it is not ours to look at)",
+            fix=f"stop that process, or choose another port: `--port {port + 1}` or app.port in oatie.toml",
+        )
+    if error.errno == errno.EACCES:
+        return PrerequisiteMissing(
+            f"not allowed to listen on port {port}",
+            why="ports below 1024 need a privilege that this user does not have",
+            fix="choose a port from 1024 up, or grant CAP_NET_BIND_SERVICE",
+        )
+    return PrerequisiteMissing(
+        f"cannot listen on {host}:{port}",
+        why=error.strerror or str(error),
+        fix="set app.host to an address of this machine (127.0.0.1, 0.0.0.0 or ::)",
+    )
+
+
+def port_holder(port: int) -> str | None:
+    """Who listens on the port, as ``pid 123 (name: command line)``; None where we may not know."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.Error:
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            try:
+                process = psutil.Process(connection.pid)
+                return f"pid {connection.pid} ({process.name()}: {' '.join(process.cmdline())[:120]})"
+            except psutil.Error:
+                return f"pid {connection.pid}"
+    return None

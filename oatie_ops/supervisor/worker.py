@@ -1,0 +1,242 @@
+"""One worker process of a Python application: a uvicorn server that accepts only when told to.
+
+It listens on a private socket from the start, so that it can be asked whether it is ready, and on the
+public one between ``accept`` and ``drain``. Orders and reports are JSON lines on the control socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from oatie_ops.supervisor import stats
+from oatie_ops.supervisor.loading import LoadError, load_application
+from oatie_ops.supervisor.observe import Observer
+from oatie_ops.supervisor.spec import app_from_dict
+
+BEAT_SECONDS = 1.0
+DRAIN_POLL_SECONDS = 0.02
+# A connection that the kernel has accepted but the loop has not yet seen is in no set; three empty
+# looks in a row are far longer than that gap.
+EMPTY_LOOKS = 3
+# The supervisor asks for the stack of a worker that hangs. A real-time signal, because applications
+# use SIGUSR1 and SIGUSR2 themselves.
+STACK_SIGNAL = int(getattr(signal, "SIGRTMIN", signal.SIGUSR2)) + (4 if hasattr(signal, "SIGRTMIN") else 0)
+
+EXIT_BOOT_FAILED = 3
+
+
+@dataclass(frozen=True)
+class WorkerSockets:
+    control: socket.socket
+    private: socket.socket
+    public: socket.socket
+    stats_fd: int
+
+
+def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
+    """Runs until told to stop; the process's exit code."""
+    app = app_from_dict(order["app"])
+    faulthandler.register(STACK_SIGNAL, file=sys.stderr, all_threads=True)
+    slot = stats.open_slot(sockets.stats_fd, order["slot"])
+    reporter = _Reporter(sockets.control)
+    # Made first, because it sets logging up, which the application may then change as it likes.
+    config = Config(
+        "",
+        interface="asgi3",
+        loop=app.loop if app.loop in ("auto", "asyncio", "uvloop") else "auto",
+        http=app.http if app.http in ("auto", "h11", "httptools") else "auto",
+        log_level=app.log_level.lower(),
+        access_log=app.access_log,
+        timeout_keep_alive=max(1, round(app.keep_alive_seconds)),
+        timeout_graceful_shutdown=max(1, round(app.stop_timeout_seconds)),
+        server_header=False,
+        backlog=2048,
+    )
+    try:
+        application = load_application(app)
+    except BaseException as error:
+        reporter.boot_failed(error, order["directory"])
+        return EXIT_BOOT_FAILED
+    reporter.send("loaded")
+    config.app = observer = Observer(application, slot)
+    server = WorkerServer(config, sockets, slot, observer, reporter, accept=bool(order.get("accept")))
+    # The same as Server.run, which some versions of uvicorn write differently.
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            runner.run(server.serve())
+        except SystemExit as error:
+            return error.code if isinstance(error.code, int) else 1
+    return 0
+
+
+class _Reporter:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+
+    def send(self, event: str, **facts: Any) -> None:
+        line = json.dumps({"event": event, "at": time.monotonic(), **facts}) + "\n"
+        # Nobody to report to: the lifeline ends this process within the same moment.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._control.sendall(line.encode())
+
+    def boot_failed(self, error: BaseException, directory: str) -> None:
+        traceback.print_exception(error)
+        sys.stderr.flush()
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if f.filename.startswith(directory)]
+        where = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+        if isinstance(error, SyntaxError) and error.filename:
+            where = f"{error.filename}:{error.lineno}"
+        kind = "" if isinstance(error, LoadError) else f"{type(error).__name__}: "
+        deterministic = isinstance(error, LoadError | ImportError | SyntaxError | NameError | AttributeError)
+        self.send("boot-failed", error=f"{kind}{error}", where=where, deterministic=deterministic)
+
+
+class WorkerServer(Server):
+    """A uvicorn server whose public listener can be opened, closed and opened again."""
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: WorkerSockets,
+        slot: memoryview,
+        observer: Observer,
+        reporter: _Reporter,
+        *,
+        accept: bool,
+    ) -> None:
+        super().__init__(config)
+        self._sockets = sockets
+        self._slot = slot
+        self._observer = observer
+        self._reporter = reporter
+        self._accept_at_once = accept
+        self._public: asyncio.AbstractServer | None = None
+        self._drain_task: asyncio.Task[None] | None = None
+        self._buffer = b""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._beat()
+        try:
+            await super().startup(sockets=[self._sockets.private])
+        except SystemExit:
+            self._reporter.send(
+                "boot-failed", error="the application's startup (lifespan) failed", where="", deterministic=False
+            )
+            raise
+        if self.should_exit:
+            return
+        asyncio.get_running_loop().add_reader(self._sockets.control, self._read_orders)
+        if self._accept_at_once:
+            await self._accept()
+        self._reporter.send("booted", pid=os.getpid())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._close_public()
+        await super().shutdown(sockets=sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # SIGINT is the supervisor's business; SIGTERM from outside means: finish what you have and go.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._exit_gracefully)
+        yield
+
+    def _beat(self) -> None:
+        self._slot[stats.BEAT] = time.monotonic()
+        self._slot[stats.CONNECTIONS] = float(len(self.server_state.connections))
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
+
+    def _read_orders(self) -> None:
+        try:
+            data = self._sockets.control.recv(65536)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._sockets.control)
+            self.should_exit = True
+            return
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            asyncio.get_running_loop().create_task(self._obey(order["order"]))
+
+    async def _obey(self, order: str) -> None:
+        if order == "accept":
+            await self._accept()
+            self._reporter.send("accepting")
+        elif order == "drain":
+            self._drain()
+            self._reporter.send("draining")
+        elif order == "stop":
+            self._close_public()
+            self.should_exit = True
+        elif order == "quit":
+            self.force_exit = self.should_exit = True
+
+    async def _accept(self) -> None:
+        if self._drain_task is not None:
+            self._drain_task.cancel()
+            self._drain_task = None
+        self._observer.draining = False
+        if self._public is None:
+            self._public = await asyncio.get_running_loop().create_server(
+                self._protocol, sock=self._sockets.public.dup(), backlog=self.config.backlog
+            )
+        self._slot[stats.ACCEPTING] = 1.0
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    def _close_public(self) -> None:
+        if self._public is not None:
+            self._public.close()
+            self._public = None
+        self._slot[stats.ACCEPTING] = 0.0
+
+    def _drain(self) -> None:
+        self._close_public()
+        self._observer.draining = True
+        if self._drain_task is None:
+            self._drain_task = asyncio.get_running_loop().create_task(self._watch_drain())
+
+    async def _watch_drain(self) -> None:
+        empty = 0
+        while empty < EMPTY_LOOKS:
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
+            connections = len(self.server_state.connections)
+            self._slot[stats.CONNECTIONS] = float(connections)
+            empty = 0 if connections or self._slot[stats.IN_FLIGHT] else empty + 1
+        self._reporter.send("drained")
+
+    def _exit_gracefully(self) -> None:
+        """SIGTERM from outside: let every connection leave by itself, as in a drain, then stop."""
+        self._drain()
+        self._reporter.send("terminating")
+
+        async def finish() -> None:
+            assert self._drain_task is not None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._drain_task), self.config.timeout_graceful_shutdown)
+            self.should_exit = True
+
+        asyncio.get_running_loop().create_task(finish())
