@@ -1,0 +1,121 @@
+"""One SQLite file, opened by every oatie process of an application at once.
+
+Write-ahead logging lets readers go on while one process writes; every write is its own ``BEGIN IMMEDIATE``
+transaction, so that two writers queue for the busy time-out instead of failing half-way. ``synchronous =
+FULL``: a step that was journalled is on the disk before it is carried out, even if the power fails.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from oatie_ops.store.errors import StoreError, explained, too_new
+from oatie_ops.store.migrations import MIGRATIONS, SCHEMA_VERSION
+
+BUSY_TIMEOUT_SECONDS = 5.0
+_WAL_RETRY_SECONDS = 0.02
+
+Clock = Callable[[], float]
+Parameter = str | int | float | None
+
+
+class Database:
+    """A connection that belongs to the thread which opened it. Every failure is a `StoreError`."""
+
+    def __init__(self, path: Path, *, clock: Clock, busy_timeout_seconds: float) -> None:
+        self.path = path
+        self.now = clock
+        self._busy_timeout_seconds = busy_timeout_seconds
+        _create_private(path)
+        with explained(path, busy_timeout_seconds):
+            self._connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def read(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[sqlite3.Row]:
+        with explained(self.path, self._busy_timeout_seconds):
+            rows: list[sqlite3.Row] = self._connection.execute(sql, parameters).fetchall()
+            return rows
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commits when the block ends, rolls back when it raises (a KeyboardInterrupt included)."""
+        with explained(self.path, self._busy_timeout_seconds):
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        self._refuse_newer()
+        self._enter_wal_mode()
+        connection.execute("PRAGMA synchronous = FULL")
+        if self._version() < SCHEMA_VERSION:
+            self._migrate()
+
+    def _enter_wal_mode(self) -> None:
+        # SQLite does not use its busy handler for the change of journal mode, so two processes that
+        # create the database together would see "database is locked" at once.
+        deadline = time.monotonic() + self._busy_timeout_seconds
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                return
+            except sqlite3.OperationalError as error:
+                busy = (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_WAL_RETRY_SECONDS)
+
+    def _migrate(self) -> None:
+        with self.transaction() as connection:
+            # Read again under the write lock: another process may have migrated meanwhile.
+            self._refuse_newer()
+            for statements in MIGRATIONS[self._version() :]:
+                for statement in statements:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _refuse_newer(self) -> None:
+        found = self._version()
+        if found > SCHEMA_VERSION:
+            raise too_new(self.path, found, SCHEMA_VERSION)
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _create_private(path: Path) -> None:
+    """SQLite gives its -wal and -shm files the mode of the database, so 0600 covers all three."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_mode & 0o077:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreError(
+            f"the state database {path} cannot be opened for writing",
+            why=error.strerror or str(error),
+            fix=f"make {path.parent} writable for this user, or set OATIE_HOME to a directory that is",
+        ) from error

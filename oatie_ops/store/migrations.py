@@ -1,0 +1,70 @@
+"""The schema, one tuple of statements per version. A version that has been released never changes."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE releases (
+            number INTEGER PRIMARY KEY,
+            status TEXT NOT NULL CHECK (status IN ('building', 'built', 'good', 'bad', 'pruned')),
+            created_at REAL NOT NULL,
+            actor TEXT NOT NULL,
+            source TEXT NOT NULL,
+            good_at REAL,
+            note TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            release INTEGER,
+            previous INTEGER,
+            steps TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            finished_at REAL,
+            outcome TEXT,
+            detail TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE INDEX runs_unfinished ON runs (id) WHERE finished_at IS NULL",
+        """
+        CREATE TABLE run_steps (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            step INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'undone')),
+            at REAL NOT NULL
+        )
+        """,
+        "CREATE INDEX run_steps_of ON run_steps (run_id, id)",
+        """
+        CREATE TABLE events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at REAL NOT NULL,
+            kind TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            message TEXT NOT NULL,
+            data TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at REAL NOT NULL,
+            actor TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            action TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            result TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )
+        """,
+    ),
+)
+
+SCHEMA_VERSION = len(MIGRATIONS)
