@@ -1,0 +1,1 @@
+"""Ratio benchmarks against the peers, on the machine they run on: ``python -m tests.benchmarks``."""

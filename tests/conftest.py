@@ -1,0 +1,66 @@
+"""What all tests share: slow tests run only when asked for, and in CI nothing real may be missing.
+
+``pytest`` alone leaves out what is marked ``slow``; ``pytest -m slow`` runs exactly those, and
+``pytest -m "slow or not slow"`` runs everything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.harness import Project, ProjectMaker
+
+# A test of macOS alone cannot run on Linux; such a skip says so with these words.
+PLATFORM_SKIP = "only on "
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    named = any("::" in argument for argument in config.args)
+    if config.getoption("-m") or named:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test proves nothing and would look like a pass, so it fails."""
+    report = yield
+    in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+    if in_ci and report.skipped and not hasattr(report, "wasxfail") and not _platform_skip(report):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where every real part must be there: {report.longrepr}"
+    return report
+
+
+def _platform_skip(report: pytest.TestReport) -> bool:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return PLATFORM_SKIP in reason
+
+
+@pytest.fixture
+def make_project(tmp_path: Path) -> Iterator[ProjectMaker]:
+    """Makes projects with the sources named (of tests/real/apps); ends all their processes at the end."""
+    made: list[Project] = []
+
+    def make(*sources: str) -> Project:
+        made.append(Project(tmp_path / f"p{len(made)}", *sources))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.close()
+
+
+@pytest.fixture
+def project(make_project: ProjectMaker) -> Project:
+    """The bare ASGI service, two workers, not deployed yet."""
+    return make_project()

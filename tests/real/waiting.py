@@ -1,0 +1,66 @@
+"""Waiting for a condition with a deadline, and the parts that tests on real processes need on a machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.02
+# Generous: a loaded machine makes a test slow, it must not make it fail.
+PATIENCE_SECONDS = 30.0
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+def wait_for(
+    condition: Callable[[], T | None],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    evidence: Callable[[], object] | None = None,
+) -> T:
+    """The first truthy value of `condition`; fails the test, naming `what`, when none came in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            shown = f"\nseen instead: {evidence()}" if evidence else ""
+            pytest.fail(f"waited {seconds:g} s for {what}{shown}", pytrace=True)
+        time.sleep(POLL_SECONDS)
+
+
+def need_program(name: str) -> str:
+    """The path of a program that the test is about; in CI its absence fails the test."""
+    path = shutil.which(name)
+    if path is None:
+        reason = f"{name} is not installed"
+        if in_ci():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((host, port)) == 0
