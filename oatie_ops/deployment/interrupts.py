@@ -1,0 +1,103 @@
+"""SIGINT and SIGTERM during a run: the first turns back, the second leaves at once.
+
+A signal becomes an `Interrupted` only inside `armed` work (the `do` of a step); anywhere else, and in
+`held_back` pieces of it, it is remembered and raised by the next `check`. So bookkeeping, printing and
+undoing are never cut in half. Past the commit point there is nothing to turn back to: it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from oatie_ops.errors import Interrupted
+from oatie_ops.exit_codes import ExitCode
+
+EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class Interrupts:
+    """Installs its handlers while it is entered; only for the main thread.
+
+    ``on_second`` runs before the quick exit: it ends child processes and prints the last words.
+    ``on_late`` answers an operator whose signal came after the commit point.
+    """
+
+    def __init__(
+        self,
+        on_second: Callable[[ExitCode], None] = lambda code: None,
+        on_late: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.on_second, self.on_late = on_second, on_late
+        self._received: signal.Signals | None = None
+        self._armed = False
+        self._spent = False  # raised once, or nothing left to turn back to
+        self._late = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        for number in EXIT_CODES:
+            self._previous[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raises what arrived meanwhile; at most once in a run."""
+        if self._received is not None and not self._spent:
+            self._spent = True
+            raise _interrupted(self._received)
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        """Work that a signal may cut off anywhere."""
+        self.check()
+        self._armed = True
+        try:
+            yield
+        finally:
+            self._armed = False
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """A short piece of armed work that must not be cut in half."""
+        was_armed, self._armed = self._armed, False
+        try:
+            yield
+        finally:
+            self._armed = was_armed
+        if was_armed:
+            self.check()
+
+    def turn_back(self) -> None:
+        """From here on everything is being undone: a first signal changes nothing."""
+        self._spent = True
+
+    def too_late(self) -> None:
+        """The commit point has been passed."""
+        self._spent = self._late = True
+        if self._received is not None:
+            self.on_late()
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        again = self._received is not None
+        self._received = signal.Signals(number)
+        if again:
+            code = EXIT_CODES[self._received]
+            self.on_second(code)
+            os._exit(code)
+        if self._late:
+            self.on_late()
+        elif self._armed:
+            self.check()
+
+
+def _interrupted(number: signal.Signals) -> Interrupted:
+    verb = "interrupted" if number is signal.SIGINT else "terminated"
+    return Interrupted(f"{verb} by {number.name}", exit_code=EXIT_CODES[number])
