@@ -9,13 +9,25 @@ from typing import Any
 
 import typer
 from typer import _click as click
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from oatie_ops.cli import table
 from oatie_ops.errors import UsageError
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Command(TyperCommand):
+    """Shows its epilog (the examples) before the options: that is what most readers came for."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}\n")
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Shown above."""
 
 
 class LazyGroup(TyperGroup):
@@ -56,7 +68,8 @@ def load(entry: table.Entry) -> click.Command:
 
 def _command(entry: table.Entry, function: Callable[..., Any]) -> click.Command:
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(entry.name, epilog=_verbatim(entry), context_settings=dict(CONTEXT_SETTINGS))(function)
+    epilog = table.examples_text(entry.examples)
+    single.command(entry.name, cls=Command, epilog=epilog, context_settings=dict(CONTEXT_SETTINGS))(function)
     return get_command(single)
 
 
@@ -65,17 +78,11 @@ def _group(entry: table.Entry, app: typer.Typer) -> click.Command:
     app.rich_markup_mode = None
     group = get_group(app)
     group.name = entry.name
-    group.epilog = _verbatim(entry)
     group.context_settings = dict(CONTEXT_SETTINGS)
     group.no_args_is_help = True
     for sub in group.commands.values():
         sub.context_settings = {**CONTEXT_SETTINGS, **sub.context_settings}
     return group
-
-
-def _verbatim(entry: table.Entry) -> str:
-    """An epilog that the formatter does not re-wrap: it starts with a line that holds a backspace."""
-    return f"\b\n{table.examples_text(entry.examples)}" if entry.examples else ""
 
 
 def root() -> None:

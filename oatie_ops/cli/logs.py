@@ -1,0 +1,124 @@
+"""``oatie logs``: what was captured, read from the files; it needs no supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import json as jsonlib
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from oatie_ops.cli.context import Context
+from oatie_ops.cli.exit import stdout_is_gone
+from oatie_ops.cli.output import emit, paint, say, use_color
+from oatie_ops.errors import UsageError
+from oatie_ops.supervisor.logline import STAMP_LENGTH, parse, stamp
+from oatie_ops.supervisor.logread import LogReader, Wanted
+
+DEFAULT_LINES = 100
+FOLLOW_POLL_SECONDS = 0.1
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROL_BUT_ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*m)")
+
+
+def command(
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as lines come; Ctrl-C ends it.")
+    ] = False,
+    worker: Annotated[
+        str | None, typer.Option("--worker", "-w", metavar="ID", help="Only this worker, or `supervisor`.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long ago (10m, 2h, 1d), or an ISO-8601 time.")
+    ] = None,
+    lines: Annotated[
+        int | None,
+        typer.Option(
+            "--lines", "-n", min=0, metavar="N", help="At most the last N.  [default: 100; all with --since]"
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON lines with time, worker, stream and text.")
+    ] = False,
+) -> int | None:
+    """Show what the workers and the supervisor wrote.
+
+    Reads the log files, so it works when nothing runs, and follows across rotation. Times are UTC.
+    """
+    wanted = Wanted(worker, since_stamp(since, time.time()) if since else "")
+    count = lines if lines is not None or since else DEFAULT_LINES
+    form = as_json if json else _text_form()
+    directory = Context().paths.logs
+    with LogReader(directory) as reader:
+        found = reader.last(wanted, count)
+        if found:
+            emit("\n".join(map(form, found)))
+        if follow:
+            return _follow(reader, wanted, form)
+        if not found:
+            say(f"no such lines in {directory}")
+        return None
+
+
+def _follow(reader: LogReader, wanted: Wanted, form: Callable[[bytes], str]) -> int:
+    try:
+        for line in reader.follow(wanted, _wait):
+            emit(form(line))
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 0  # the ways in which following is meant to end
+    raise AssertionError("following has no end of its own")
+
+
+def _wait() -> None:
+    if stdout_is_gone():
+        raise BrokenPipeError
+    time.sleep(FOLLOW_POLL_SECONDS)
+
+
+def since_stamp(text: str, now: float) -> str:
+    """``10m`` (ago) or an ISO-8601 time (UTC unless it says otherwise) as the time stamp of a line."""
+    from datetime import UTC, datetime
+
+    from oatie_ops.config.durations import parse_duration
+
+    with contextlib.suppress(ValueError):
+        return stamp(now - parse_duration(text))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--since {text!r} is neither a duration nor a time",
+            fix="write `--since 10m`, or a time such as `--since 2026-11-23T16:58`",
+        ) from error
+    return stamp((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def as_json(line: bytes) -> str:
+    found = parse(line)
+    if found is None:  # torn by a full disk
+        return jsonlib.dumps(
+            {"time": None, "worker": None, "stream": None, "text": line.decode(errors="replace")}
+        )
+    return jsonlib.dumps(found.__dict__)
+
+
+def _text_form() -> Callable[[bytes], str]:
+    colored = use_color(sys.stdout)
+
+    def form(line: bytes) -> str:
+        text = printable(line.decode(errors="replace"), colored=colored)
+        return paint(text[:STAMP_LENGTH], "dim", sys.stdout) + text[STAMP_LENGTH:]
+
+    return form
+
+
+def printable(text: str, *, colored: bool) -> str:
+    """An application's line cannot move the cursor or rename the window; its colours stay where wanted."""
+    pattern = CONTROL_BUT_ESCAPE if colored else CONTROL
+    shown = text if colored else COLOR.sub("", text)
+    return pattern.sub(lambda found: f"\\x{ord(found[0]):02x}", shown)

@@ -1,0 +1,69 @@
+"""``oatie reload``: new workers of the same release, gated and switched to without losing a request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from oatie_ops.cli.context import Context
+from oatie_ops.cli.output import emit, emit_json_line
+from oatie_ops.cli.waiting import Waiting
+from oatie_ops.errors import OatieError
+from oatie_ops.supervisor.client import ControlClient, error_from_dict
+
+# A worker may take its whole ready_timeout or drain without an event in between.
+SILENCE_SECONDS = 600.0
+
+Event = Mapping[str, Any]
+
+
+def command(
+    json: Annotated[bool, typer.Option("--json", help="JSON lines: each event, the result last.")] = False,
+) -> int | None:
+    """Replace the workers by new ones of the same release without losing a request.
+
+    The new workers have to be ready before one old worker stops. Where they are not, the old ones go on
+    serving, and this command fails with the reason. SIGHUP to the supervisor does the same.
+    """
+    begun = time.monotonic()
+    result = _follow(ControlClient(Context().paths.control_socket), as_json=json)
+    failed = None if result["status"] == "reloaded" else failure(result)
+    if json:
+        return failed.exit_code if failed else None
+    if failed:
+        raise failed
+    emit(f"reloaded in {time.monotonic() - begun:.1f}s")
+    return None
+
+
+def _follow(client: ControlClient, *, as_json: bool) -> Event:
+    """The result event. Shows the others as they come."""
+    with Waiting(quiet=as_json) as waiting:
+        for event in client.stream("POST", "/control/reload", timeout_seconds=SILENCE_SECONDS):
+            if as_json:
+                emit_json_line(event)
+            if event["event"] == "result":
+                return event
+            waiting.update(describe(event))
+    raise OatieError(
+        "the reload was cut off",
+        why="the supervisor closed the connection before it reported a result",
+        fix="see `oatie status` and `oatie logs`",
+    )
+
+
+def describe(event: Event) -> str:
+    """``{"event": "waiting", "worker": 3, "why": "503"}`` becomes ``waiting: worker 3, why 503``."""
+    facts = ", ".join(
+        f"{key} {value}" for key, value in event.items() if key != "event" and value is not None
+    )
+    return f"{event['event']}: {facts}" if facts else str(event["event"])
+
+
+def failure(result: Event) -> OatieError:
+    return error_from_dict(
+        result.get("error") or {"what": "the reload failed", "why": result.get("detail", "")}
+    )

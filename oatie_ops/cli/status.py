@@ -1,0 +1,109 @@
+"""``oatie status``: what the running supervisor says about itself."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from oatie_ops.cli.context import Context
+from oatie_ops.cli.human import age, size, table
+from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.exit_codes import ExitCode
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.client import ControlClient, NotRunning
+
+EXIT_CODES = {"running": ExitCode.OK, "failed": ExitCode.FAILED, "not running": ExitCode.FAILED}
+STYLES = {"running": "green", "failed": "red", "not running": "red"}
+COLUMNS = ("WORKER", "PID", "STATE", "RELEASE", "UP", "MEMORY", "REQUESTS", "ERRORS", "IN FLIGHT", "RESTARTS")
+
+Status = Mapping[str, Any]
+
+
+def command(
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, the same shape in every state.")
+    ] = False,
+) -> int:
+    """Show what runs: release, workers, addresses.
+
+    Exits 0 when it runs, 1 when it failed or does not run, 3 when it is degraded, starting or stopping.
+    """
+    status = fetch(Context().paths)
+    if json:
+        emit_json(status)
+    else:
+        emit("\n".join(render(status, time.time())))
+    return exit_code(status)
+
+
+def fetch(paths: StatePaths) -> dict[str, Any]:
+    """The supervisor's answer, or the same shape where none runs."""
+    try:
+        return ControlClient(paths.control_socket).call("GET", "/control/status")
+    except NotRunning as absent:
+        return not_running(paths, absent)
+
+
+def not_running(paths: StatePaths, absent: NotRunning) -> dict[str, Any]:
+    from oatie_ops.supervisor.pidfile import live_owner
+
+    owner = live_owner(paths.supervisor_pid)
+    if owner is not None:
+        state, detail = "starting", f"the supervisor (pid {owner.pid}) does not take orders yet"
+    else:
+        state, detail = "not running", f"{absent.why}; {absent.fix}"
+    return {
+        "supervisor": {"pid": owner.pid if owner else None, "started_at": None, "version": None},
+        "release": None,
+        "state": state,
+        "detail": detail,
+        "workers": [],
+        "app": {"url": None},
+        "ops": {"url": None},
+    }
+
+
+def exit_code(status: Status) -> ExitCode:
+    return EXIT_CODES.get(status["state"], ExitCode.DEGRADED)
+
+
+def render(status: Status, now: float) -> list[str]:
+    """Lines for people. ``now`` is seconds since the epoch, as ``started_at`` is."""
+    state = status["state"]
+    lines = [paint(state, STYLES.get(state, "yellow"), sys.stdout) + _headline(status, now)]
+    if status.get("detail"):
+        lines.append(f"  {status['detail']}")
+    lines += [f"{name}  {status[name]['url']}" for name in ("app", "ops") if status[name].get("url")]
+    if status["workers"]:
+        lines += ["", *table(COLUMNS, [_row(worker, now) for worker in status["workers"]])]
+    return lines
+
+
+def _headline(status: Status, now: float) -> str:
+    supervisor = status["supervisor"]
+    parts: list[str] = []
+    if status.get("release"):
+        parts.append(f"release {status['release']}")
+    if supervisor.get("started_at"):
+        parts.append(f"up {age(now - supervisor['started_at'])}")
+    if supervisor.get("pid"):
+        parts.append(f"pid {supervisor['pid']}")
+    return "".join(f"  {part}" for part in parts)
+
+
+def _row(worker: Mapping[str, Any], now: float) -> list[str]:
+    started, rss = worker.get("started_at"), worker.get("rss_bytes")
+    counts = [worker.get(key) for key in ("requests", "errors", "in_flight", "restarts")]
+    return [
+        str(worker["id"]),
+        str(worker.get("pid") or ""),
+        str(worker.get("state") or ""),
+        str(worker.get("release") or ""),
+        age(now - started) if started else "",
+        size(rss) if rss else "",
+        *("" if count is None else str(count) for count in counts),
+    ]
