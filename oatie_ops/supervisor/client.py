@@ -46,9 +46,7 @@ class ControlClient:
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
 
-    def call(
-        self, method: str, path: str, body: Any = None, timeout_seconds: float = 10.0
-    ) -> dict[str, Any]:
+    def call(self, method: str, path: str, body: Any = None, timeout_seconds: float = 10.0) -> dict[str, Any]:
         """The answer's JSON object. Raises `OatieError` as the supervisor reported it."""
         connection, response = self._send(method, path, body, timeout_seconds)
         try:

@@ -101,8 +101,8 @@ def _become_worker(order: dict[str, Any], fds: dict[str, int], supervisor_pid: i
     os.dup2(fds["stderr"], 2)
     os.close(fds["stdout"])
     os.close(fds["stderr"])
-    sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: PTH123,SIM115
-    sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: PTH123,SIM115
+    sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
     watch_lifeline(fds["lifeline"])
     os.environ.update(order["env"])
     os.chdir(order["directory"])

@@ -49,7 +49,9 @@ def cannot_bind(host: str, port: int, error: OSError) -> PrerequisiteMissing:
         holder = port_holder(port)
         return PrerequisiteMissing(
             f"port {port} is taken",
-            why=f"held by {holder}" if holder else "another process listens on it (it is not ours to look at)",
+            why=f"held by {holder}"
+            if holder
+            else "another process listens on it (it is not ours to look at)",
             fix=f"stop that process, or choose another port: `--port {port + 1}` or app.port in oatie.toml",
         )
     if error.errno == errno.EACCES:
@@ -74,7 +76,8 @@ def port_holder(port: int) -> str | None:
     except psutil.Error:
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
+        if listens and connection.pid:
             try:
                 process = psutil.Process(connection.pid)
                 return f"pid {connection.pid} ({process.name()}: {' '.join(process.cmdline())[:120]})"

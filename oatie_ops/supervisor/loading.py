@@ -84,7 +84,9 @@ def _required_arguments(found: Any) -> int:
         parameters = inspect.signature(found).parameters.values()
     except (TypeError, ValueError):
         return 2
-    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    return sum(
+        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters
+    )
 
 
 def _asgi2(found: Callable[[Any], Any]) -> Callable[[Any, Any, Any], Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oatie_ops.supervisor import stats
+
+if TYPE_CHECKING:
+    from oatie_ops.supervisor.stats import Slot
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,7 +27,7 @@ class Observer:
     keep-alive client leave after an answer instead of being cut off in the middle of the next request.
     """
 
-    def __init__(self, application: Application, slot: memoryview) -> None:
+    def __init__(self, application: Application, slot: Slot) -> None:
         self._application = application
         self._slot = slot
         self.draining = False

@@ -52,7 +52,9 @@ async def probe(port: int, path: str, host: str | None, timeout_seconds: float) 
     except ConnectionRefusedError:
         return failed("connection refused")
     except asyncio.IncompleteReadError as error:
-        return failed("closed the connection without an answer" if not error.partial else "cut its answer short")
+        return failed(
+            "closed the connection without an answer" if not error.partial else "cut its answer short"
+        )
     except (OSError, ValueError, asyncio.LimitOverrunError) as error:
         return failed(f"{type(error).__name__}: {error}")
     finally:

@@ -11,6 +11,7 @@ import mmap
 import os
 import tempfile
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 FIELDS = 8
 SLOT_BYTES = FIELDS * 8
@@ -18,6 +19,10 @@ MAX_WORKERS = 512
 PAGE_BYTES = SLOT_BYTES * MAX_WORKERS
 
 BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, LAST_REQUEST, ACCEPTING = range(FIELDS)
+
+
+if TYPE_CHECKING:
+    Slot = memoryview[float]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class StatsPage:
         os.close(self.fd)
 
 
-def open_slot(fd: int, slot: int) -> memoryview:
+def open_slot(fd: int, slot: int) -> Slot:
     """The worker's end: a writable view of its own eight floats."""
     page = mmap.mmap(fd, PAGE_BYTES)
     return memoryview(page).cast("d")[slot * FIELDS : (slot + 1) * FIELDS]

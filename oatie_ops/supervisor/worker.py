@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -26,18 +26,17 @@ from uvicorn.server import Server
 from oatie_ops.supervisor import stats
 from oatie_ops.supervisor.loading import LoadError, load_application
 from oatie_ops.supervisor.observe import Observer
+from oatie_ops.supervisor.protocol import EXIT_BOOT_FAILED, STACK_SIGNAL
 from oatie_ops.supervisor.spec import app_from_dict
+
+if TYPE_CHECKING:
+    from oatie_ops.supervisor.stats import Slot
 
 BEAT_SECONDS = 1.0
 DRAIN_POLL_SECONDS = 0.02
 # A connection that the kernel has accepted but the loop has not yet seen is in no set; three empty
 # looks in a row are far longer than that gap.
 EMPTY_LOOKS = 3
-# The supervisor asks for the stack of a worker that hangs. A real-time signal, because applications
-# use SIGUSR1 and SIGUSR2 themselves.
-STACK_SIGNAL = int(getattr(signal, "SIGRTMIN", signal.SIGUSR2)) + (4 if hasattr(signal, "SIGRTMIN") else 0)
-
-EXIT_BOOT_FAILED = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     )
     try:
         application = load_application(app)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported, and the worker ends
         reporter.boot_failed(error, order["directory"])
         return EXIT_BOOT_FAILED
     reporter.send("loaded")
@@ -114,7 +113,7 @@ class WorkerServer(Server):
         self,
         config: Config,
         sockets: WorkerSockets,
-        slot: memoryview,
+        slot: Slot,
         observer: Observer,
         reporter: _Reporter,
         *,
@@ -136,7 +135,10 @@ class WorkerServer(Server):
             await super().startup(sockets=[self._sockets.private])
         except SystemExit:
             self._reporter.send(
-                "boot-failed", error="the application's startup (lifespan) failed", where="", deterministic=False
+                "boot-failed",
+                error="the application's startup (lifespan) failed",
+                where="",
+                deterministic=False,
             )
             raise
         if self.should_exit:
@@ -236,7 +238,9 @@ class WorkerServer(Server):
         async def finish() -> None:
             assert self._drain_task is not None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._drain_task), self.config.timeout_graceful_shutdown)
+                await asyncio.wait_for(
+                    asyncio.shield(self._drain_task), self.config.timeout_graceful_shutdown
+                )
             self.should_exit = True
 
         asyncio.get_running_loop().create_task(finish())

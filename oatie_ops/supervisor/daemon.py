@@ -1,0 +1,141 @@
+"""The supervisor in the background, and a parent that returns only when it knows how it went."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.errors import OatieError
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.client import error_from_dict
+from oatie_ops.supervisor.main import RunOptions, run
+from oatie_ops.supervisor.spec import ReleaseSpec
+
+STDERR_NAME = "supervisor.log"
+SLACK_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What the child is told, through its standard input: nothing of it may stand in argv."""
+
+    settings: Settings
+    paths: StatePaths
+    spec: ReleaseSpec | None
+    pid_file: Path | None
+    ops_factory: str | None
+    report_fd: int
+
+
+def start(
+    settings: Settings,
+    paths: StatePaths,
+    spec: ReleaseSpec | None,
+    *,
+    pid_file: Path | None = None,
+    ops_factory: str | None = None,
+) -> dict[str, Any]:
+    """The status of a daemon whose workers serve, or of an empty one where ``spec`` is None.
+
+    ``ops_factory`` is an import string ``module:function`` (see `oatie_ops.supervisor.main.OpsFactory`).
+    Raises `OatieError` with the reason and the last log lines; nothing is left running then.
+    """
+    paths.ensure()
+    read_end, write_end = os.pipe()
+    launch = _Launch(settings, paths, spec, pid_file, ops_factory, write_end)
+    with (paths.logs / STDERR_NAME).open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-c", _bootstrap()],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=[write_end],
+            start_new_session=True,
+            cwd="/",
+        )
+    os.close(write_end)
+    assert child.stdin is not None
+    with child.stdin:
+        child.stdin.write(pickle.dumps(launch))
+    wait_seconds = (spec.app.ready_timeout_seconds if spec else 0.0) + SLACK_SECONDS
+    verdict = _read_verdict(read_end, wait_seconds)
+    if verdict is None:
+        code = child.poll()
+        child.kill()
+        child.wait()
+        raise OatieError(
+            "the supervisor did not come up",
+            why=f"it ended with exit code {code}"
+            if code is not None
+            else f"no word from it in {wait_seconds:g} s",
+            fix=f"see {paths.logs / STDERR_NAME}",
+            details=_tail(paths.logs / STDERR_NAME),
+        )
+    if verdict["event"] == "failed":
+        child.wait()
+        raise error_from_dict(verdict["error"])
+    child.returncode = 0  # it outlives us on purpose; no warning about a running child
+    return dict(verdict.get("status", {}))
+
+
+def _read_verdict(fd: int, wait_seconds: float) -> dict[str, Any] | None:
+    import select
+
+    with os.fdopen(fd, "rb") as pipe:
+        ready, _, _ = select.select([pipe], [], [], wait_seconds)
+        line = pipe.readline() if ready else b""
+    return json.loads(line) if line else None
+
+
+def _tail(path: Path, lines: int = 20) -> list[str]:
+    return [f"  | {line}" for line in path.read_text(errors="replace").splitlines()[-lines:]]
+
+
+def _bootstrap() -> str:
+    extra = [
+        str(Path(__file__).resolve().parents[2]),
+        *(entry for entry in sys.path if "site-packages" in entry),
+    ]
+    return (
+        f"import sys; sys.path += [p for p in {extra!r} if p not in sys.path]; "
+        "from oatie_ops.supervisor.daemon import child; child()"
+    )
+
+
+def child() -> None:
+    """The daemon's first function. Reads its `_Launch` from the parent, then supervises."""
+    launch = pickle.loads(sys.stdin.buffer.read())
+    assert isinstance(launch, _Launch)
+    os.set_inheritable(launch.report_fd, False)
+    with open(os.devnull, "rb") as null:  # noqa: PTH123
+        os.dup2(null.fileno(), 0)
+    options = RunOptions(
+        pid_file=launch.pid_file,
+        echo=False,
+        report_fd=launch.report_fd,
+        ops=resolve(launch.ops_factory) if launch.ops_factory else None,
+    )
+    try:
+        code = run(launch.settings, launch.paths, launch.spec, options)
+    except OatieError as error:
+        sys.stderr.write(f"oatie: {error.what}: {error.why}\n")
+        code = int(error.exit_code)
+    sys.exit(code)
+
+
+def resolve(import_string: str) -> Any:
+    """The function behind ``module:function``, imported when it is called."""
+
+    def late(*args: Any) -> Any:
+        module, _, name = import_string.partition(":")
+        return getattr(importlib.import_module(module), name)(*args)
+
+    return late

@@ -1,0 +1,27 @@
+"""``oatie start --dev``: what changed in the checkout."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+IGNORED = {".git", ".oatie", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
+IGNORED_ENDINGS = (".pyc", ".db", ".db-wal", ".db-shm", ".log", "~")
+DEBOUNCE_MS = 100
+
+
+async def changes(root: Path, state: Path) -> AsyncIterator[str]:
+    """One changed path (relative to ``root``) per burst of changes."""
+    from watchfiles import Change, awatch
+
+    def wanted(_change: Change, path: str) -> bool:
+        parts = Path(path).relative_to(root).parts if Path(path).is_relative_to(root) else ()
+        ignored = IGNORED.intersection(parts) or Path(path).is_relative_to(state)
+        return (
+            bool(parts)
+            and not ignored
+            and not path.endswith((".pyc", ".db", ".db-wal", ".db-shm", ".log", "~"))
+        )
+
+    async for burst in awatch(root, watch_filter=wanted, debounce=DEBOUNCE_MS, step=DEBOUNCE_MS // 2):
+        yield str(Path(min(path for _change, path in burst)).relative_to(root))

@@ -1,0 +1,132 @@
+"""Why a release was refused: from what was seen at the gate to what / why / fix. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oatie_ops.errors import OatieError
+from oatie_ops.supervisor.probe import ProbeResult
+from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.workers import Ended
+
+
+@dataclass(frozen=True)
+class GateEvidence:
+    """Everything seen of one worker that did not become ready. ``waited_seconds`` is the time given."""
+
+    spec: ReleaseSpec
+    waited_seconds: float
+    booted: bool = False
+    timed_out: bool = False
+    ended: Ended | None = None
+    boot_error: dict[str, Any] | None = None
+    last_probe: ProbeResult | None = None
+    private_port: int = 0
+    listening_ports: Sequence[int] = ()
+    log_tail: Sequence[str] = ()
+
+
+def explain_gate(seen: GateEvidence) -> OatieError:
+    """One error per kind of failure; the last log lines are always its details."""
+    why, fix = _reason(seen)
+    data = {
+        "release": seen.spec.name,
+        "exit_code": seen.ended.code if seen.ended else None,
+        "signal": seen.ended.signal if seen.ended else None,
+        "probe": None if seen.last_probe is None else _probe_data(seen.last_probe),
+        "listening_ports": list(seen.listening_ports),
+        "deterministic": bool(seen.boot_error and seen.boot_error.get("deterministic")),
+    }
+    return OatieError(
+        f"{_shown(seen.spec)} did not become ready",
+        why=why,
+        fix=fix,
+        details=[f"  | {line}" for line in seen.log_tail],
+        data=data,
+    )
+
+
+def _shown(spec: ReleaseSpec) -> str:
+    return "the application" if spec.name == "checkout" else f"release {spec.name}"
+
+
+def _reason(seen: GateEvidence) -> tuple[str, str]:
+    app = seen.spec.app
+    program = " ".join(app.command) if app.command else app.run
+    if seen.boot_error is not None:
+        where = f" at {_relative(seen)}" if seen.boot_error.get("where") else ""
+        what = "cannot be imported" if seen.boot_error.get("deterministic") else "failed while starting"
+        return (
+            f"{program} {what}: {seen.boot_error['error']}{where}",
+            "mend the code, or app.run in oatie.toml if the name is wrong"
+            if seen.boot_error.get("deterministic")
+            else "see the traceback in the log lines above; what it needs at start must be there",
+        )
+    if seen.ended is not None:
+        hint = "it must stay in the foreground" if seen.ended.code == 0 else "see its last log lines above"
+        return (f"{program} {seen.ended} after {seen.waited_seconds:.1f} s, before it was ready", hint)
+    if not seen.booted:
+        return (
+            f"{program} was still starting after {seen.waited_seconds:g} s",
+            "raise app.ready_timeout in oatie.toml if it really needs that long",
+        )
+    return _probe_reason(seen)
+
+
+def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
+    app = seen.spec.app
+    last = seen.last_probe
+    path = app.ready or "/"
+    if last is None:
+        return (f"{path} was never asked within {seen.waited_seconds:g} s", "raise app.ready_timeout")
+    after = f" for {seen.waited_seconds:.1f} s"
+    if last.status is None:
+        if "refused" in last.error and app.command:
+            others = [port for port in seen.listening_ports if port != seen.private_port]
+            heard = f"it listens on port {', '.join(map(str, others))}" if others else "it listens on no port"
+            return (
+                f"nothing answers on port {seen.private_port}, which it was given in $PORT{after}: {heard}",
+                "make the program listen on $PORT of 127.0.0.1",
+            )
+        return (
+            f"GET {path}: {last.error}{after}",
+            "look at what the ready path waits for; it must answer within its time-out",
+        )
+    answer = f"GET {path} answered {last.status}"
+    if last.location:
+        return (
+            f"{answer} (redirect to {last.location}){after}; a redirect is not ready",
+            "set app.ready to a path that answers 200 itself, exempt from redirects to https or a login",
+        )
+    said = f": {last.body}" if last.body else ""
+    if last.status == 404:
+        return (
+            f"{answer}{said}",
+            f"add the route {path} to the application, or change app.ready in oatie.toml",
+        )
+    if last.status == 400:
+        return (
+            f"{answer}{said}",
+            "if it refuses the Host header (allowed hosts), set app.ready_host to a name that it serves",
+        )
+    return (
+        f"{answer}{said} (asked{after})",
+        "the application says itself that it is not ready: see its answer and its log lines above",
+    )
+
+
+def _relative(seen: GateEvidence) -> str:
+    assert seen.boot_error is not None
+    return str(seen.boot_error["where"]).removeprefix(f"{seen.spec.directory}/")
+
+
+def _probe_data(result: ProbeResult) -> dict[str, Any]:
+    return {
+        "path": result.path,
+        "status": result.status,
+        "error": result.error,
+        "location": result.location,
+        "body": result.body,
+    }

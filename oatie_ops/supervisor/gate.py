@@ -1,0 +1,116 @@
+"""Waits until one worker itself says that it is ready, or explains why it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from oatie_ops.supervisor.explain import GateEvidence, explain_gate
+from oatie_ops.supervisor.probe import ProbeResult, probe
+from oatie_ops.supervisor.workers import Worker, WorkerState
+
+FAST_POLL_SECONDS = 0.025
+SLOW_POLL_SECONDS = 0.25
+FAST_PHASE_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 5.0
+LOG_LINES = 30
+
+OnWait = Callable[[Worker, float, str], None]
+
+
+async def pass_gate(
+    worker: Worker,
+    *,
+    timeout_seconds: float,
+    health_check: bool,
+    log_tail: Callable[[int, int], Sequence[str]],
+    on_wait: OnWait = lambda _worker, _seconds, _why: None,
+) -> None:
+    """Returns once the worker may serve. Raises the explained `OatieError` otherwise."""
+    deadline = worker.started_monotonic + timeout_seconds
+    timed_out = False
+    last: ProbeResult | None = None
+    try:
+        on_wait(worker, 0.0, "starting")
+        booted = await worker.wait_booted(max(0.0, deadline - time.monotonic()))
+        if booted and health_check:
+            last = await _poll(worker, deadline, on_wait)
+    except TimeoutError:
+        booted, timed_out = False, True
+    if worker.alive and booted and (not health_check or (last is not None and _is_ready(worker, last))):
+        worker.state = WorkerState.READY
+        return
+    if worker.alive and worker.boot_error is not None:
+        await _wait_for_end(worker)
+    raise explain_gate(await _evidence(worker, last, log_tail, booted=booted, timed_out=timed_out))
+
+
+async def _poll(worker: Worker, deadline: float, on_wait: OnWait) -> ProbeResult | None:
+    app = worker.spec.app
+    began = time.monotonic()
+    last: ProbeResult | None = None
+    while worker.alive and (left := deadline - time.monotonic()) > 0:
+        last = await probe(worker.port, app.ready or "/", app.ready_host, min(PROBE_TIMEOUT_SECONDS, left))
+        if _is_ready(worker, last):
+            return last
+        on_wait(worker, time.monotonic() - began, _shown(last))
+        fast = time.monotonic() - began < FAST_PHASE_SECONDS
+        await asyncio.sleep(FAST_POLL_SECONDS if fast else SLOW_POLL_SECONDS)
+    return last
+
+
+def _is_ready(worker: Worker, result: ProbeResult) -> bool:
+    return result.ready(declared=worker.spec.app.ready is not None)
+
+
+def _shown(result: ProbeResult) -> str:
+    return f"GET {result.path}: {result.error or f'status {result.status}'}"
+
+
+async def _wait_for_end(worker: Worker) -> None:
+    try:
+        await asyncio.wait_for(worker.exited.wait(), 2.0)
+    except TimeoutError:
+        worker.kill()
+
+
+async def _evidence(
+    worker: Worker,
+    last: ProbeResult | None,
+    log_tail: Callable[[int, int], Sequence[str]],
+    *,
+    booted: bool,
+    timed_out: bool,
+) -> GateEvidence:
+    ports: list[int] = []
+    if worker.alive and worker.spec.app.command:
+        ports = await asyncio.to_thread(listening_ports, worker.pid)
+    await asyncio.sleep(0)  # lets the last bytes of the worker's output reach the log
+    return GateEvidence(
+        spec=worker.spec,
+        waited_seconds=time.monotonic() - worker.started_monotonic,
+        booted=booted,
+        timed_out=timed_out,
+        ended=worker.ended,
+        boot_error=worker.boot_error,
+        last_probe=last,
+        private_port=worker.port,
+        listening_ports=ports,
+        log_tail=log_tail(worker.id, LOG_LINES),
+    )
+
+
+def listening_ports(pid: int) -> list[int]:
+    """TCP ports on which a process or a child of it listens."""
+    import psutil
+
+    ports: set[int] = set()
+    try:
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            heard = one.net_connections("tcp")
+            ports |= {c.laddr[1] for c in heard if c.status == psutil.CONN_LISTEN and c.laddr}
+    except psutil.Error:
+        return sorted(ports)
+    return sorted(ports)

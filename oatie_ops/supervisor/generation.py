@@ -1,0 +1,167 @@
+"""All the workers of one release (or of one reload of it): born, gated, promoted and retired together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from oatie_ops.errors import OatieError
+from oatie_ops.supervisor.bake import Traffic
+from oatie_ops.supervisor.gate import OnWait, pass_gate
+from oatie_ops.supervisor.launcher import ForkServer, LaunchFailed, early_environment
+from oatie_ops.supervisor.machinery import Machinery
+from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.workers import Worker, WorkerState
+
+POLL_SECONDS = 0.02
+# How much longer than the last good boot a boot may take before it counts as failed.
+BOOT_SLACK = 3.0
+
+
+class Generation:
+    def __init__(
+        self,
+        number: int,
+        spec: ReleaseSpec,
+        machinery: Machinery,
+        *,
+        forkserver: ForkServer | None = None,
+        on_exit: Callable[[Worker], None] = lambda _worker: None,
+    ) -> None:
+        self.number = number
+        self.spec = spec
+        self.workers: list[Worker] = []
+        self.boot_seconds = 0.0
+        self.on_exit = on_exit
+        self.on_terminating: Callable[[Worker], None] = lambda _worker: None
+        self._machinery = machinery
+        self._forkserver = forkserver
+        self._past = Traffic()  # of workers that have ended
+
+    @property
+    def living(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.alive]
+
+    @property
+    def serving(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.state == WorkerState.SERVING]
+
+    @property
+    def zero_drop(self) -> bool:
+        return self.spec.app.command is None or self.spec.app.socket == "activation"
+
+    @property
+    def owns_port(self) -> bool:
+        """True for a plain program: it binds the public port itself, so nobody else may hold it."""
+        return not self.zero_drop
+
+    def prepare(self) -> None:
+        """Starts the fork server early, so that its imports run beside ours."""
+        if self.spec.app.command is None and self._forkserver is None:
+            self._forkserver = ForkServer.start(self.spec.python, early_environment(self.spec))
+            self._machinery.reaper.expect(self._forkserver.pid, lambda _ended: None)
+
+    async def add_worker(self) -> Worker:
+        """One more booting worker. Raises `OatieError` where not even the interpreter starts."""
+        self.prepare()
+        try:
+            worker = await self._machinery.make_worker(self.spec, self.number, self._forkserver)
+        except LaunchFailed as error:
+            self._forkserver = None
+            raise OatieError(
+                f"release {self.spec.name} cannot start a worker",
+                why=f"{error}; its interpreter is {self.spec.python or 'the one that runs oatie'}",
+                fix="see `oatie logs`; deploy again so that the build is made anew",
+            ) from error
+        worker.on_exit = self._worker_ended
+        worker.on_terminating = self._worker_terminating
+        self.workers.append(worker)
+        return worker
+
+    async def gate(self, worker: Worker, *, health_check: bool = True, on_wait: OnWait | None = None) -> None:
+        app = self.spec.app
+        await pass_gate(
+            worker,
+            timeout_seconds=max(app.ready_timeout_seconds, BOOT_SLACK * self.boot_seconds),
+            health_check=health_check,
+            log_tail=self._machinery.sink.tail,
+            on_wait=on_wait or (lambda _worker, _seconds, _why: None),
+        )
+        self.boot_seconds = time.monotonic() - worker.started_monotonic
+
+    async def gate_all(self, *, health_check: bool = True, on_wait: OnWait | None = None) -> None:
+        """Every worker must pass; the first that does not speaks for all."""
+        async with asyncio.TaskGroup() as group:
+            for worker in self.workers:
+                group.create_task(self.gate(worker, health_check=health_check, on_wait=on_wait))
+
+    async def accept(self, count: int) -> None:
+        """Lets ``count`` workers serve; the rest stay spare. Raises where one of them died meanwhile."""
+        for worker in list(self.workers)[:count]:
+            if worker.state != WorkerState.SERVING:
+                await self.accept_worker(worker)
+
+    async def accept_worker(self, worker: Worker) -> None:
+        if self.owns_port:
+            self._machinery.public.let_go()
+        else:
+            self._machinery.public.listen()
+        await worker.accept()
+
+    async def drain_all(self) -> None:
+        await asyncio.gather(*(worker.drain() for worker in self.living), return_exceptions=True)
+
+    async def wait_drained(self, deadline: float, on_tick: Callable[[int, int], None] | None = None) -> bool:
+        """True once no connection is left; False at the deadline (monotonic)."""
+        while not all(worker.drained.is_set() for worker in self.living):
+            if time.monotonic() >= deadline:
+                return False
+            if on_tick is not None:
+                samples = [self._machinery.stats.read(worker.slot) for worker in self.living]
+                on_tick(sum(s.connections for s in samples), sum(s.in_flight for s in samples))
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
+    async def retire(self, grace_seconds: float | None = None) -> None:
+        """Ends every worker, gracefully first; returns when the last is gone."""
+        grace = self.spec.app.stop_timeout_seconds if grace_seconds is None else grace_seconds
+        for worker in self.living:
+            worker.stop()
+        await _wait_gone(self.living, grace)
+        for worker in self.living:
+            worker.kill()
+        await _wait_gone(self.living, grace_seconds=5.0)
+        if self._forkserver is not None:
+            self._forkserver.close()
+            self._forkserver = None
+
+    def traffic(self) -> Traffic:
+        live = Traffic.of([self._machinery.stats.read(worker.slot) for worker in self.living])
+        return Traffic(
+            self._past.requests + live.requests,
+            self._past.errors + live.errors,
+            self._past.busy_seconds + live.busy_seconds,
+        )
+
+    def _worker_terminating(self, worker: Worker) -> None:
+        self.on_terminating(worker)
+
+    def _worker_ended(self, worker: Worker) -> None:
+        last = Traffic.of([self._machinery.stats.read(worker.slot)])
+        self._past = Traffic(
+            self._past.requests + last.requests,
+            self._past.errors + last.errors,
+            self._past.busy_seconds + last.busy_seconds,
+        )
+        self._machinery.forget(worker)
+        self.workers.remove(worker)
+        self.on_exit(worker)
+
+
+async def _wait_gone(workers: Iterable[Worker], grace_seconds: float) -> None:
+    waits = [asyncio.ensure_future(worker.exited.wait()) for worker in workers]
+    if waits:
+        _, pending = await asyncio.wait(waits, timeout=grace_seconds)
+        for wait in pending:
+            wait.cancel()

@@ -1,0 +1,167 @@
+"""What every worker of one supervisor shares, and how a worker is made from it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.launcher import ForkServer
+from oatie_ops.supervisor.listen import BACKLOG, bind_private, bind_public, cannot_bind
+from oatie_ops.supervisor.logs import LogSink
+from oatie_ops.supervisor.programs import ProgramWorker
+from oatie_ops.supervisor.reaper import Reaper
+from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.stats import StatsPage
+from oatie_ops.supervisor.workers import PythonWorker, Worker
+
+
+class PublicSocket:
+    """The public address: held for the supervisor's life, except while a plain program owns the port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self._sock: socket.socket | None = None
+
+    def hold(self) -> socket.socket:
+        """Binds if need be. Raises `PrerequisiteMissing` naming the holder of a taken port."""
+        if self._sock is None:
+            self._sock = bind_public(self.host, self.port)
+            self.port = int(self._sock.getsockname()[1])
+        return self._sock
+
+    def listen(self) -> None:
+        try:
+            self.hold().listen(BACKLOG)
+        except OSError as error:
+            raise cannot_bind(self.host, self.port, error) from error
+
+    def let_go(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+
+@dataclass
+class Machinery:
+    paths: StatePaths
+    public: PublicSocket
+    sink: LogSink
+    reaper: Reaper
+    stats: StatsPage = field(default_factory=StatsPage)
+    lifeline: tuple[int, int] = field(default_factory=os.pipe)
+    _ids: set[int] = field(default_factory=set)
+
+    def take_id(self) -> int:
+        """The lowest number that no living worker has, so that logs and screens stay readable."""
+        worker_id = next(n for n in range(1, len(self._ids) + 2) if n not in self._ids)
+        self._ids.add(worker_id)
+        return worker_id
+
+    def forget(self, worker: Worker) -> None:
+        self._ids.discard(worker.id)
+        self.stats.release(worker.slot)
+
+    async def make_worker(self, spec: ReleaseSpec, generation: int, forkserver: ForkServer | None) -> Worker:
+        """A worker that is booting. Raises `LaunchFailed`."""
+        worker_id, slot = self.take_id(), self.stats.acquire()
+        try:
+            if spec.app.command is not None:
+                return self._make_program(spec, generation, worker_id, slot)
+            assert forkserver is not None
+            return await self._make_python(spec, generation, worker_id, slot, forkserver)
+        except BaseException:
+            self._ids.discard(worker_id)
+            self.stats.release(slot)
+            raise
+
+    async def _make_python(
+        self, spec: ReleaseSpec, generation: int, worker_id: int, slot: int, forkserver: ForkServer
+    ) -> Worker:
+        worker = PythonWorker(worker_id, generation, spec, slot)
+        ours, theirs = socket.socketpair()
+        private = bind_private()
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self.attach_output(worker_id, out_read, err_read)
+        order = {
+            "app": {**_plain(spec)},
+            "directory": str(spec.directory),
+            "slot": slot,
+            "env": worker_environment(spec, self.public.port, worker_id, generation, self.paths.data),
+        }
+        fds = {
+            "control": theirs.fileno(),
+            "private": private.fileno(),
+            "public": self.public.hold().fileno(),
+            "stdout": out_write,
+            "stderr": err_write,
+            "stats": self.stats.fd,
+            "lifeline": self.lifeline[0],
+        }
+        try:
+            pid = await forkserver.fork(order, fds)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(out_write)
+            os.close(err_write)
+            port = int(private.getsockname()[1])
+            private.close()
+        worker.attach(ours, pid, port)
+        self.reaper.expect(pid, worker.finish)
+        return worker
+
+    def _make_program(self, spec: ReleaseSpec, generation: int, worker_id: int, slot: int) -> Worker:
+        worker = ProgramWorker(
+            worker_id,
+            generation,
+            spec,
+            slot,
+            environment=worker_environment(spec, self.public.port, worker_id, generation, self.paths.data),
+            public_port=self.public.port,
+            public=self.public.hold,
+            attach_output=lambda out, err: self.attach_output(worker_id, out, err),
+            expect=self.reaper.expect,
+        )
+        worker.boot()
+        return worker
+
+    def attach_output(self, worker_id: int, out_read: int, err_read: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.sink.attach(loop, out_read, worker_id, "stdout")
+        self.sink.attach(loop, err_read, worker_id, "stderr")
+
+    def close(self) -> None:
+        self.public.let_go()
+        os.close(self.lifeline[1])
+        os.close(self.lifeline[0])
+        self.stats.close()
+
+
+def worker_environment(
+    spec: ReleaseSpec, port: int, worker_id: int, generation: int, data: Path
+) -> Mapping[str, str]:
+    """What a worker finds in its environment beside the supervisor's own."""
+    return {
+        "PORT": str(port),
+        "OATIE_DATA_DIR": str(data),
+        **spec.app.env,
+        "OATIE_APP": spec.app.name,
+        "OATIE_RELEASE": spec.name,
+        "OATIE_WORKER": str(worker_id),
+        "OATIE_GENERATION": str(generation),
+    }
+
+
+def _plain(spec: ReleaseSpec) -> dict[str, object]:
+    """The settings for the wire; the environment travels once, in ``env``."""
+    data: dict[str, object] = {**spec.to_dict()["app"], "env": {}}
+    return data

@@ -1,0 +1,262 @@
+"""The supervisor as a process: from settings to an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.errors import OatieError
+from oatie_ops.exit_codes import ExitCode
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.death import become_subreaper
+from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
+from oatie_ops.supervisor.listen import bind_public
+from oatie_ops.supervisor.logs import LogSink
+from oatie_ops.supervisor.machinery import Machinery, PublicSocket
+from oatie_ops.supervisor.notify import Notifier
+from oatie_ops.supervisor.pidfile import PidFile
+from oatie_ops.supervisor.reaper import Reaper
+from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.supervisor import Supervisor, install_signals
+
+# Makes the ops API for a supervisor: an ASGI application for the network and one for the owner's socket,
+# and what has to run beside them. Handed in, because this room must not import `oatie_ops.api`.
+OpsFactory = Callable[[Supervisor], "OpsServices"]
+
+
+@dataclass(frozen=True)
+class OpsServices:
+    public: Any
+    trusted: Any
+    run: Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How this process was started. ``report_fd``: a pipe to the parent that waits for a daemon."""
+
+    pid_file: Path | None = None
+    dev: bool = False
+    echo: bool = True
+    report_fd: int | None = None
+    forkserver: ForkServer | None = None
+    ops: OpsFactory | None = None
+
+
+def run(
+    settings: Settings, paths: StatePaths, spec: ReleaseSpec | None, options: RunOptions | None = None
+) -> int:
+    """Supervises until told to stop; the process's exit code.
+
+    ``spec`` None starts empty, for a deploy that brings the first release. Raises `OatieError` for what is
+    wrong before the first worker: another supervisor, a taken port, an unwritable directory.
+    """
+    options = options or RunOptions()
+    report = _Report(options.report_fd)
+    try:
+        return asyncio.run(_Main(settings, paths, spec, options, report).run())
+    except OatieError as error:
+        report.send({"event": "failed", "error": error.as_dict()})
+        raise
+
+
+class _Report:
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Once: the parent waits for one verdict."""
+        if self._fd is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._fd, json.dumps(event).encode() + b"\n")
+            os.close(self._fd)
+            self._fd = None
+
+
+@dataclass
+class _Main:
+    settings: Settings
+    paths: StatePaths
+    spec: ReleaseSpec | None
+    options: RunOptions
+    report: _Report
+    failure: OatieError | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> int:
+        self.paths.ensure()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(PidFile(self.paths.supervisor_pid))
+            supervisor = self._make_supervisor(stack)
+            if self.options.pid_file is not None:
+                stack.enter_context(PidFile(self.options.pid_file))
+            install_signals(supervisor)
+            generation = self._prepare_first(supervisor)
+            control = self._bind_control(stack)
+            if generation is not None:
+                supervisor.fleet.adopt(generation)
+                self._start(self._await_first(supervisor))
+            else:
+                self._start(supervisor.exit_if_left_empty())
+                self.report.send({"event": "listening", "status": supervisor.status()})
+            self._start(supervisor.tick_forever())
+            await self._serve(supervisor, control)
+        return int(ExitCode.OK if self.failure is None else self.failure.exit_code)
+
+    def _make_supervisor(self, stack: contextlib.ExitStack) -> Supervisor:
+        app = self.settings.app
+        public = PublicSocket(app.host, app.port)
+        public.hold()
+        logs = self.settings.logs
+        sink = LogSink(self.paths.logs, logs.max_bytes, logs.keep_files, echo=self.options.echo)
+        stack.callback(sink.close)
+        become_subreaper()
+        reaper = Reaper()
+        reaper.install()
+        machinery = Machinery(self.paths, public, sink, reaper)
+        stack.callback(machinery.close)
+        return Supervisor(self.settings, self.paths, machinery, Notifier.from_environment())
+
+    def _prepare_first(self, supervisor: Supervisor) -> Any:
+        spec, ready_made = self.spec, self.options.forkserver
+        if ready_made is not None:
+            supervisor.machinery.reaper.expect(ready_made.pid, lambda _ended: None)
+            if spec is None or not _fits(ready_made, spec):
+                ready_made.close()
+                ready_made = None
+        if spec is None:
+            return None
+        generation = supervisor.new_generation(spec, ready_made)
+        generation.prepare()
+        return generation
+
+    def _bind_control(self, stack: contextlib.ExitStack) -> socket.socket:
+        path = self.paths.control_socket
+        path.unlink(missing_ok=True)  # ours: the pid file's lock is held
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        previous = os.umask(0o177)
+        try:
+            sock.bind(os.fspath(path))
+        finally:
+            os.umask(previous)
+        sock.listen(128)
+        stack.callback(lambda: path.unlink(missing_ok=True))
+        return sock
+
+    async def _serve(self, supervisor: Supervisor, control: socket.socket) -> None:
+        # Imported here, while the workers boot: the server's modules are most of a supervisor's start.
+        await asyncio.sleep(0)
+        from oatie_ops.supervisor.control import control_app
+        from oatie_ops.supervisor.embedded import EmbeddedServer
+        from oatie_ops.supervisor.late import LateApplication
+
+        trusted = LateApplication()
+        control_server = EmbeddedServer(control_app(supervisor, trusted), control)
+        self._start(control_server.run_until_told())
+        ops_task = self._start(self._serve_ops(supervisor, trusted))
+        if self.options.dev:
+            self._start(self._watch_files(supervisor))
+        await supervisor.stopping.wait()
+        await supervisor.shut_down()
+        ops_task.cancel()
+        control_server.should_exit = control_server.force_exit = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve_ops(self, supervisor: Supervisor, trusted: Any) -> None:
+        if self.options.ops is None:
+            return
+        listen = self.settings.ops.listen
+        sock = None
+        if listen != "off":
+            host, _, port = listen.rpartition(":")
+            try:
+                sock = bind_public(host.strip("[]"), int(port))
+                sock.listen(128)
+            except OatieError as error:
+                supervisor.machinery.sink.note(
+                    f"the ops API does not listen: {error.what}, {error.why}. Set ops.listen in oatie.toml. "
+                    "The CLI goes on using the control socket."
+                )
+                supervisor.ops_failure = error
+        await self._first_served_or_failed(supervisor)
+        services = await asyncio.to_thread(self.options.ops, supervisor)
+        trusted.application = services.trusted
+        waits = [services.run()]
+        if sock is not None:
+            from oatie_ops.supervisor.embedded import EmbeddedServer
+
+            waits.append(EmbeddedServer(services.public, sock).run_until_told())
+        await asyncio.gather(*waits)
+
+    async def _first_served_or_failed(self, supervisor: Supervisor) -> None:
+        """The ops API's imports would take the processor from the workers' boot."""
+        waits = [
+            asyncio.ensure_future(event.wait())
+            for event in (supervisor.fleet.served, supervisor.fleet.hopeless)
+        ]
+        await asyncio.wait(waits, timeout=5.0, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _await_first(self, supervisor: Supervisor) -> None:
+        """Tells the parent and systemd once the application serves; ends a start that cannot succeed."""
+        assert self.spec is not None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.spec.app.ready_timeout_seconds
+        while supervisor.state()[0] != "running":
+            given_up = self.options.report_fd is not None and loop.time() > deadline
+            if (supervisor.fleet.hopeless.is_set() and not self.options.dev) or (
+                given_up and not supervisor.fleet.served.is_set()
+            ):
+                self._give_up(supervisor)
+                return
+            if given_up:
+                break
+            await asyncio.sleep(0.02)
+        supervisor.announce_ready()
+        supervisor.machinery.sink.note(supervisor.headline())
+        self.report.send({"event": "healthy", "status": supervisor.status()})
+
+    def _give_up(self, supervisor: Supervisor) -> None:
+        timeout = self.settings.app.ready_timeout_seconds
+        self.failure = supervisor.fleet.failure or OatieError(
+            "the application did not start",
+            why=f"no worker was ready after {timeout:g} s",
+            fix="see `oatie logs`, or raise app.ready_timeout in oatie.toml",
+            details=[f"  | {line}" for line in supervisor.machinery.sink.tail(None, 30)],
+        )
+        self.report.send({"event": "failed", "error": self.failure.as_dict()})
+        supervisor.stop(quick=True)
+
+    async def _watch_files(self, supervisor: Supervisor) -> None:
+        from oatie_ops.supervisor.dev import changes
+
+        async for changed in changes(self.settings.root, self.paths.home):
+            supervisor.machinery.sink.note(f"{changed} changed; reloading")
+            supervisor.reload_soon("dev")
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            sys.stderr.write(f"oatie: internal error in the supervisor: {error!r}\n")
+
+
+def _fits(forkserver: ForkServer, spec: ReleaseSpec) -> bool:
+    return spec.app.run is not None and forkserver.key == launch_key(spec.python, early_environment(spec))

@@ -1,0 +1,299 @@
+"""The long-lived process: owns the socket, the workers, the switches; answers the CLI and the ops API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from oatie_ops._version import __version__
+from oatie_ops.config.settings import Settings
+from oatie_ops.errors import Locked, OatieError
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
+from oatie_ops.supervisor.generation import Generation
+from oatie_ops.supervisor.launcher import ForkServer
+from oatie_ops.supervisor.machinery import Machinery
+from oatie_ops.supervisor.memory import rss_bytes
+from oatie_ops.supervisor.notify import Notifier
+from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.switch import Stage, Switch
+from oatie_ops.supervisor.urls import human_urls
+from oatie_ops.supervisor.workers import Worker
+
+# A supervisor that a deploy started has this long to be given its first release.
+EMPTY_SECONDS = 60.0
+
+
+@dataclass
+class Supervisor:
+    """Everything that happens to the application goes through here, on one event loop."""
+
+    settings: Settings
+    paths: StatePaths
+    machinery: Machinery
+    notifier: Notifier
+    fleet: Fleet = field(init=False)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    started_at: float = field(default_factory=time.time)
+    switch: Switch | None = None
+    quick: bool = False
+    ops_failure: OatieError | None = None
+    _generations: int = 0
+    _reloads: asyncio.Task[None] | None = None
+    _reload_again: bool = False
+
+    def __post_init__(self) -> None:
+        self.fleet = Fleet(self.machinery, self.settings.app)
+
+    def new_generation(self, spec: ReleaseSpec, forkserver: ForkServer | None = None) -> Generation:
+        self._generations += 1
+        return Generation(self._generations, spec, self.machinery, forkserver=forkserver)
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    async def tick_forever(self) -> None:
+        """The only thing that wakes an idle supervisor."""
+        while not self.stopping.is_set():
+            await asyncio.sleep(TICK_SECONDS)
+            self.fleet.tick()
+            self.notifier.watchdog()
+
+    async def exit_if_left_empty(self) -> None:
+        """A supervisor without a release and without a switch under way has nothing to do."""
+        await asyncio.sleep(EMPTY_SECONDS)
+        if self.fleet.generation is None and self.switch is None:
+            self.stop()
+
+    def stop(self, *, quick: bool = False) -> None:
+        self.quick = self.quick or quick or self.stopping.is_set()
+        self.stopping.set()
+        if self.quick and self.fleet.generation is not None:
+            for worker in self.fleet.generation.living:
+                worker.expected_end = True
+                worker.kill()
+
+    async def shut_down(self) -> None:
+        """Lets every connection leave, within ``drain``, then ends the workers."""
+        self.notifier.stopping("draining")
+        if self.switch is not None:
+            await self.switch.abort()
+        generation = self.fleet.release()
+        if generation is None:
+            return
+        if not self.quick:
+            await generation.drain_all()
+            deadline = time.monotonic() + generation.spec.app.drain_seconds
+            drained = asyncio.ensure_future(generation.wait_drained(deadline))
+            while not drained.done() and not self.quick:
+                await asyncio.wait({drained}, timeout=0.1)
+            drained.cancel()
+        await generation.retire(0.0 if self.quick else None)
+
+    # --- switches ---------------------------------------------------------------------------------------
+
+    def open_switch(self, spec: ReleaseSpec, *, health_check: bool) -> Switch:
+        if self.switch is not None:
+            raise Locked(
+                "another switch is under way",
+                why=f"release {self.switch.candidate.spec.name} is being {self.switch.stage}",
+                fix="wait for it to end (`oatie status` shows it)",
+            )
+        if self.stopping.is_set():
+            raise OatieError("the supervisor is stopping", fix="start it again with `oatie start`")
+        generation = self.new_generation(spec)
+        self.switch = Switch(
+            f"s{generation.number}",
+            generation,
+            self.fleet,
+            self.machinery,
+            health_check=health_check,
+            max_error_ratio=self.settings.deploy.bake_max_error_ratio,
+        )
+        return self.switch
+
+    def find_switch(self, switch_id: str) -> Switch:
+        if self.switch is None or self.switch.id != switch_id:
+            raise OatieError(
+                f"there is no switch {switch_id} under way",
+                why="it was aborted or committed meanwhile",
+                fix="see `oatie status`, then deploy again",
+            )
+        return self.switch
+
+    async def close_switch(self, switch: Switch) -> None:
+        """The end of a switch's lease: what was not committed is undone."""
+        await switch.abort()
+        if self.switch is switch:
+            self.switch = None
+        if self.fleet.generation is None and not self.fleet.served.is_set():
+            self.stop()
+
+    async def reload(
+        self, actor: str, emit: Callable[[dict[str, Any]], None] = lambda _event: None
+    ) -> dict[str, Any]:
+        """New workers of the serving release, gated, zero-drop. Returns (and emits) the ``result`` event."""
+        current = self.fleet.generation
+        if current is None:
+            raise OatieError(
+                "nothing to reload", why="no release is serving", fix="deploy one with `oatie deploy`"
+            )
+        switch = self.open_switch(current.spec, health_check=True)
+        self.notifier.reloading("reloading")
+        self.machinery.sink.note(f"reload of release {current.spec.name} asked by {actor}")
+        try:
+            result = await self._reload(switch, emit)
+        finally:
+            await self.close_switch(switch)
+            self.announce_ready()
+        emit(result)
+        return result
+
+    async def _reload(self, switch: Switch, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        release, began = switch.candidate.spec.name, time.monotonic()
+        try:
+            emit({"event": "step", "name": "spawn", "workers": await switch.spawn()})
+            seconds = await switch.gate(lambda _worker, _seconds, _why: None)
+            emit({"event": "step", "name": "gate", "seconds": round(seconds, 3)})
+            emit({"event": "step", "name": "promote", "cutover_ms": round(await switch.promote(), 1)})
+            drained = await switch.drain(lambda _connections, _in_flight: None)
+            emit({"event": "step", "name": "drain", "complete": drained})
+            await switch.commit()
+        except OatieError as error:
+            self.machinery.sink.note(f"reload refused: {error.why or error.what}")
+            return {"event": "result", "status": "failed", "release": release, "error": error.as_dict()}
+        took = round(time.monotonic() - began, 3)
+        self.machinery.sink.note(f"reloaded in {took:.2f} s")
+        return {"event": "result", "status": "reloaded", "release": release, "seconds": took}
+
+    def announce_ready(self) -> None:
+        if not self.stopping.is_set():
+            self.notifier.ready(self.headline())
+
+    def reload_soon(self, actor: str) -> None:
+        """For SIGHUP: any number of them while one reload runs make one more reload."""
+        if self._reloads is not None and not self._reloads.done():
+            self._reload_again = True
+            return
+        self._reloads = asyncio.get_running_loop().create_task(self._reload_until_done(actor))
+
+    async def _reload_until_done(self, actor: str) -> None:
+        self._reload_again = True
+        while self._reload_again:
+            self._reload_again = False
+            try:
+                await self.reload(actor)
+            except OatieError as error:
+                self.machinery.sink.note(f"reload refused: {error.what} ({error.why})")
+
+    # --- what others see --------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The object of ``GET /control/status``; times are epoch seconds."""
+        generation = self.fleet.generation
+        state, detail = self.state()
+        workers = list(generation.workers) if generation else []
+        if self.switch is not None:
+            workers += [w for w in self.switch.workers() if w not in workers]
+        return {
+            "supervisor": {
+                "pid": os.getpid(),
+                "started_at": self.started_at,
+                "version": __version__,
+                "rss_bytes": rss_bytes(os.getpid()),
+            },
+            "release": generation.spec.name if generation else self._switching_from(),
+            "state": state,
+            "detail": detail,
+            "workers": [self._worker_status(worker) for worker in workers],
+            "wanted_workers": self.fleet.desired,
+            "restarts": self.fleet.restarts,
+            "switch": self._switch_status(),
+            "app": {"url": self.app_url(), "name": self.settings.app.name},
+            "ops": {"url": self.ops_url()},
+        }
+
+    def state(self) -> tuple[str, str]:
+        if self.stopping.is_set():
+            return "stopping", ""
+        serving = self.serving_count()
+        failure = self.fleet.failure
+        detail = ""
+        if failure is not None:
+            detail = failure.why or failure.what
+        if serving >= self.fleet.desired and failure is None:
+            return "running", ""
+        if serving:
+            return "degraded", f"{serving} of {self.fleet.desired} workers serve" + (
+                f": {detail}" if detail else ""
+            )
+        if failure is not None or self.fleet.looping:
+            return "failed", detail or "its workers end again and again"
+        return "starting", ""
+
+    def headline(self) -> str:
+        state, detail = self.state()
+        return (
+            f"{state}: {detail}" if detail else f"{state}, {self.serving_count()} workers, {self.app_url()}"
+        )
+
+    def serving_count(self) -> int:
+        generations = [self.fleet.generation, *(self.switch.generations() if self.switch else ())]
+        return max((len(g.serving) for g in generations if g is not None), default=0)
+
+    def app_url(self) -> str:
+        return human_urls(self.machinery.public.host, self.machinery.public.port)[0]
+
+    def ops_url(self) -> str | None:
+        listen = self.settings.ops.listen
+        if listen == "off" or self.ops_failure is not None:
+            return None
+        host, _, port = listen.rpartition(":")
+        return human_urls(host, int(port))[0]
+
+    def _switching_from(self) -> str | None:
+        return self.switch.old_name() if self.switch else None
+
+    def _switch_status(self) -> dict[str, Any] | None:
+        if self.switch is None or self.switch.stage in (Stage.COMMITTED, Stage.ABORTED):
+            return None
+        return {"release": self.switch.candidate.spec.name, "stage": self.switch.stage}
+
+    def _worker_status(self, worker: Worker) -> dict[str, Any]:
+        sample = self.machinery.stats.read(worker.slot)
+        return {
+            "id": worker.id,
+            "pid": worker.pid,
+            "state": str(worker.state),
+            "release": worker.spec.name,
+            "generation": worker.generation,
+            "started_at": worker.started_at,
+            "rss_bytes": rss_bytes(worker.pid),
+            "requests": sample.requests,
+            "errors": sample.errors,
+            "in_flight": sample.in_flight,
+            "connections": sample.connections,
+            "gate_port": worker.port,
+        }
+
+
+def install_signals(supervisor: Supervisor) -> None:
+    """TERM and INT: graceful, a second one quick; QUIT quick; HUP reload; USR1 reopen logs; TTIN/TTOU ± 1."""
+    loop = asyncio.get_running_loop()
+
+    def scale(step: int) -> None:
+        wanted = max(1, supervisor.fleet.desired + step)
+        supervisor.machinery.sink.note(f"scaling to {wanted} workers (signal)")
+        supervisor.fleet.scale_soon(wanted)
+
+    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
+    loop.add_signal_handler(signal.SIGINT, supervisor.stop)
+    loop.add_signal_handler(signal.SIGQUIT, lambda: supervisor.stop(quick=True))
+    loop.add_signal_handler(signal.SIGHUP, lambda: supervisor.reload_soon("SIGHUP"))
+    loop.add_signal_handler(signal.SIGUSR1, supervisor.machinery.sink.reopen)
+    loop.add_signal_handler(signal.SIGTTIN, lambda: scale(1))
+    loop.add_signal_handler(signal.SIGTTOU, lambda: scale(-1))
