@@ -1,0 +1,37 @@
+"""The check types, one small file each. `build` finds the file of a type and makes the check.
+
+A new type is one file with a ``build(spec, tools) -> Check`` and one line in `_MODULES`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from oatie_ops.health.checks.base import Check, CheckUnusable, Tools, Unmeasured
+from oatie_ops.health.model import CheckSpec
+
+_MODULES = {
+    "workers": "workers",
+    "app": "app",
+    "http": "http",
+    "https": "http",
+    "tcp": "tcp",
+    "disk": "disk",
+    "memory": "memory",
+    "cpu": "cpu",
+    "process": "process",
+}
+
+
+def build(spec: CheckSpec, tools: Tools) -> Check:
+    """The check of ``spec``. One that cannot work becomes a check that answers ``unknown`` and says why."""
+    module = _MODULES.get(spec.type)
+    if module is None:
+        return Unmeasured(f"checks of type {spec.type!r} are not supported yet; nothing is measured here")
+    try:
+        check: Check = import_module(f"{__name__}.{module}").build(spec, tools)
+    except CheckUnusable as error:
+        return Unmeasured(str(error))
+    except (AttributeError, TypeError, ValueError) as error:
+        return Unmeasured(f"the options of this {spec.type} check cannot be used ({type(error).__name__})")
+    return check

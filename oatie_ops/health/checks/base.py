@@ -1,0 +1,47 @@
+"""What every check type is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.model import Result, Status
+from oatie_ops.health.threads import CheckThreads
+
+
+class CheckUnusable(Exception):
+    """The declared check cannot be run: an option is missing or a driver is not installed."""
+
+
+class Check(Protocol):
+    async def run(self, attempt: Attempt) -> Result:
+        """Measures once. May be cancelled at its deadline; raises only what is a bug or `OSError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What checks may use. ``app_status`` is None where no supervisor runs in this process."""
+
+    settings: Settings
+    threads: CheckThreads
+    state_home: Path
+    app_status: Callable[[], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """Stands in for a check that cannot be run, and says so each time."""
+
+    why: str
+    result: Result = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "result", Result(Status.UNKNOWN, self.why))
+
+    async def run(self, attempt: Attempt) -> Result:
+        return self.result

@@ -1,0 +1,152 @@
+"""``{ type = "http", url = "https://…", status = "2xx", method = "GET", follow_redirects = false }``
+
+Passes when the status of the answer is one that was asked for (default: 2xx). A redirect is not an answer:
+by default it fails and says where it points, because a probe that is redirected to a login page or to
+https is green for ever.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+from oatie_ops._version import __version__
+from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
+from oatie_ops.health.http_probe import Answer, BadAnswer, exchange
+from oatie_ops.health.model import CheckSpec, Result, Status
+from oatie_ops.health.net import Target, connect, trusting_context
+
+MAX_REDIRECTS = 5
+METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_SAFE = "/%:@!$&'()*+,;=~-._?[]"
+_FORBIDDEN_IN_HEADERS = ("\r", "\n", "\0")
+
+Ranges = tuple[tuple[int, int], ...]
+SUCCESS: Ranges = ((200, 299),)
+
+
+@dataclass(frozen=True)
+class HttpCheck:
+    spec: CheckSpec
+    tools: Tools
+    url: SplitResult
+    accepted: Ranges = SUCCESS
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    host: str | None = None  # Host header, where it is not the one of the URL
+    follow: bool = False
+
+    async def run(self, attempt: Attempt) -> Result:
+        url = self.url
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                answer = await self._ask(url, attempt)
+            except BadAnswer as error:
+                return Result(Status.FAIL, f"{self.method} {shown(url)}: {error}")
+            redirected = answer.status in _REDIRECTS and bool(answer.location)
+            if not (redirected and self.follow) or accepts(self.accepted, answer.status):
+                return self._judge(url, answer)
+            try:
+                url = checked_url(urljoin(url.geturl(), answer.location))
+            except CheckUnusable:
+                return Result(Status.FAIL, f"{self.method} {shown(url)} redirects to no http address")
+        return Result(Status.FAIL, f"{self.method} {shown(self.url)}: more than {MAX_REDIRECTS} redirects")
+
+    async def _ask(self, url: SplitResult, attempt: Attempt) -> Answer:
+        threads, key = self.tools.threads, self.spec.key
+        tls = await threads.call(key, trusting_context, attempt) if url.scheme == "https" else None
+        target = Target(url.hostname or "", url.port or (443 if tls else 80), tls)
+        reader, writer = await connect(target, attempt, threads, key)
+        same_origin = url.netloc == self.url.netloc and url.scheme == self.url.scheme
+        request = _request(self.method, url, self.headers if same_origin else (), self.host)
+        return await exchange(reader, writer, request, head_only=self.method == "HEAD", attempt=attempt)
+
+    def _judge(self, url: SplitResult, answer: Answer) -> Result:
+        if accepts(self.accepted, answer.status):
+            return Result(Status.PASS, f"{self.method} {shown(url)} answers {answer.status}")
+        where = ""
+        if answer.status in _REDIRECTS and answer.location:
+            where = f" and points to {shown(urlsplit(urljoin(url.geturl(), answer.location)))}"
+        wanted = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.accepted)
+        return Result(
+            Status.FAIL, f"{self.method} {shown(url)} answers {answer.status}{where} (wanted {wanted})"
+        )
+
+
+def build(spec: CheckSpec, tools: Tools) -> Check:
+    options = spec.options
+    method = str(options.get("method", "GET")).upper()
+    if method not in METHODS:
+        raise CheckUnusable(f"an http check takes the methods {', '.join(METHODS)}")
+    return HttpCheck(
+        spec=spec,
+        tools=tools,
+        url=checked_url(str(options.get("url", ""))),
+        accepted=parse_ranges(options.get("status", "2xx")),
+        method=method,
+        headers=_headers(options.get("headers", {})),
+        host=options.get("host"),
+        follow=bool(options.get("follow_redirects", False)),
+    )
+
+
+def accepts(ranges: Ranges, status: int) -> bool:
+    return any(low <= status <= high for low, high in ranges)
+
+
+def parse_ranges(value: object) -> Ranges:
+    """``204``, ``"2xx"``, ``"200-399"``, or a list of those. Raises `CheckUnusable`."""
+    if isinstance(value, list | tuple):
+        return tuple(part for item in value for part in parse_ranges(item))
+    text = str(value).strip().lower()
+    low, dash, high = text.partition("-")
+    if len(text) == 3 and text.endswith("xx") and text[0] in "12345":
+        return ((int(text[0]) * 100, int(text[0]) * 100 + 99),)
+    high = high if dash else low
+    if text.isascii() and low.isdigit() and high.isdigit():
+        return ((int(low), int(high)),)
+    raise CheckUnusable('status must be a code, "2xx", "200-399", or a list of those')
+
+
+def shown(url: SplitResult) -> str:
+    """The URL without what may be secret: user, password, query."""
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path or '/'}"
+
+
+def checked_url(text: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        if url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0):
+            return url
+    except ValueError:
+        pass
+    raise CheckUnusable("an http check needs a url such as http://127.0.0.1:8080/ready")
+
+
+def _headers(declared: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple((str(name), str(value)) for name, value in declared.items())
+    if any(bad in part for pair in pairs for part in pair for bad in _FORBIDDEN_IN_HEADERS):
+        raise CheckUnusable("a header of an http check holds a line break")
+    return pairs
+
+
+def _request(method: str, url: SplitResult, headers: tuple[tuple[str, str], ...], host: str | None) -> bytes:
+    path = quote(url.path or "/", safe=_SAFE) + (f"?{quote(url.query, safe=_SAFE)}" if url.query else "")
+    fields = {
+        "Host": host or url.netloc.rpartition("@")[2],
+        "User-Agent": f"oatie-health/{__version__}",
+        "Accept": "*/*",
+        "Connection": "close",
+    }
+    if url.username is not None:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        fields["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+    if method == "POST":
+        fields["Content-Length"] = "0"
+    lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in [*fields.items(), *headers])]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")

@@ -1,0 +1,107 @@
+"""The check loop of a running supervisor: every check on its own schedule, one snapshot for all readers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.health.board import Board, Change
+from oatie_ops.health.checks import build
+from oatie_ops.health.checks.base import Check, Tools
+from oatie_ops.health.model import CheckSpec, CheckState, Clock, Snapshot, system_clock
+from oatie_ops.health.plan import NEEDS, plan
+from oatie_ops.health.runner import run_check
+from oatie_ops.health.schedule import first_delay_seconds, next_delay_seconds
+from oatie_ops.health.threads import CheckThreads
+
+log = logging.getLogger(__name__)
+
+AppStatus = Callable[[], Mapping[str, Any]]
+
+
+class HealthLoop:
+    """Lives in the supervisor's event loop. `snapshot` costs nothing and may be read at any time.
+
+    ``app_status`` gives the object of ``GET /control/status`` from memory. ``on_change`` is called, in the
+    loop, with every change of a service's status; it must not block.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state_home: Path,
+        app_status: AppStatus,
+        *,
+        on_change: Callable[[Change], None] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._settings = settings
+        self._state_home = state_home
+        self._app_status = app_status
+        self._on_change = on_change
+        self._clock = clock
+        services = plan(settings, state_home, supervised=True)
+        self._specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
+        self._board = Board(services, clock())
+        self._wake: dict[str, list[asyncio.Event]] = {}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._board.snapshot
+
+    def nudge(self, service: str) -> None:
+        """Checks a service at once, because something happened to it. From the loop's thread only."""
+        for event in self._wake.get(service, ()):
+            event.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        tools = Tools(self._settings, CheckThreads(), self._state_home, self._app_status)
+        async with asyncio.TaskGroup() as checks:
+            for spec in self._specs:
+                wake = asyncio.Event()
+                self._wake.setdefault(spec.service, []).append(wake)
+                checks.create_task(
+                    self._keep_checking(spec, build(spec, tools), wake), name=f"check {spec.key}"
+                )
+
+    async def _keep_checking(self, spec: CheckSpec, check: Check, wake: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        delay = first_delay_seconds(spec, random.random())
+        first = True
+        while True:
+            await _pause(delay, wake)
+            began = loop.time()
+            result = await run_check(check, spec, self._state(spec).status)
+            for change in self._board.record(spec, result, self._clock()):
+                self._tell(change)
+            delay = next_delay_seconds(
+                spec, self._state(spec), loop.time() - began, random.random(), first=first
+            )
+            first = False
+
+    def _state(self, spec: CheckSpec) -> CheckState:
+        service = self._board.snapshot.services[spec.service]
+        return next(entry.state for entry in service.checks if entry.spec.key == spec.key)
+
+    def _tell(self, change: Change) -> None:
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(change)
+        except Exception:
+            # Whoever listens must not be able to stop the checks.
+            log.exception("reporting that %s is now %s failed", change.service, change.after)
+
+
+async def _pause(seconds: float, wake: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+    wake.clear()

@@ -1,0 +1,170 @@
+"""The values that health is made of. All immutable: a reader can keep what it got.
+
+Times are `Instant`s: ages come from the monotonic half, so a stepped wall clock changes no age.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class Status(StrEnum):
+    """The words of draft-inadarei-api-health-check-06, and ``unknown`` for what nobody measured."""
+
+    PASS = "pass"
+    UNKNOWN = "unknown"
+    WARN = "warn"
+    FAIL = "fail"
+
+    @property
+    def severity(self) -> int:
+        """The order in which statuses win when several are summed up; a known problem beats a doubt."""
+        return _SEVERITY[self]
+
+
+_SEVERITY = {status: rank for rank, status in enumerate(Status)}
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The most severe of them; ``unknown`` where there is none."""
+    return max(statuses, key=lambda status: status.severity, default=Status.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    monotonic_seconds: float
+    epoch_seconds: float
+
+    def age_seconds(self, now: Instant) -> float:
+        return max(0.0, now.monotonic_seconds - self.monotonic_seconds)
+
+
+Clock = Callable[[], Instant]
+
+
+def system_clock() -> Instant:
+    return Instant(time.monotonic(), time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run of a check found. ``output`` is one line for people and holds no secret."""
+
+    status: Status
+    output: str
+    observed_value: float | None = None
+    observed_unit: str = ""
+    duration_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """One check of one service. ``rise`` and ``fall`` count the results in a row that change its status."""
+
+    service: str
+    name: str
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    interval_seconds: float = 10.0
+    timeout_seconds: float = 2.0
+    rise: int = 2
+    fall: int = 3
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.service, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckState:
+    """Where a check stands. The four counts are the latest results in a row that were so."""
+
+    status: Status
+    since: Instant
+    checked_at: Instant | None = None
+    last: Result | None = None
+    passes: int = 0
+    not_fails: int = 0
+    not_passes: int = 0
+    fails: int = 0
+    unknowns: int = 0
+
+    @property
+    def undecided(self) -> bool:
+        """The latest result disagrees with the status, but not yet often enough to change it."""
+        return self.last is not None and self.last.status not in (self.status, Status.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEntry:
+    spec: CheckSpec
+    state: CheckState
+
+    @property
+    def output(self) -> str:
+        """Why the status is what it is; an undecided check says how far it is from changing."""
+        last = self.state.last
+        if last is None:
+            return "not checked yet"
+        if not self.state.undecided:
+            return last.output
+        need = self.spec.rise if last.status.severity < self.state.status.severity else self.spec.fall
+        return f"{last.output} (latest result: {last.status}; {need} in a row change the status)"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One service: as bad as the worst of its checks. ``checks`` are in the order of importance."""
+
+    name: str
+    checks: tuple[CheckEntry, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        return worst(entry.state.status for entry in self.checks)
+
+    @property
+    def cause(self) -> CheckEntry | None:
+        """The check that made the status; the first of them where several agree."""
+        status = self.status
+        return next((entry for entry in self.checks if entry.state.status is status), None)
+
+    @property
+    def output(self) -> str:
+        cause = self.cause
+        return cause.output if cause else "no check is declared"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What all readers see: every service at one moment. ``started_at``: the application first served."""
+
+    taken_at: Instant
+    services: Mapping[str, ServiceState] = field(default_factory=lambda: MappingProxyType({}))
+    started_at: Instant | None = None
+
+    @property
+    def status(self) -> Status:
+        return worst(service.status for service in self.services.values())
+
+    @property
+    def worst_first(self) -> list[ServiceState]:
+        """By severity, and in the declared order among equals."""
+        return sorted(self.services.values(), key=lambda service: -service.status.severity)
+
+    @property
+    def cause(self) -> str:
+        """The worst service and why, as one line; empty while everything passes."""
+        if self.status is Status.PASS or not self.services:
+            return ""
+        first = self.worst_first[0]
+        return f"{first.name}: {first.output}"
+
+    def age_seconds(self, now: Instant) -> float:
+        return self.taken_at.age_seconds(now)

@@ -1,0 +1,104 @@
+"""Name lookup and connecting for the checks that go over the network, within the check's deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import socket
+import ssl
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.threads import CheckThreads
+
+# With more than one address, one that swallows packets must leave time for the others.
+ADDRESS_PATIENCE_SECONDS = 0.75
+
+
+class Unreachable(OSError):
+    """No connection; the message names the address and the reason in the field's words."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.strerror = message
+
+
+@dataclass(frozen=True)
+class Target:
+    """``tls`` None means plain text."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@functools.cache
+def trusting_context() -> ssl.SSLContext:
+    """Trusts what the system trusts. Reading that takes tens of milliseconds, so it is kept."""
+    return ssl.create_default_context()
+
+
+async def connect(
+    target: Target, attempt: Attempt, threads: CheckThreads, key: Hashable
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address that takes one. Raises `Unreachable`."""
+    addresses = await _addresses(target, attempt, threads, key)
+    attempt.waiting_for = f"connecting to {target}"
+    for address in addresses[:-1]:
+        try:
+            async with asyncio.timeout(ADDRESS_PATIENCE_SECONDS):
+                return await _open(address, target)
+        except OSError:
+            continue
+    try:
+        return await _open(addresses[-1], target)
+    except OSError as error:
+        raise Unreachable(f"{target}: {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """One phrase for people, without the errno and the address that asyncio puts into its texts."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused (nothing listens there)"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "connection reset by the other side"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error.strerror or 'unknown reason'}"
+    if isinstance(error, TimeoutError):
+        return "the network gave up (no answer to the connection request)"
+    return error.strerror or str(error) or type(error).__name__
+
+
+async def _open(address: str, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if target.tls is None:
+        return await asyncio.open_connection(address, target.port)
+    return await asyncio.open_connection(address, target.port, ssl=target.tls, server_hostname=target.host)
+
+
+async def _addresses(target: Target, attempt: Attempt, threads: CheckThreads, key: Hashable) -> list[str]:
+    if _is_address(target.host):
+        return [target.host]
+    attempt.waiting_for = f"looking up {target.host}"
+    try:
+        found = await threads.call(
+            key, lambda: socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM), attempt
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise Unreachable(f"{target.host}: cannot be looked up: {why}") from error
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""All checks once, in this process: what ``oatie health`` does where no supervisor runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.health.board import Board
+from oatie_ops.health.checks import build
+from oatie_ops.health.checks.base import Tools
+from oatie_ops.health.model import CheckSpec, Snapshot, Status, system_clock
+from oatie_ops.health.plan import NEEDS, ServicePlan, plan
+from oatie_ops.health.runner import run_check
+from oatie_ops.health.threads import CheckThreads
+
+
+def run_checks(
+    settings: Settings,
+    state_home: Path,
+    *,
+    only: Collection[str] = (),
+    timeout_seconds: float | None = None,
+) -> Snapshot:
+    """Runs them side by side. ``only``: these services and what they need; empty means all.
+
+    ``timeout_seconds`` shortens the time-out of every check that would wait longer.
+    """
+    services = plan(settings, state_home, supervised=False)
+    return asyncio.run(_run(settings, state_home, _chosen(services, only), timeout_seconds))
+
+
+def _chosen(services: tuple[ServicePlan, ...], only: Collection[str]) -> list[ServicePlan]:
+    by_name = {service.name: service for service in services}
+    wanted: dict[str, None] = {}
+    waiting = list(only or by_name)
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in wanted:
+            wanted[name] = None
+            waiting += by_name[name].needs
+    return [service for service in services if service.name in wanted]
+
+
+async def _run(
+    settings: Settings, state_home: Path, services: list[ServicePlan], timeout_seconds: float | None
+) -> Snapshot:
+    tools = Tools(settings, CheckThreads(), state_home)
+    board = Board(services, system_clock())
+
+    async def one(spec: CheckSpec) -> None:
+        limit = (
+            spec.timeout_seconds if timeout_seconds is None else min(spec.timeout_seconds, timeout_seconds)
+        )
+        result = await run_check(build(spec, tools), replace(spec, timeout_seconds=limit), Status.UNKNOWN)
+        board.record(spec, result, system_clock())
+
+    specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
+    await asyncio.gather(*(one(spec) for spec in specs))
+    return board.snapshot

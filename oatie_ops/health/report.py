@@ -1,0 +1,104 @@
+"""The snapshot as JSON objects: the same for the ops API, the dashboard and ``oatie health --json``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from oatie_ops.health.groups import GROUPS
+from oatie_ops.health.model import CheckEntry, Instant, ServiceState, Snapshot, Status
+
+SCHEMA_VERSION = 1
+
+
+def detailed(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
+    """Everything, under a versioned schema: fields may be added to it, none changes or goes."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "status": snapshot.status.value,
+        "cause": snapshot.cause,
+        "taken_at": iso(snapshot.taken_at),
+        "age_seconds": round(snapshot.age_seconds(now), 3),
+        "groups": groups(snapshot, now),
+        "services": services(snapshot, now),
+    }
+
+
+def groups(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
+    verdicts = {name: judge(snapshot, now) for name, judge in GROUPS.items()}
+    return {name: {"status": v.status.value, "output": v.output} for name, v in verdicts.items()}
+
+
+def services(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
+    return {name: service(state, now) for name, state in snapshot.services.items()}
+
+
+def service(state: ServiceState, now: Instant) -> dict[str, Any]:
+    cause = state.cause
+    return {
+        "status": state.status.value,
+        "output": state.output,
+        "since": iso(cause.state.since) if cause else None,
+        "for_seconds": round(cause.state.since.age_seconds(now), 3) if cause else None,
+        "needs": list(state.needs),
+        "checks": {entry.spec.name: check(entry, now) for entry in state.checks},
+    }
+
+
+def check(entry: CheckEntry, now: Instant) -> dict[str, Any]:
+    spec, state, last = entry.spec, entry.state, entry.state.last
+    return {
+        "type": spec.type,
+        "status": state.status.value,
+        "output": entry.output,
+        "since": iso(state.since),
+        "for_seconds": round(state.since.age_seconds(now), 3),
+        "checked_at": iso(state.checked_at) if state.checked_at else None,
+        "age_seconds": round(state.checked_at.age_seconds(now), 3) if state.checked_at else None,
+        "duration_seconds": round(last.duration_seconds, 6) if last else None,
+        "observed_value": last.observed_value if last else None,
+        "observed_unit": last.observed_unit if last else "",
+        "latest_result": last.status.value if last else None,
+        "interval_seconds": spec.interval_seconds,
+        "timeout_seconds": spec.timeout_seconds,
+        "rise": spec.rise,
+        "fall": spec.fall,
+    }
+
+
+def health_json(snapshot: Snapshot, version: str, release: str | None) -> dict[str, Any]:
+    """The shape of draft-inadarei-api-health-check-06 (``application/health+json``)."""
+    return {
+        "status": snapshot.status.value,
+        "version": version,
+        **({"releaseId": release} if release else {}),
+        **({"output": snapshot.cause} if snapshot.cause else {}),
+        "checks": {
+            f"{state.name}:{entry.spec.name}": [_component(state, entry)]
+            for state in snapshot.services.values()
+            for entry in state.checks
+        },
+    }
+
+
+def _component(state: ServiceState, entry: CheckEntry) -> dict[str, Any]:
+    last = entry.state.last
+    component: dict[str, Any] = {
+        "componentId": state.name,
+        "componentType": "system" if state.name == "system" else "component",
+        "status": entry.state.status.value,
+    }
+    if entry.state.checked_at is not None:
+        component["time"] = iso(entry.state.checked_at)
+    if last is not None and last.observed_value is not None:
+        component["observedValue"] = last.observed_value
+        component["observedUnit"] = last.observed_unit
+    if entry.state.status is not Status.PASS:
+        component["output"] = entry.output
+    return component
+
+
+def iso(instant: Instant) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    moment = datetime.fromtimestamp(instant.epoch_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

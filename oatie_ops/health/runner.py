@@ -1,0 +1,41 @@
+"""Runs one check once, within its deadline. The loop and the one-shot command both go through here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.checks.base import Check
+from oatie_ops.health.model import CheckSpec, Result, Status
+from oatie_ops.health.threads import StillHanging
+
+log = logging.getLogger(__name__)
+
+
+async def run_check(check: Check, spec: CheckSpec, previous: Status) -> Result:
+    """Never raises (but for cancellation) and never takes longer than ``spec.timeout_seconds``."""
+    attempt = Attempt(previous=previous)
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(spec.timeout_seconds):
+            result = await check.run(attempt)
+    except TimeoutError:
+        result = _timed_out(spec, attempt)
+    except StillHanging as error:
+        result = Result(Status.FAIL, f"{attempt.waiting_for or spec.name}: {error}")
+    except OSError as error:
+        result = Result(Status.FAIL, error.strerror or str(error) or type(error).__name__)
+    except Exception as error:
+        log.exception("the check %s of service %s crashed", spec.name, spec.service)
+        result = Result(Status.UNKNOWN, f"the check itself crashed: {type(error).__name__}")
+    return replace(result, duration_seconds=time.perf_counter() - began)
+
+
+def _timed_out(spec: CheckSpec, attempt: Attempt) -> Result:
+    where = f" while {attempt.waiting_for}" if attempt.waiting_for else ""
+    if attempt.measuring:
+        return Result(Status.FAIL, f"timed out after {spec.timeout_seconds:g} s{where}")
+    return Result(Status.UNKNOWN, f"not measured within {spec.timeout_seconds:g} s{where}")

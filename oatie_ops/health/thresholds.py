@@ -1,0 +1,31 @@
+"""Thresholds with memory: a value that hovers around a limit does not make the status flap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oatie_ops.health.model import Status
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Entered at ``*_enter`` and left only below ``*_leave``. ``fail_*`` None: never worse than a warning."""
+
+    warn_enter: float
+    warn_leave: float
+    fail_enter: float | None = None
+    fail_leave: float | None = None
+
+    def status(self, previous: Status, value: float) -> Status:
+        if self._over(value, previous is Status.FAIL, self.fail_enter, self.fail_leave):
+            return Status.FAIL
+        alarmed = previous in (Status.WARN, Status.FAIL)
+        if self._over(value, alarmed, self.warn_enter, self.warn_leave):
+            return Status.WARN
+        return Status.PASS
+
+    @staticmethod
+    def _over(value: float, inside: bool, enter: float | None, leave: float | None) -> bool:
+        if enter is None:
+            return False
+        return value >= enter or (inside and leave is not None and value >= leave)
