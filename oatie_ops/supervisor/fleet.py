@@ -172,8 +172,11 @@ class Fleet:
     async def _boot_one(self, generation: Generation) -> bool:
         worker: Worker | None = None
         try:
-            worker = await generation.add_worker()
-            await generation.gate(worker)
+            # A plain program that served before is gated by its own port: nobody else answers there now.
+            direct = generation.owns_port and self.served.is_set()
+            worker = await generation.add_worker(direct=direct)
+            if not direct:
+                await generation.gate(worker)
             if len(generation.serving) < self.desired:
                 await generation.accept_worker(worker)
                 self.served.set()

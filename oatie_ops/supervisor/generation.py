@@ -62,11 +62,16 @@ class Generation:
             self._forkserver = ForkServer.start(self.spec.python, early_environment(self.spec))
             self._machinery.reaper.expect(self._forkserver.pid, lambda _ended: None)
 
-    async def add_worker(self) -> Worker:
-        """One more booting worker. Raises `OatieError` where not even the interpreter starts."""
+    async def add_worker(self, *, direct: bool = False) -> Worker:
+        """One more booting worker. Raises `OatieError` where not even the interpreter starts.
+
+        ``direct``: a program that will be started on the public port at once, without a gated process.
+        """
         self.prepare()
         try:
-            worker = await self._machinery.make_worker(self.spec, self.number, self._forkserver)
+            worker = await self._machinery.make_worker(
+                self.spec, self.number, self._forkserver, direct=direct
+            )
         except LaunchFailed as error:
             self._forkserver = None
             raise OatieError(

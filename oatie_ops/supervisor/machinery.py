@@ -67,12 +67,14 @@ class Machinery:
         self._ids.discard(worker.id)
         self.stats.release(worker.slot)
 
-    async def make_worker(self, spec: ReleaseSpec, generation: int, forkserver: ForkServer | None) -> Worker:
+    async def make_worker(
+        self, spec: ReleaseSpec, generation: int, forkserver: ForkServer | None, *, direct: bool = False
+    ) -> Worker:
         """A worker that is booting. Raises `LaunchFailed`."""
         worker_id, slot = self.take_id(), self.stats.acquire()
         try:
             if spec.app.command is not None:
-                return self._make_program(spec, generation, worker_id, slot)
+                return self._make_program(spec, generation, worker_id, slot, direct=direct)
             assert forkserver is not None
             return await self._make_python(spec, generation, worker_id, slot, forkserver)
         except BaseException:
@@ -119,7 +121,9 @@ class Machinery:
         self.reaper.expect(pid, worker.finish)
         return worker
 
-    def _make_program(self, spec: ReleaseSpec, generation: int, worker_id: int, slot: int) -> Worker:
+    def _make_program(
+        self, spec: ReleaseSpec, generation: int, worker_id: int, slot: int, *, direct: bool
+    ) -> Worker:
         worker = ProgramWorker(
             worker_id,
             generation,
@@ -131,7 +135,8 @@ class Machinery:
             attach_output=lambda out, err: self.attach_output(worker_id, out, err),
             expect=self.reaper.expect,
         )
-        worker.boot()
+        if not direct:
+            worker.boot()
         return worker
 
     def attach_output(self, worker_id: int, out_read: int, err_read: int) -> None:
