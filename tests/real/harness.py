@@ -24,7 +24,9 @@ from typing import Any
 import psutil
 import pytest
 
+from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths, state_paths
+from oatie_ops.supervisor.client import ControlClient
 from tests.real.loadrun import LoadRun
 from tests.real.waiting import PATIENCE_SECONDS, free_port, port_answers, wait_for
 
@@ -230,7 +232,11 @@ class Project:
         return running
 
     def status(self) -> dict[str, Any]:
-        return dict(self.oatie("status", "--json").json)
+        """What `oatie status --json` prints, asked without a process of its own, as tests wait on it."""
+        try:
+            return ControlClient(self.state.control_socket).call("GET", "/control/status")
+        except OatieError as error:
+            return {"state": "not running", "detail": error.why, "release": None, "workers": []}
 
     def workers(self) -> list[dict[str, Any]]:
         return list(self.status()["workers"])
@@ -314,6 +320,12 @@ class Project:
         assert not port_answers(self.ops_port)
         self.assert_settled()
 
+    def kill(self, pid: int) -> None:
+        """SIGKILL, and waits until it is gone."""
+        process = psutil.Process(pid)
+        process.kill()
+        wait_for(lambda: not _lives(process), f"the end of {pid}")
+
     def close(self) -> None:
         """Ends everything that the test started, by pid."""
         processes = self.processes()
@@ -322,6 +334,13 @@ class Project:
         psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
         for late in self.processes():
             _kill(late)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _kill(process: psutil.Process) -> None:

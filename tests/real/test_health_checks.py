@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from oatie_ops.config.settings import Settings
+from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.health.checks import build
 from oatie_ops.health.checks.base import Tools
 from oatie_ops.health.model import CheckSpec, Result, Status
@@ -238,7 +238,7 @@ def test_redirect_is_no_answer_and_its_secrets_are_not_shown() -> None:
 
 
 def test_redirect_is_followed_when_asked_for() -> None:
-    result = measured("http", URL | {"follow_redirects": True}, server=redirecting(b"/there"))
+    result = measured("http", URL | {"redirects": True}, server=redirecting(b"/there"))
     assert result.status is Status.PASS
 
 
@@ -247,7 +247,7 @@ def test_redirect_is_followed_when_asked_for() -> None:
     [(b"/ready", "more than 5 redirects"), (b"file:///etc/passwd", "redirects to no http address")],
 )
 def test_redirects_that_lead_nowhere_fail(location: bytes, says: str) -> None:
-    result = measured("http", URL | {"follow_redirects": True}, server=redirecting(location))
+    result = measured("http", URL | {"redirects": True}, server=redirecting(location))
     assert (result.status, says in result.output) == (Status.FAIL, True)
 
 
@@ -272,7 +272,7 @@ def test_credentials_are_sent_to_their_own_server_only_and_shown_to_nobody() -> 
                 options = {
                     "url": f"http://me:hunter2@127.0.0.1:{port}/?key=sesame",
                     "headers": {"X-Key": "sesame"},
-                    "follow_redirects": True,
+                    "redirects": True,
                 }
                 tools = Tools(Settings(root=Path("/")), CheckThreads(), Path("/"))
                 spec = CheckSpec("db", "http", "http", options)
@@ -293,19 +293,19 @@ def test_head_does_not_wait_for_the_body_that_the_headers_announce() -> None:
     assert measured("http", URL | {"method": "HEAD"}, server=answering(raw)).status is Status.PASS
 
 
-def test_untrusted_certificate_fails_and_says_so(tmp_path: Path) -> None:
+def own_certificate(directory: Path) -> ssl.SSLContext:
     make = (
         "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=127.0.0.1"
     )
-    subprocess.run(
-        make.split(),
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
+    subprocess.run(make.split(), cwd=directory, check=True, capture_output=True)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    result = measured("http", {"url": "https://127.0.0.1:{port}/"}, server=answering(OK), tls=tls)
+    tls.load_cert_chain(directory / "cert.pem", directory / "key.pem")
+    return tls
+
+
+def test_untrusted_certificate_fails_and_says_so(tmp_path: Path) -> None:
+    options = {"url": "https://127.0.0.1:{port}/"}
+    result = measured("http", options, server=answering(OK), tls=own_certificate(tmp_path))
     assert result.status is Status.FAIL
     assert "certificate is not trusted" in result.output
 
@@ -314,6 +314,34 @@ def test_https_to_a_server_without_tls_fails_and_says_so() -> None:
     result = measured("http", {"url": "https://127.0.0.1:{port}/"}, server=answering(OK), timeout_seconds=2)
     assert result.status is Status.FAIL
     assert "TLS" in result.output or "timed out" in result.output
+
+
+def test_certificate_is_not_asked_about_where_that_was_turned_off(tmp_path: Path) -> None:
+    options = {"url": "https://127.0.0.1:{port}/", "verify_tls": False}
+    result = measured("http", options, server=answering(OK), tls=own_certificate(tmp_path))
+    assert result.status is Status.PASS
+
+
+@pytest.mark.parametrize(("text", "status"), [("ok", Status.PASS), ("okay", Status.FAIL)])
+def test_body_must_hold_the_text_asked_for(text: str, status: Status) -> None:
+    assert measured("http", URL | {"contains": text}, server=answering(OK)).status is status
+
+
+def test_text_beyond_what_is_read_counts_as_missing() -> None:
+    raw = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200_000 + b"needle"
+    result = measured("http", URL | {"contains": "needle"}, server=answering(raw))
+    assert (result.status, "first 64 KiB" in result.output) == (Status.FAIL, True)
+
+
+def test_path_is_asked_for_on_the_application_itself(tmp_path: Path) -> None:
+    async def main() -> Result:
+        async with serving(redirecting(b"/")) as port:
+            settings = Settings(root=tmp_path, app=AppSettings(host="0.0.0.0", port=port))
+            tools = Tools(settings, CheckThreads(), tmp_path)
+            spec = CheckSpec("api", "http", "http", {"type": "http", "path": "/there"})
+            return await run_check(build(spec, tools), spec, Status.UNKNOWN)
+
+    assert asyncio.run(main()).status is Status.PASS
 
 
 # --- tcp --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 Every answer carries ``X-Release`` (the version), ``X-Pid`` and the caller's ``X-Load-Id``. Paths: ``/``,
 ``/ready``, ``/work?ms=``, ``/slow?seconds=``, ``/stream?seconds=``, ``/block``, ``/grow?mb=``, ``/exit``,
-``/fail``, ``/burn?ms=``; anything else is 404.
+``/fail``, ``/say?bytes=``, ``/env?name=``, ``/orphan``; anything else is 404. A websocket echoes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ DEFAULTS: dict[str, Any] = {
     "fail_every": 0,  # each n-th user request answers 500
     "slow_down_ms": 0,
     "ignore_sigterm": False,
-    "grandchild": False,  # leaves a `sleep` of its own, whose pid goes into grandchild.pid
+    "grandchild": "",  # "program" or "fork": a child of its own that runs on
+    "startup_needs_file": "",  # the dependency whose absence fails the startup
     "say_at_boot": "",  # a line on stderr
 }
 HERE = Path(__file__).resolve().parent
@@ -66,10 +67,14 @@ async def _startup() -> None:
         raise RuntimeError(KNOBS["startup_error"])
     if KNOBS["ignore_sigterm"]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if KNOBS["grandchild"]:
-        child = subprocess.Popen(["sleep", "600"])
-        with (HERE / "grandchild.pid").open("a") as out:
-            out.write(f"{child.pid}\n")
+    if KNOBS["startup_needs_file"] and not Path(KNOBS["startup_needs_file"]).exists():
+        raise RuntimeError(f"the dependency {KNOBS['startup_needs_file']} is away")
+    if KNOBS["grandchild"] == "program":
+        subprocess.Popen(["sleep", "600"])
+    elif KNOBS["grandchild"] == "fork" and os.fork() == 0:
+        # As multiprocessing does it: the child has every descriptor of its parent, the sockets too.
+        time.sleep(600)
+        os._exit(0)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:
@@ -153,10 +158,14 @@ async def _user(path: str, exchange: Exchange) -> None:
         await asyncio.sleep(exchange.number("ms", 10) / 1000)
     elif path == "/slow":
         await asyncio.sleep(exchange.number("seconds", 5))
-    elif path == "/burn":
-        ends_at = time.perf_counter() + exchange.number("ms", 10) / 1000
-        while time.perf_counter() < ends_at:
-            pass
+    elif path == "/say":
+        print("y" * int(exchange.number("bytes", 80)), file=sys.stderr, flush=True)
+    elif path == "/env":
+        await exchange.answer(200, os.environ.get(exchange.query["name"], "").encode())
+        return
+    elif path == "/orphan":
+        # Ends a moment later, when its parent is gone already.
+        subprocess.run(["sh", "-c", "sleep 0.2 & exit 0"], check=True, close_fds=True)
     elif path == "/grow":
         WEIGHT.append(b"x" * int(exchange.number("mb", 10) * 1024 * 1024))
     elif path != "/":

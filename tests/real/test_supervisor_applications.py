@@ -1,0 +1,162 @@
+"""Every kind of application that the README names, deployed by the real program, asked by a real client."""
+
+from __future__ import annotations
+
+import socket
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from tests.real.harness import Project, ProjectMaker
+from tests.real.waiting import need_program, wait_for
+
+KINDS = {
+    "ASGI": ("service.py", {"run": "service:app"}),
+    "ASGI factory": ("service.py", {"run": "service:create_app", "factory": True}),
+    "Flask": ("flask_app.py", {"run": "flask_app:app"}),
+    "Flask factory": ("flask_app.py", {"run": "flask_app:create_app"}),
+    "Django": ("django_app.py", {"run": "django_app:application"}),
+    "Python program": ("program.py", {"run": None, "command": ["python3", "program.py"], "workers": 1}),
+    "program with LISTEN_FDS": (
+        "program.py",
+        {"run": None, "command": ["python3", "program.py"], "socket": "activation"},
+    ),
+    "node": ("program.js", {"run": None, "command": ["node", "program.js"], "ready": "/", "workers": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_deployed_changed_deployed_again_rolled_back_and_stopped(
+    make_project: ProjectMaker, kind: str
+) -> None:
+    source, app = KINDS[kind]
+    if kind == "node":
+        need_program("node")
+    project = make_project(source)
+    project.configure(app=app)
+    project.deployed("1")
+    assert project.serving() == "1"
+    project.deployed("2")
+    assert project.serving() == "2"
+    project.oatie("rollback", "--yes").expect(0)
+    assert project.serving() == "1"
+    assert project.status()["state"] == "running"
+    project.oatie("stop").expect(0)
+    project.assert_gone()
+
+
+def test_an_empty_directory_gets_the_demo_and_its_addresses(make_project: ProjectMaker) -> None:
+    project = make_project()
+    for file in project.root.iterdir():
+        file.unlink()
+    done = project.oatie("deploy", "--yes", "--port", str(project.port)).expect(0)
+    assert "demo" in done.said
+    assert f":{project.port}" in done.stdout
+    answer = project.ask("/")
+    assert answer
+    assert answer[0] == 200
+    project.oatie("stop").expect(0)
+
+
+@pytest.mark.slow
+def test_a_build_gets_a_venv_of_its_own_and_is_reused(make_project: ProjectMaker) -> None:
+    """No package is fetched: what is installed is a local directory."""
+    project = make_project()
+    package = project.root / "local_package"
+    (package / "local_answer").mkdir(parents=True)
+    (package / "local_answer" / "__init__.py").write_text("ANSWER = 42\n")
+    (package / "pyproject.toml").write_text('[project]\nname = "local-answer"\nversion = "1"\n')
+    copy = "python -c \"import shutil, sysconfig; shutil.copytree('local_package/local_answer', "
+    copy += "sysconfig.get_path('purelib') + '/local_answer')\""
+    project.configure(deploy={"build": [copy]})
+    service = project.root / "service.py"
+    service.write_text("import local_answer\nassert local_answer.ANSWER == 42\n" + _without_future(service))
+    project.deployed("1")
+    first = list(project.state.builds.iterdir())
+    second = project.deployed("2")
+    assert list(project.state.builds.iterdir()) == first
+    assert "reus" in second.said
+    assert project.serving() == "2"
+
+
+def _without_future(source: Path) -> str:
+    return source.read_text().replace("from __future__ import annotations\n", "")
+
+
+def test_a_release_keeps_running_its_own_code_when_the_checkout_changes(project: Project) -> None:
+    project.deployed("1")
+    (project.root / "service.py").write_text("broken = \n")
+    project.oatie("reload").expect(0)
+    assert project.serving() == "1"
+
+
+def test_data_named_as_shared_is_one_for_all_releases(project: Project) -> None:
+    uploads = project.root / "uploads"
+    uploads.mkdir()
+    project.configure(deploy={"shared": ["uploads"]})
+    first, second = (project.deployed(version).result["release"] for version in ("1", "2"))
+    (uploads / "new.txt").write_text("from the checkout")
+    for number in (first, second):
+        assert (project.state.releases / str(number) / "app" / "uploads" / "new.txt").exists()
+
+
+def test_old_releases_are_pruned_but_never_the_good_one_before(project: Project) -> None:
+    project.configure(deploy={"keep": 2, "bake": "0s"})
+    numbers = [project.deployed(str(version)).result["release"] for version in range(1, 5)]
+    left = {int(entry.name) for entry in project.state.releases.iterdir()}
+    assert left == set(numbers[-2:])
+    project.configure(app={"ready_timeout": "1s"})
+    for _ in range(3):
+        project.version("bad", ready_status=503)
+        project.deploy().expect(7)
+    project.oatie("rollback", "--yes").expect(0)
+    assert project.serving() == "3"
+
+
+def test_a_websocket_lives_through_its_worker_and_ends_with_the_drain(project: Project) -> None:
+    """The open one is answered until the drain's deadline; new ones meet the new release."""
+    project.configure(app={"drain": "2s"})
+    project.deployed("1")
+    old = _websocket(project)
+    assert _echo(old, "one") == "1 one"
+    project.deployed("2")
+    new = _websocket(project)
+    assert _echo(new, "two") == "2 two"
+    old.settimeout(30)
+    wait_for(lambda: _ended(old), "the old websocket to be closed")
+    old.close()
+    new.close()
+
+
+def _websocket(project: Project) -> socket.socket:
+    """An open connection (RFC 6455) without a library that would reconnect."""
+    sock = socket.create_connection(("127.0.0.1", project.port), timeout=10)
+    key = b64encode(b"0123456789abcdef").decode()
+    sock.sendall(
+        (
+            f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{project.port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        ).encode()
+    )
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += sock.recv(1)
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return sock
+
+
+def _echo(sock: socket.socket, text: str) -> str:
+    payload = text.encode()
+    mask = b"\x01\x02\x03\x04"
+    masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    sock.sendall(bytes([0x81, 0x80 | len(payload)]) + mask + masked)
+    head = sock.recv(2)
+    return sock.recv(head[1]).decode()
+
+
+def _ended(sock: socket.socket) -> bool:
+    try:
+        return sock.recv(1024) == b"" or _ended(sock)
+    except ConnectionResetError:
+        return True
