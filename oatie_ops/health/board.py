@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from oatie_ops.health.evaluate import evaluate, initial
+from oatie_ops.health.groups import has_started
 from oatie_ops.health.model import (
     CheckEntry,
     CheckSpec,
@@ -17,7 +18,7 @@ from oatie_ops.health.model import (
     Status,
     worst,
 )
-from oatie_ops.health.plan import APP, NEEDS, ServicePlan
+from oatie_ops.health.plan import NEEDS, ServicePlan
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,8 @@ class Board:
         services = dict(self.snapshot.services)
         changes = _pin(services, spec, result, now)
         self._follow(services, changes, now)
-        app = services.get(APP)
         started_at = self.snapshot.started_at
-        if started_at is None and app is not None and _serves(app):
+        if started_at is None and has_started(services):
             started_at = now
         self.snapshot = Snapshot(now, MappingProxyType(services), started_at)
         return changes
@@ -94,8 +94,3 @@ def _pin(services: dict[str, ServiceState], spec: CheckSpec, result: Result, now
     if after.status is before.status:
         return []
     return [Change(spec.service, before.status, after.status, after.output)]
-
-
-def _serves(app: ServiceState) -> bool:
-    """The first check of `app` is the one that knows whether somebody serves at all."""
-    return bool(app.checks) and app.checks[0].state.status in (Status.PASS, Status.WARN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from oatie_ops.health.model import Instant, ServiceState, Snapshot, Status, worst
@@ -24,26 +24,43 @@ def live(_snapshot: Snapshot, _now: Instant) -> Verdict:
 
 
 def ready(snapshot: Snapshot, now: Instant) -> Verdict:
-    """The application serves, and so does everything that the service ``app`` declares to need."""
+    """The application serves, and so does what the service ``app`` needs or what declares this group."""
     age = snapshot.age_seconds(now)
     if age > STALE_SECONDS:
         return Verdict(Status.UNKNOWN, f"the check loop has not reported for {age:.0f} s")
     app = snapshot.services.get(APP)
     if app is None:
         return Verdict(Status.UNKNOWN, "the application was not checked")
-    needed = [snapshot.services[name] for name in app.needs if name in snapshot.services]
-    status = worst(service.status for service in (app, *needed))
-    return Verdict(status, _why(status, [app, *needed]))
+    members = [app, *(s for s in snapshot.services.values() if s.name in app.needs or _declares(s, "ready"))]
+    status = worst(service.status for service in members)
+    return Verdict(status, _why(status, members))
 
 
 def startup(snapshot: Snapshot, _now: Instant) -> Verdict:
     """Passes from the moment the application first served, and for ever after."""
     if snapshot.started_at is not None:
         return Verdict(Status.PASS, "the application has started")
-    app = snapshot.services.get(APP)
-    if app is not None and app.status is Status.FAIL:
-        return Verdict(Status.FAIL, app.output)
-    return Verdict(Status.UNKNOWN, app.output if app is not None else "the application was not checked")
+    members = startup_members(snapshot.services)
+    if not members:
+        return Verdict(Status.UNKNOWN, "the application was not checked")
+    status = worst(service.status for service in members)
+    return Verdict(Status.UNKNOWN if status is Status.PASS else status, _why(status, members))
+
+
+def startup_members(services: Mapping[str, ServiceState]) -> list[ServiceState]:
+    return [s for s in services.values() if s.name == APP or _declares(s, "startup")]
+
+
+def has_started(services: Mapping[str, ServiceState]) -> bool:
+    """The workers serve, and every check that declares the group ``startup`` passes."""
+    members = startup_members(services)
+    # The first check of `app` is the one that knows whether somebody serves at all.
+    heads = [service.checks[0].state.status for service in members if service.checks]
+    return APP in services and all(status in (Status.PASS, Status.WARN) for status in heads)
+
+
+def _declares(service: ServiceState, group: str) -> bool:
+    return any(group in entry.spec.groups for entry in service.checks)
 
 
 def _why(status: Status, services: list[ServiceState]) -> str:

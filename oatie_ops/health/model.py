@@ -76,6 +76,11 @@ class CheckSpec:
     fall: int = 3
 
     @property
+    def groups(self) -> frozenset[str]:
+        """The health groups whose answer this check helps to decide (``groups = ["ready"]``)."""
+        return frozenset(self.options.get("groups", ()))
+
+    @property
     def key(self) -> tuple[str, str]:
         return (self.service, self.name)
 

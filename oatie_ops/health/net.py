@@ -43,6 +43,15 @@ def trusting_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+@functools.cache
+def careless_context() -> ssl.SSLContext:
+    """For ``verify_tls = false``: encrypts without asking who is there."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 async def connect(
     target: Target, attempt: Attempt, threads: CheckThreads, key: Hashable
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oatie_ops.health.model import Status
+from oatie_ops.health.model import CheckSpec, Status
+
+LEAVE_BELOW = 3.0
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,12 @@ class Thresholds:
         if enter is None:
             return False
         return value >= enter or (inside and leave is not None and value >= leave)
+
+
+def declared(spec: CheckSpec, otherwise: Thresholds) -> Thresholds:
+    """``warn`` and ``fail`` of the file; they are left a little below where they are entered."""
+    options = spec.options
+    if "warn" not in options or "fail" not in options:
+        return otherwise
+    warn, fail = float(options["warn"]), float(options["fail"])
+    return Thresholds(warn, warn - LEAVE_BELOW, fail, fail - LEAVE_BELOW)

@@ -48,20 +48,31 @@ def test_threshold_is_left_only_below_its_leave_value() -> None:
 
 
 def test_full_disk_with_much_left_is_only_a_warning() -> None:
-    assert disk.judge("/", 99 * 10**12, 10**12, PASS).status is WARN
-    assert disk.judge("/", 99 * 10**9, 10**9, PASS).status is FAIL
-    assert disk.judge("/", 5 * 10**9, 5 * 10**9, PASS).status is PASS
+    assert disk.judge("/", 99 * 10**12, 10**12, PASS, disk.HOST).status is WARN
+    assert disk.judge("/", 99 * 10**9, 10**9, PASS, disk.HOST).status is FAIL
+    assert disk.judge("/", 5 * 10**9, 5 * 10**9, PASS, disk.HOST).status is PASS
 
 
-@pytest.mark.parametrize("result", [disk.judge("/proc", 0, 0, PASS), memory.judge(0, 0, PASS)])
+def test_declared_disk_limits_count_as_declared(tmp_path: Path) -> None:
+    tools = Tools(settings(tmp_path), threads=None, state_home=tmp_path)  # type: ignore[arg-type]
+    check = build(CheckSpec("d", "disk", "disk", {"warn": 80, "fail": 90, "min_free": 5 * 10**9}), tools)
+    assert isinstance(check, disk.DiskCheck)
+    assert disk.judge("/", 91 * 10**12, 9 * 10**12, PASS, check.limits).status is FAIL
+    assert disk.judge("/", 85 * 10**12, 15 * 10**12, PASS, check.limits).status is WARN
+    assert disk.judge("/", 6 * 10**9, 4 * 10**9, PASS, check.limits).status is FAIL
+
+
+@pytest.mark.parametrize(
+    "result", [disk.judge("/proc", 0, 0, PASS, disk.HOST), memory.judge(0, 0, PASS, memory.HOST)]
+)
 def test_resource_without_a_size_is_unknown(result: Result) -> None:
     assert result.status is UNKNOWN
 
 
 def test_memory_is_judged_by_what_is_available() -> None:
-    assert memory.judge(100, 50, PASS).status is PASS
-    assert memory.judge(100, 9, PASS).status is WARN
-    assert memory.judge(100, 1, PASS).status is FAIL
+    assert memory.judge(100, 50, PASS, memory.HOST).status is PASS
+    assert memory.judge(100, 9, PASS, memory.HOST).status is WARN
+    assert memory.judge(100, 1, PASS, memory.HOST).status is FAIL
 
 
 class LinuxTimes(NamedTuple):
@@ -75,13 +86,13 @@ class LinuxTimes(NamedTuple):
 def test_cpu_counts_neither_waiting_for_disks_as_busy_nor_guests_twice() -> None:
     before = cpu.times(LinuxTimes(0, 0, 0, 0, 0))
     after = cpu.times(LinuxTimes(user=30, system=10, idle=40, iowait=20, guest=25))
-    result = cpu.judge(before, after, 2, PASS)
+    result = cpu.judge(before, after, 2, PASS, cpu.HOST)
     assert result.observed_value == 40.0
-    assert cpu.judge(after, after, 2, PASS).status is UNKNOWN
+    assert cpu.judge(after, after, 2, PASS, cpu.HOST).status is UNKNOWN
 
 
 def test_busy_cpu_is_never_a_failure() -> None:
-    assert cpu.judge(cpu.CpuTimes(0, 0), cpu.CpuTimes(100, 100), 1, FAIL).status is WARN
+    assert cpu.judge(cpu.CpuTimes(0, 0), cpu.CpuTimes(100, 100), 1, FAIL, cpu.HOST).status is WARN
 
 
 # --- schedule ---------------------------------------------------------------------------------------
@@ -282,6 +293,22 @@ def test_startup_stays_passed_once_the_application_served(tmp_path: Path) -> Non
     assert groups.startup(board.snapshot, at(9)).status is PASS
 
 
+def test_check_that_declares_a_group_decides_it(tmp_path: Path) -> None:
+    both = {"type": "tcp", "port": 1, "groups": ["ready", "startup"]}
+    board = board_of(tmp_path, db=ServiceSettings("db", check=both))
+    board.record(APP_HTTP, Result(PASS, "fine"), at(1))
+    assert groups.ready(board.snapshot, at(1)).status is UNKNOWN
+    assert groups.startup(board.snapshot, at(1)).status is UNKNOWN
+    db = board.snapshot.services["db"].checks[0].spec
+    board.record(db, Result(FAIL, "refused"), at(2))
+    assert groups.ready(board.snapshot, at(2)).output == "db: refused"
+    assert groups.startup(board.snapshot, at(2)).status is FAIL
+    for second in (3, 4):
+        board.record(db, Result(PASS, "fine"), at(second))
+    assert groups.ready(board.snapshot, at(4)).status is PASS
+    assert groups.startup(board.snapshot, at(4)).status is PASS
+
+
 # --- judging ----------------------------------------------------------------------------------------
 
 
@@ -303,18 +330,18 @@ def test_state_of_the_supervisor_is_the_state_of_its_workers(state: str, expecte
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "ready", "status", "expected"),
+    ("host", "port", "path", "status", "expected"),
     [
-        ("0.0.0.0", 80, None, {}, "http://127.0.0.1:80/"),
+        ("0.0.0.0", 80, "/", {}, "http://127.0.0.1:80/"),
         ("::", 81, "/ready", {}, "http://[::1]:81/ready"),
         ("127.0.0.1", 0, "ready", {"app": {"url": "http://localhost:4321"}}, "http://127.0.0.1:4321/ready"),
-        ("127.0.0.1", 0, None, {"app": {"url": None}}, None),
+        ("127.0.0.1", 0, "/", {"app": {"url": None}}, None),
     ],
 )
 def test_application_is_asked_at_an_address_that_can_be_reached(
-    host: str, port: int, ready: str | None, status: Mapping[str, Any], expected: str | None
+    host: str, port: int, path: str, status: Mapping[str, Any], expected: str | None
 ) -> None:
-    assert app_check.address(AppSettings(host=host, port=port, ready=ready), status) == expected
+    assert app_check.address(AppSettings(host=host, port=port), status, path) == expected
 
 
 @pytest.mark.parametrize(

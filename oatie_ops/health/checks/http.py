@@ -1,8 +1,8 @@
-"""``{ type = "http", url = "https://…", status = "2xx", method = "GET", follow_redirects = false }``
+"""``{ type = "http", url = "https://…", status = "2xx", contains = "…" }``, or ``path`` on the application.
 
-Passes when the status of the answer is one that was asked for (default: 2xx). A redirect is not an answer:
-by default it fails and says where it points, because a probe that is redirected to a login page or to
-https is green for ever.
+Passes when the status of the answer is one that was asked for (default: 2xx) and the body holds what it
+must. A redirect is not followed by default: it fails and says where it points, because a probe that is
+redirected to a login page or to https is green for ever.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from oatie_ops._version import __version__
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
-from oatie_ops.health.http_probe import Answer, BadAnswer, exchange
+from oatie_ops.health.http_probe import MAX_BODY_BYTES, Answer, BadAnswer, exchange
 from oatie_ops.health.model import CheckSpec, Result, Status
-from oatie_ops.health.net import Target, connect, trusting_context
+from oatie_ops.health.net import Target, careless_context, connect, trusting_context
 
 MAX_REDIRECTS = 5
-METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAFE = "/%:@!$&'()*+,;=~-._?[]"
 _FORBIDDEN_IN_HEADERS = ("\r", "\n", "\0")
@@ -39,7 +39,9 @@ class HttpCheck:
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     host: str | None = None  # Host header, where it is not the one of the URL
+    contains: bytes = b""
     follow: bool = False
+    verify: bool = True
 
     async def run(self, attempt: Attempt) -> Result:
         url = self.url
@@ -59,7 +61,8 @@ class HttpCheck:
 
     async def _ask(self, url: SplitResult, attempt: Attempt) -> Answer:
         threads, key = self.tools.threads, self.spec.key
-        tls = await threads.call(key, trusting_context, attempt) if url.scheme == "https" else None
+        make_context = trusting_context if self.verify else careless_context
+        tls = await threads.call(key, make_context, attempt) if url.scheme == "https" else None
         target = Target(url.hostname or "", url.port or (443 if tls else 80), tls)
         reader, writer = await connect(target, attempt, threads, key)
         same_origin = url.netloc == self.url.netloc and url.scheme == self.url.scheme
@@ -67,18 +70,29 @@ class HttpCheck:
         return await exchange(reader, writer, request, head_only=self.method == "HEAD", attempt=attempt)
 
     def _judge(self, url: SplitResult, answer: Answer) -> Result:
-        if accepts(self.accepted, answer.status):
-            return Result(Status.PASS, f"{self.method} {shown(url)} answers {answer.status}")
-        where = ""
-        if answer.status in _REDIRECTS and answer.location:
-            where = f" and points to {shown(urlsplit(urljoin(url.geturl(), answer.location)))}"
-        wanted = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.accepted)
-        return Result(
-            Status.FAIL, f"{self.method} {shown(url)} answers {answer.status}{where} (wanted {wanted})"
-        )
+        said = f"{self.method} {shown(url)} answers {answer.status}"
+        if not accepts(self.accepted, answer.status):
+            if answer.status in _REDIRECTS and answer.location:
+                said += f" and points to {shown(urlsplit(urljoin(url.geturl(), answer.location)))}"
+            wanted = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.accepted)
+            return Result(Status.FAIL, f"{said} (wanted {wanted})")
+        if self.contains and self.contains not in answer.body:
+            where = "body" if answer.whole else f"first {MAX_BODY_BYTES // 1024} KiB of the body"
+            return Result(Status.FAIL, f"{said}, but the {where} does not hold the text asked for")
+        return Result(Status.PASS, said)
 
 
 def build(spec: CheckSpec, tools: Tools) -> Check:
+    path = spec.options.get("path")
+    if path:
+        from oatie_ops.health.checks.app import AppCheck
+
+        return AppCheck(declared(spec, tools, checked_url("http://localhost/")), path=str(path))
+    return declared(spec, tools, checked_url(str(spec.options.get("url") or "")))
+
+
+def declared(spec: CheckSpec, tools: Tools, url: SplitResult) -> HttpCheck:
+    """Raises `CheckUnusable`, `TypeError` or `AttributeError` for options that mean nothing."""
     options = spec.options
     method = str(options.get("method", "GET")).upper()
     if method not in METHODS:
@@ -86,12 +100,13 @@ def build(spec: CheckSpec, tools: Tools) -> Check:
     return HttpCheck(
         spec=spec,
         tools=tools,
-        url=checked_url(str(options.get("url", ""))),
+        url=url,
         accepted=parse_ranges(options.get("status", "2xx")),
         method=method,
         headers=_headers(options.get("headers", {})),
-        host=options.get("host"),
-        follow=bool(options.get("follow_redirects", False)),
+        contains=str(options.get("contains") or "").encode(),
+        follow=bool(options.get("redirects", False)),
+        verify=bool(options.get("verify_tls", True)),
     )
 
 
@@ -146,7 +161,7 @@ def _request(method: str, url: SplitResult, headers: tuple[tuple[str, str], ...]
     if url.username is not None:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         fields["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
-    if method == "POST":
+    if method in ("POST", "PUT"):
         fields["Content-Length"] = "0"
     lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in [*fields.items(), *headers])]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")

@@ -1,4 +1,4 @@
-"""``{ type = "memory" }``: memory of the host that can be had without swapping."""
+"""``{ type = "memory", warn = 80, fail = 90 }``: memory of the host that can be had without swapping."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check, Tools
 from oatie_ops.health.model import CheckSpec, Result, Status
-from oatie_ops.health.thresholds import Thresholds
+from oatie_ops.health.thresholds import Thresholds, declared
 
-USED_PERCENT = Thresholds(warn_enter=90, warn_leave=85, fail_enter=98, fail_leave=96)
+HOST = Thresholds(warn_enter=90, warn_leave=85, fail_enter=98, fail_leave=96)
 
 
 @dataclass(frozen=True)
 class MemoryCheck:
     read: Callable[[], Any]  # psutil.virtual_memory
+    limits: Thresholds
 
     async def run(self, attempt: Attempt) -> Result:
         memory = self.read()
-        return judge(memory.total, memory.available, attempt.previous)
+        return judge(memory.total, memory.available, attempt.previous, self.limits)
 
 
-def judge(total_bytes: int, available_bytes: int, previous: Status) -> Result:
+def judge(total_bytes: int, available_bytes: int, previous: Status, limits: Thresholds) -> Result:
     if total_bytes <= 0:
         return Result(Status.UNKNOWN, "the system reports no memory size")
     percent = 100.0 * (1 - available_bytes / total_bytes)
     output = f"{percent:.0f} % of {total_bytes / 1e9:.1f} GB used, {available_bytes / 1e9:.1f} GB available"
-    return Result(USED_PERCENT.status(previous, percent), output, round(percent, 1), "percent")
+    return Result(limits.status(previous, percent), output, round(percent, 1), "percent")
 
 
 def build(spec: CheckSpec, tools: Tools) -> Check:
     import psutil
 
-    return MemoryCheck(psutil.virtual_memory)
+    return MemoryCheck(psutil.virtual_memory, declared(spec, HOST))
