@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+# With these, `start` needs no worker from this process.
+BACKGROUND_OR_HELP = {"--daemon", "-d", "--help", "-h"}
+
 
 def main() -> None:
     arguments = sys.argv[1:]
@@ -17,9 +20,13 @@ def main() -> None:
         from oatie_ops.cli.table import main_help
 
         return _print(main_help())
-    from oatie_ops.cli.exit import run
+    if arguments[0] == "start" and BACKGROUND_OR_HELP.isdisjoint(arguments):
+        from oatie_ops.supervisor.prestart import prestart
 
-    sys.exit(run(arguments))
+        prestart()
+    from oatie_ops.cli.exit import leave, run
+
+    leave(run(arguments))
 
 
 def _print(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
@@ -61,6 +62,7 @@ def unknown_command(name: str) -> UsageError:
 def load(entry: table.Entry) -> click.Command:
     """Imports the module of one subcommand and makes the command (or group) of it."""
     module = import_module(entry.module)
+    gc.enable()
     if entry.group:
         return _group(entry, module.app)
     return _command(entry, module.command)

@@ -1,0 +1,244 @@
+"""The program as a user runs it: help, errors, exit codes, signals, pipes, and what it imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oatie_ops.cli import table
+
+PROGRAM = [sys.executable, "-m", "oatie_ops"]
+
+# The real program with one more command, that ends in whatever way its argument says.
+WITH_PROBE = """
+import sys, types
+from typing import Annotated
+import typer
+from oatie_ops.cli import table
+from oatie_ops.errors import RolledBack
+def command(way: str, json: Annotated[bool, typer.Option("--json")] = False, port: int = 1) -> int:
+    "A probe."
+    if way == "code": return 3
+    if way == "exit": raise typer.Exit(6)
+    if way == "refuse": raise RolledBack("refused", why="it was bad", fix="mend it")
+    if way == "crash": raise ValueError("unforeseen")
+    if way == "socket": raise BrokenPipeError(32, "a socket broke")
+    if way == "interrupt": raise KeyboardInterrupt
+    if way == "wait":
+        import time
+        try:
+            print("waiting", flush=True)
+            time.sleep(60)
+        finally:
+            print("cleaned up", flush=True)
+    if way == "flood":
+        while True: print("x" * 1000)
+    return 0
+module = types.ModuleType("oatie_ops.cli.probe")
+module.command = command
+sys.modules[module.__name__] = module
+table.ENTRIES["probe"] = table.Entry("probe", "A probe.", (("oatie probe code", "ends with 3"),))
+from oatie_ops.__main__ import main
+main()
+"""
+
+
+def oatie(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *arguments], check=False, capture_output=True, text=True, cwd=cwd, timeout=60
+    )
+
+
+def probe(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITH_PROBE, "probe", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, timeout=60)
+
+
+def start_probe(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WITH_PROBE, "probe", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+# -- help ----------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_on_stdout() -> None:
+    done = oatie("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("oatie ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_the_help_lists_every_command_with_examples(arguments: list[str]) -> None:
+    done = oatie(*arguments)
+    assert done.returncode == 0
+    for name, entry in table.ENTRIES.items():
+        assert f"  {name} " in done.stdout and entry.summary in done.stdout
+    assert "Examples:" in done.stdout
+
+
+def test_no_help_line_is_too_wide_for_a_terminal() -> None:
+    assert max(map(len, table.main_help().splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", ["start", "stop", "status", "logs", "reload"])
+def test_a_commands_help_shows_examples_before_the_options(name: str) -> None:
+    done = oatie(name, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: oatie {name} ")
+    assert done.stdout.index(f"  oatie {name}") < done.stdout.index("Options:")
+    assert oatie("help", name).stdout == oatie(name, "-h").stdout == done.stdout
+    assert "completion" not in done.stdout and "─" not in done.stdout
+
+
+# -- usage errors --------------------------------------------------------------------------------------
+
+
+def test_an_unknown_command_suggests_the_nearest() -> None:
+    done = oatie("deplyo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: there is no command 'deplyo'",
+        "  fix: did you mean `oatie deploy`?",
+    ]
+
+
+def test_an_unknown_command_unlike_any_points_to_the_help() -> None:
+    assert "oatie --help" in oatie("xyzzy").stderr
+
+
+def test_an_unknown_option_suggests_the_nearest() -> None:
+    done = oatie("logs", "--folow")
+    assert done.returncode == 2
+    assert "No such option: --folow" in done.stderr and "did you mean --follow?" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["logs", "--lines", "many"], ["logs", "--lines"], ["stop", "now"]])
+def test_wrong_values_are_usage_errors(arguments: list[str]) -> None:
+    done = oatie(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and f"oatie {arguments[0]} --help" in done.stderr
+
+
+def test_a_usage_error_is_json_where_json_was_asked_for() -> None:
+    done = oatie("logs", "--json", "--folow")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert json.loads(done.stdout)["error"]["code"] == "usage-error"
+
+
+# -- how a command ends --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "code"), [("none", 0), ("code", 3), ("exit", 6), ("refuse", 7), ("interrupt", 130)]
+)
+def test_exit_codes_come_through(way: str, code: int, tmp_path: Path) -> None:
+    assert probe(way, cwd=tmp_path).returncode == code
+
+
+def test_an_expected_error_is_rendered_once(tmp_path: Path) -> None:
+    done = probe("refuse", cwd=tmp_path)
+    assert done.stdout == ""
+    assert done.stderr == "error: refused\n  why: it was bad\n  fix: mend it\n"
+    assert json.loads(probe("refuse", "--json", cwd=tmp_path).stdout)["error"]["exit_code"] == 7
+
+
+@pytest.mark.parametrize("way", ["crash", "socket"])
+def test_an_unexpected_error_is_one_line_and_a_private_file(way: str, tmp_path: Path) -> None:
+    logs = tmp_path / ".oatie" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "oatie.toml").write_text("")
+    done = probe(way, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    [file] = logs.iterdir()
+    assert str(file) in done.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "Traceback" in file.read_text() and f"oatie probe {way}" in file.read_text()
+
+
+def test_sigterm_cleans_up_and_exits_143() -> None:
+    process = start_probe("wait")
+    assert process.stdout and process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (143, "cleaned up\n", "")
+
+
+def test_ctrl_c_cleans_up_and_exits_130() -> None:
+    process = start_probe("wait")
+    assert process.stdout and process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "cleaned up\n", "interrupted\n")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    process = start_probe("flood")
+    assert process.stdout and process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+def test_a_locale_without_the_character_does_not_break_the_output(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [*PROGRAM, "stöp"], check=False, capture_output=True, env=environ, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 2 and b"\\xf6" in done.stderr
+
+
+# -- what is imported ----------------------------------------------------------------------------------
+
+HEAVY = {"rich", "pydantic", "psutil", "httpx", "fastapi", "starlette", "uvicorn", "docker", "watchfiles"}
+LIGHT_COMMANDS = HEAVY | {"asyncio", "sqlite3", "multiprocessing"}
+LIST_MODULES = """
+import atexit, os, sys
+os._exit = sys.exit  # `leave` would not come to the list
+def report():
+    modules = sorted(sys.modules)
+    import json
+    print(json.dumps(modules), file=sys.stderr)
+atexit.register(report)
+from oatie_ops.__main__ import main
+sys.argv = ["oatie", *sys.argv[1:]]
+main()
+"""
+
+
+def imported(*arguments: str, cwd: Path) -> set[str]:
+    command = [sys.executable, "-c", LIST_MODULES, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], []])
+def test_what_needs_no_command_imports_no_parser(arguments: list[str], tmp_path: Path) -> None:
+    modules = imported(*arguments, cwd=tmp_path)
+    assert not modules & (HEAVY | {"typer", "asyncio", "json"})
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["stop"], ["reload"], ["logs"]])
+def test_commands_about_a_running_service_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    modules = imported(*arguments, cwd=tmp_path)
+    assert "typer" in modules
+    assert not modules & LIGHT_COMMANDS
+
+
+@pytest.mark.parametrize("name", ["start", "stop", "status", "logs", "reload"])
+def test_help_of_a_command_imports_no_other_command(name: str, tmp_path: Path) -> None:
+    modules = imported(name, "--help", cwd=tmp_path)
+    others = {entry.module for entry in table.ENTRIES.values() if entry.name != name}
+    if name == "start":
+        others.discard("oatie_ops.cli.status")
+    assert not modules & (others | HEAVY)
