@@ -1,0 +1,168 @@
+"""The files of a release: copied once, complete or not there at all, removed as a whole.
+
+``releases/<N>/app`` is the code; ``manifest.json`` beside it (`oatie_ops.deployment.manifest`) is written
+last, so a directory without one is an attempt that never ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oatie_ops.deployment.databases import SIDECARS, stray_databases
+from oatie_ops.deployment.survey import Entry, SharedLink, SnapshotFailed, Survey, unreadable
+from oatie_ops.errors import OatieError
+from oatie_ops.paths import StatePaths
+
+APP = "app"
+TEMPORARY_PREFIX = ".tmp-"
+TRASH_PREFIX = ".trash-"
+
+
+class DiskFull(OatieError):
+    """No space left, or over the quota; what was half written has been removed."""
+
+
+def snapshot(survey: Survey, destination: Path) -> Path:
+    """Copies what `survey` found to ``destination/app`` and returns that directory.
+
+    Until it is complete it has another name, so `destination` is never half a release. Raises `DiskFull`
+    or `SnapshotFailed`, and leaves nothing behind then.
+    """
+    if os.path.lexists(destination):
+        raise SnapshotFailed(
+            f"{destination} exists already",
+            why="a release is made once and never changed",
+            fix=f"move {destination} away and deploy again",
+        )
+    temporary = destination.with_name(f"{TEMPORARY_PREFIX}{destination.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        with explained_disk_errors(destination.parent):
+            _copy(survey, temporary / APP)
+            temporary.rename(destination)
+    finally:
+        remove_tree(temporary)
+    return destination / APP
+
+
+def remove_release(paths: StatePaths, number: int) -> tuple[Path, ...]:
+    """Removes the files of a release; harmless when there are none.
+
+    Databases that were born inside it are moved to ``data/release-<N>/`` first and returned: no undo and
+    no prune may cost data.
+    """
+    directory = paths.releases / str(number)
+    with explained_disk_errors(paths.releases):
+        rescued = tuple(
+            _rescue(directory / APP / path, paths.data / f"release-{number}" / path)
+            for path in stray_databases(directory / APP)
+        )
+        remove_tree(directory)
+    return rescued
+
+
+def highest_number(releases: Path) -> int:
+    """The highest release number that has a directory; 0 when there is none."""
+    if not releases.is_dir():
+        return 0
+    return max((int(place.name) for place in releases.iterdir() if place.name.isdecimal()), default=0)
+
+
+def remove_tree(path: Path) -> None:
+    """Gone from its place at once (by a rename), then deleted; harmless when it is not there."""
+    if not os.path.lexists(path):
+        return
+    trash = path
+    if not path.name.startswith(TRASH_PREFIX):
+        trash = path.with_name(f"{TRASH_PREFIX}{path.name}-{uuid.uuid4().hex[:8]}")
+        path.rename(trash)
+    try:
+        shutil.rmtree(trash)
+    except PermissionError:
+        # Some package managers leave directories without write permission.
+        for place, _, _ in os.walk(trash):
+            Path(place).chmod(0o700)
+        shutil.rmtree(trash)
+
+
+@contextmanager
+def explained_disk_errors(place: Path) -> Iterator[None]:
+    """Turns an `OSError` while writing under `place` into `DiskFull` or `SnapshotFailed`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"no space left under {place}",
+                why=f"{error.strerror}; {shutil.disk_usage(place).free // 1024} kB are free",
+                fix="free some space, lower [deploy] keep, or exclude large files with [deploy] exclude",
+            ) from error
+        raise SnapshotFailed(
+            f"cannot write or remove files under {place}",
+            why=str(error),
+            fix="look at the path named above: its permissions, or what changed it meanwhile; then try again",
+        ) from error
+
+
+def _copy(survey: Survey, app: Path) -> None:
+    app.mkdir(parents=True)
+    directories = [entry for entry in survey.entries if entry.kind == "directory"]
+    for entry in survey.entries:
+        _copy_entry(survey.root, entry, app)
+    for link in survey.links:
+        _link(link, app / link.path)
+    # Last, since a directory without write permission could not be filled. The owner may always write:
+    # build commands put their results there.
+    for entry in directories:
+        (app / entry.path).chmod(entry.mode | 0o700)
+    app.chmod(survey.root.stat().st_mode & 0o777 | 0o700)
+
+
+def _copy_entry(root: Path, entry: Entry, app: Path) -> None:
+    place = app / entry.path
+    if entry.kind == "directory":
+        place.mkdir(parents=True, exist_ok=True)
+    elif entry.kind == "symlink":
+        place.symlink_to(entry.target)
+    else:
+        source = root / entry.path
+        try:
+            info = source.stat()
+            shutil.copyfile(source, place)
+        except PermissionError as error:
+            raise unreadable(entry.path, error) from error
+        except (FileNotFoundError, shutil.SpecialFileError) as error:
+            raise SnapshotFailed(
+                f"{entry.path} vanished or changed while the checkout was being copied",
+                why=str(error),
+                fix="deploy again when nothing changes the checkout; exclude temporary files with"
+                " [deploy] exclude",
+            ) from error
+        place.chmod(entry.mode)
+        os.utime(place, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def _link(link: SharedLink, place: Path) -> None:
+    if link.reason == "shared" and not os.path.lexists(link.target):
+        # A program that makes sure of its directory fails on a dangling link; for a file the link may
+        # dangle, and what the program writes goes to the shared place.
+        directory = link.target if not link.target.suffix else link.target.parent
+        directory.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(link.target)
+
+
+def _rescue(database: Path, place: Path) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    while os.path.lexists(place):
+        place = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
+    for suffix in ("", *SIDECARS):
+        part = database.with_name(database.name + suffix)
+        if part.exists():
+            part.rename(place.with_name(place.name + suffix))
+    return place
