@@ -18,7 +18,18 @@ from oatie_ops.supervisor.client import ControlClient, NotRunning
 
 EXIT_CODES = {"running": ExitCode.OK, "failed": ExitCode.FAILED, "not running": ExitCode.FAILED}
 STYLES = {"running": "green", "failed": "red", "not running": "red"}
-COLUMNS = ("WORKER", "PID", "STATE", "RELEASE", "UP", "MEMORY", "REQUESTS", "ERRORS", "IN FLIGHT", "RESTARTS")
+COLUMNS = (
+    "WORKER",
+    "PID",
+    "STATE",
+    "RELEASE",
+    "UP",
+    "MEMORY",
+    "REQUESTS",
+    "ERRORS",
+    "IN FLIGHT",
+    "CONNECTIONS",
+)
 
 Status = Mapping[str, Any]
 
@@ -97,7 +108,7 @@ def _headline(status: Status, now: float) -> str:
 
 def _row(worker: Mapping[str, Any], now: float) -> list[str]:
     started, rss = worker.get("started_at"), worker.get("rss_bytes")
-    counts = [worker.get(key) for key in ("requests", "errors", "in_flight", "restarts")]
+    counts = [worker.get(key) for key in ("requests", "errors", "in_flight", "connections")]
     return [
         str(worker["id"]),
         str(worker.get("pid") or ""),

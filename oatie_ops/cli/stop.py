@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -61,7 +62,8 @@ def stop(paths: StatePaths, timeout_seconds: float | None, tell: Callable[[str],
     try:
         status = client.call("GET", "/control/status")
         processes = running(status)
-        answer = client.call("POST", "/control/stop", {"timeout_seconds": timeout_seconds})
+        order = {"timeout_seconds": timeout_seconds, "quick": timeout_seconds == 0}
+        answer = client.call("POST", "/control/stop", order)
     except NotRunning:
         owner = live_owner(paths.supervisor_pid)
         return _stop_by_signal(owner, timeout_seconds, tell) if owner else None
@@ -71,9 +73,23 @@ def stop(paths: StatePaths, timeout_seconds: float | None, tell: Callable[[str],
             raise
         warn(f"{error.what} ({error.why}); stopping it by signal")
         return _stop_by_signal(owner, timeout_seconds, tell)
-    allowed = answer.get("deadline_seconds") or timeout_seconds or DEFAULT_DEADLINE_SECONDS
-    _wait(processes, allowed + GRACE_SECONDS, lambda: tell(_progress(client, processes)))
+    patience = timeout_seconds
+    if patience is None:
+        patience = float(answer.get("deadline_seconds") or DEFAULT_DEADLINE_SECONDS)
+    try:
+        _wait(processes, patience + GRACE_SECONDS, lambda: tell(_progress(client, processes)))
+    except OatieError:
+        if timeout_seconds is None:
+            raise
+        _hurry(client)
+        _wait(processes, GRACE_SECONDS, lambda: tell(_progress(client, processes)))
     return int(status["supervisor"]["pid"])
+
+
+def _hurry(client: ControlClient) -> None:
+    """A second order to stop cuts what is still in flight."""
+    with contextlib.suppress(NotRunning):
+        client.call("POST", "/control/stop", {"quick": True})
 
 
 def running(status: Mapping[str, Any]) -> dict[str, ProcessIdentity]:

@@ -53,9 +53,15 @@ class LogSink:
         self._all: deque[str] = deque(maxlen=RING_LINES)
 
     def attach(self, loop: asyncio.AbstractEventLoop, fd: int, worker_id: int | str, stream: Stream) -> None:
-        """Reads a pipe until its end, then closes it. ``fd`` belongs to the sink from here on."""
+        """Reads a pipe until its end, then closes it. ``fd`` belongs to the sink from here on.
+
+        A worker id may come again after its worker died: what the dead one said is forgotten then.
+        """
         os.set_blocking(fd, False)
-        self._pipes[fd] = _Pipe(loop, str(worker_id), stream, LineSplitter())
+        worker = str(worker_id)
+        if not any(pipe.worker == worker for pipe in self._pipes.values()):
+            self._rings.pop(worker, None)
+        self._pipes[fd] = _Pipe(loop, worker, stream, LineSplitter())
         loop.add_reader(fd, self._read, fd)
 
     def tail(self, worker_id: int | str | None = None, lines: int = 30) -> list[str]:

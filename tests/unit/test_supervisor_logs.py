@@ -162,6 +162,22 @@ def test_the_end_of_a_pipe_closes_it(loop: asyncio.AbstractEventLoop, sink: LogS
         os.fstat(read_end)
 
 
+def test_a_new_worker_does_not_inherit_the_words_of_a_dead_one_with_its_id(
+    loop: asyncio.AbstractEventLoop, sink: LogSink
+) -> None:
+    first = pipe_to(sink, loop, 1)
+    os.write(first, b"I die\n")
+    os.close(first)
+    assert sink.tail(1) == ["I die"]
+    run_until(loop, lambda: not sink._pipes)
+    assert sink.tail(1) == ["I die"]
+    out, err = pipe_to(sink, loop, 1), pipe_to(sink, loop, 1, "stderr")
+    os.write(out, b"I live\n")
+    assert sink.tail(1) == ["I live"]
+    os.close(out)
+    os.close(err)
+
+
 def test_memory_of_lines_is_bounded(loop: asyncio.AbstractEventLoop, sink: LogSink) -> None:
     out = pipe_to(sink, loop, 1)
     os.write(out, b"".join(b"line %d\n" % i for i in range(500)))
