@@ -28,13 +28,13 @@ WORKER_FDS = ("control", "private", "public", "stdout", "stderr", "stats", "life
 
 
 def main(channel_fd: int, supervisor_pid: int) -> None:
+    gc.disable()  # nothing that is imported here is garbage
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(supervisor_pid)
     _import_server()
     channel = socket.socket(fileno=channel_fd)
-    gc.collect()
     gc.freeze()  # keeps the shared pages shared: the collector would touch every object after a fork
     while (request := _receive(channel)) is not None:
         order, fds = request
@@ -104,6 +104,7 @@ def _become_worker(order: dict[str, Any], fds: dict[str, int], supervisor_pid: i
     sys.stdout = open(1, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
     watch_lifeline(fds["lifeline"])
+    gc.enable()
     os.environ.update(order["env"])
     os.chdir(order["directory"])
     sys.path.insert(0, order["directory"])

@@ -9,9 +9,9 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from oatie_ops.supervisor.prestart import spawn_fork_server
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 # Read by the interpreter or the loader before any of our code runs, so they cannot be set after a fork.
@@ -34,20 +34,18 @@ class ForkServer:
         self.pid = pid
         self.key = key
         self._channel = channel
+        channel.setblocking(False)
         self._turn = asyncio.Lock()
 
     @classmethod
     def start(cls, python: str | None, early_environment: Mapping[str, str]) -> ForkServer:
         """Starts at once and does not wait; the first `fork` waits until it has imported the server."""
-        ours, theirs = socket.socketpair()
-        interpreter = python or sys.executable
-        theirs.set_inheritable(True)
-        # -P: the working directory must not shadow the standard library.
-        argv = [interpreter, "-P", "-c", _bootstrap(), str(theirs.fileno()), str(os.getpid())]
-        pid = os.posix_spawn(interpreter, argv, {**os.environ, **early_environment})
-        theirs.close()
-        ours.setblocking(False)
-        return cls(ours, pid, launch_key(python, early_environment))
+        channel, pid = spawn_fork_server(python or sys.executable, {**os.environ, **early_environment})
+        return cls(channel, pid, launch_key(python, early_environment))
+
+    @classmethod
+    def started_early(cls, channel: socket.socket, pid: int) -> ForkServer:
+        return cls(channel, pid, launch_key(None, {}))
 
     async def fork(self, order: Mapping[str, Any], fds: Mapping[str, int]) -> int:
         """The pid of a new worker. Raises `LaunchFailed` if the fork server is gone."""
@@ -86,13 +84,3 @@ def early_environment(spec: ReleaseSpec) -> dict[str, str]:
 
 def launch_key(python: str | None, environment: Mapping[str, str]) -> LaunchKey:
     return (python or sys.executable, tuple(sorted(environment.items())))
-
-
-def _bootstrap() -> str:
-    """Code for ``python -c``: our packages come last, so that a release's own versions win."""
-    package_parent = str(Path(__file__).resolve().parents[2])
-    extra = [package_parent, *(entry for entry in sys.path if entry and "site-packages" in entry)]
-    return (
-        f"import sys; sys.path += [p for p in {extra!r} if p not in sys.path]; "
-        "from oatie_ops.supervisor.forkserver import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-    )

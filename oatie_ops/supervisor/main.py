@@ -28,6 +28,10 @@ from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.supervisor import Supervisor, install_signals
 
+# How long a slow boot may keep these imports waiting.
+CONTROL_IMPORT_SECONDS = 0.4
+OPS_IMPORT_SECONDS = 5.0
+
 # Makes the ops API for a supervisor: an ASGI application for the network and one for the owner's socket,
 # and what has to run beside them. Handed in, because this room must not import `oatie_ops.api`.
 OpsFactory = Callable[[Supervisor], "OpsServices"]
@@ -48,7 +52,7 @@ class RunOptions:
     dev: bool = False
     echo: bool = True
     report_fd: int | None = None
-    forkserver: ForkServer | None = None
+    forkserver: tuple[socket.socket, int] | None = None  # from `prestart.take`
     ops: OpsFactory | None = None
 
 
@@ -127,8 +131,9 @@ class _Main:
         return Supervisor(self.settings, self.paths, machinery, Notifier.from_environment())
 
     def _prepare_first(self, supervisor: Supervisor) -> Any:
-        spec, ready_made = self.spec, self.options.forkserver
-        if ready_made is not None:
+        spec, ready_made = self.spec, None
+        if self.options.forkserver is not None:
+            ready_made = ForkServer.started_early(*self.options.forkserver)
             supervisor.machinery.reaper.expect(ready_made.pid, lambda _ended: None)
             if spec is None or not _fits(ready_made, spec):
                 ready_made.close()
@@ -153,8 +158,9 @@ class _Main:
         return sock
 
     async def _serve(self, supervisor: Supervisor, control: socket.socket) -> None:
-        # Imported here, while the workers boot: the server's modules are most of a supervisor's start.
-        await asyncio.sleep(0)
+        # The server's modules are most of a supervisor's start and would take the processor from the
+        # workers' boot; nobody needs the control socket in the same moment (it listens already).
+        await self._first_served_or_failed(supervisor, CONTROL_IMPORT_SECONDS)
         from oatie_ops.supervisor.control import control_app
         from oatie_ops.supervisor.embedded import EmbeddedServer
         from oatie_ops.supervisor.late import LateApplication
@@ -189,7 +195,7 @@ class _Main:
                     "The CLI goes on using the control socket."
                 )
                 supervisor.ops_failure = error
-        await self._first_served_or_failed(supervisor)
+        await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
         services = await asyncio.to_thread(self.options.ops, supervisor)
         trusted.application = services.trusted
         waits = [services.run()]
@@ -199,13 +205,14 @@ class _Main:
             waits.append(EmbeddedServer(services.public, sock).run_until_told())
         await asyncio.gather(*waits)
 
-    async def _first_served_or_failed(self, supervisor: Supervisor) -> None:
-        """The ops API's imports would take the processor from the workers' boot."""
+    async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
+        if self.spec is None:
+            return
         waits = [
             asyncio.ensure_future(event.wait())
             for event in (supervisor.fleet.served, supervisor.fleet.hopeless)
         ]
-        await asyncio.wait(waits, timeout=5.0, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
 

@@ -2,21 +2,46 @@
 
 Importing the server takes longer than everything that ``oatie start`` does before it can ask for a worker,
 so the two run side by side. If the start is refused, or wants another interpreter, it is closed unused.
+This module is on that path, so it imports next to nothing.
 """
 
 from __future__ import annotations
 
-from oatie_ops.supervisor.launcher import ForkServer
+import os
+import socket
+import sys
 
-_started: ForkServer | None = None
+_started: tuple[socket.socket, int] | None = None
 
 
 def prestart() -> None:
     global _started  # noqa: PLW0603 - one per process, taken once
-    _started = ForkServer.start(None, {})
+    _started = spawn_fork_server(sys.executable, dict(os.environ))
 
 
-def take() -> ForkServer | None:
+def take() -> tuple[socket.socket, int] | None:
+    """The channel and the pid of the fork server that was started early, once."""
     global _started
     taken, _started = _started, None
     return taken
+
+
+def spawn_fork_server(interpreter: str, environment: dict[str, str]) -> tuple[socket.socket, int]:
+    """Does not wait. The fork server ends by itself when the channel closes."""
+    ours, theirs = socket.socketpair()
+    theirs.set_inheritable(True)
+    # -P: the working directory must not shadow the standard library.
+    argv = [interpreter, "-P", "-c", _bootstrap(), str(theirs.fileno()), str(os.getpid())]
+    pid = os.posix_spawn(interpreter, argv, environment)
+    theirs.close()
+    return ours, pid
+
+
+def _bootstrap() -> str:
+    """Code for ``python -c``: our packages come last, so that a release's own versions win."""
+    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100,PTH120
+    extra = [package_parent, *(entry for entry in sys.path if "site-packages" in entry)]
+    return (
+        f"import sys; sys.path += [p for p in {extra!r} if p not in sys.path]; "
+        "from oatie_ops.supervisor.forkserver import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    )

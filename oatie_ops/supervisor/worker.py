@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -59,6 +59,7 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
         interface="asgi3",
         loop=app.loop if app.loop in ("auto", "asyncio", "uvloop") else "auto",
         http=app.http if app.http in ("auto", "h11", "httptools") else "auto",
+        ws=cast("type[asyncio.Protocol]", _websocket_protocol),
         log_level=app.log_level.lower(),
         access_log=app.access_log,
         timeout_keep_alive=max(1, round(app.keep_alive_seconds)),
@@ -81,6 +82,14 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
         except SystemExit as error:
             return error.code if isinstance(error.code, int) else 1
     return 0
+
+
+def _websocket_protocol(**arguments: Any) -> Any:
+    """uvicorn's choice of websocket protocol, imported at the first upgrade: it costs a tenth of a boot."""
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+    assert AutoWebSocketsProtocol is not None  # websockets is a dependency of ours
+    return AutoWebSocketsProtocol(**arguments)
 
 
 class _Reporter:
