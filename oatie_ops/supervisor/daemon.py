@@ -124,11 +124,10 @@ def child() -> None:
         ops=resolve(launch.ops_factory) if launch.ops_factory else None,
     )
     try:
-        code = run(launch.settings, launch.paths, launch.spec, options)
+        run(launch.settings, launch.paths, launch.spec, options)
     except OatieError as error:
         sys.stderr.write(f"oatie: {error.what}: {error.why}\n")
-        code = int(error.exit_code)
-    sys.exit(code)
+        sys.exit(int(error.exit_code))
 
 
 def resolve(import_string: str) -> Any:

@@ -10,7 +10,7 @@ from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.bake import Traffic
 from oatie_ops.supervisor.gate import OnWait, pass_gate
 from oatie_ops.supervisor.launcher import ForkServer, LaunchFailed, early_environment
-from oatie_ops.supervisor.machinery import Machinery
+from oatie_ops.supervisor.machinery import Birth, Machinery, PublicSocket
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Worker, WorkerState
 
@@ -25,6 +25,7 @@ class Generation:
         number: int,
         spec: ReleaseSpec,
         machinery: Machinery,
+        public: PublicSocket,
         *,
         forkserver: ForkServer | None = None,
         on_exit: Callable[[Worker], None] = lambda _worker: None,
@@ -35,9 +36,11 @@ class Generation:
         self.boot_seconds = 0.0
         self.on_exit = on_exit
         self.on_terminating: Callable[[Worker], None] = lambda _worker: None
+        self.public = public
         self._machinery = machinery
         self._forkserver = forkserver
         self._past = Traffic()  # of workers that have ended
+        self._retired = False
 
     @property
     def living(self) -> list[Worker]:
@@ -69,9 +72,8 @@ class Generation:
         """
         self.prepare()
         try:
-            worker = await self._machinery.make_worker(
-                self.spec, self.number, self._forkserver, direct=direct
-            )
+            birth = Birth(self.spec, self.number, self.public)
+            worker = await self._machinery.make_worker(birth, self._forkserver, direct=direct)
         except LaunchFailed as error:
             self._forkserver = None
             raise OatieError(
@@ -82,6 +84,9 @@ class Generation:
         worker.on_exit = self._worker_ended
         worker.on_terminating = self._worker_terminating
         self.workers.append(worker)
+        if self._retired:  # while this one was being forked
+            worker.kill()
+            raise OatieError(f"release {self.spec.name} was withdrawn meanwhile")
         return worker
 
     async def gate(self, worker: Worker, *, health_check: bool = True, on_wait: OnWait | None = None) -> None:
@@ -109,9 +114,9 @@ class Generation:
 
     async def accept_worker(self, worker: Worker) -> None:
         if self.owns_port:
-            self._machinery.public.let_go()
+            self.public.let_go()
         else:
-            self._machinery.public.listen()
+            self.public.listen()
         await worker.accept()
 
     async def drain_all(self) -> None:
@@ -130,6 +135,7 @@ class Generation:
 
     async def retire(self, grace_seconds: float | None = None) -> None:
         """Ends every worker, gracefully first; returns when the last is gone."""
+        self._retired = True
         grace = self.spec.app.stop_timeout_seconds if grace_seconds is None else grace_seconds
         for worker in self.living:
             worker.stop()

@@ -18,6 +18,9 @@ from oatie_ops.supervisor.spec import ReleaseSpec
 EARLY_VARIABLES = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_TUNABLES", "OPENSSL_CONF", "SSL_CERT")
 
 
+# Its imports, on a cold disk and a busy machine.
+FORK_TIMEOUT_SECONDS = 60.0
+
 LaunchKey = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -55,11 +58,12 @@ class ForkServer:
                 self._send(order, fds)
                 answer = b""
                 while not answer.endswith(b"\n"):
-                    data = await loop.sock_recv(self._channel, 4096)
+                    async with asyncio.timeout(FORK_TIMEOUT_SECONDS):
+                        data = await loop.sock_recv(self._channel, 4096)
                     if not data:
                         raise LaunchFailed("the fork server ended")
                     answer += data
-            except OSError as error:
+            except OSError as error:  # TimeoutError is one
                 raise LaunchFailed(f"the fork server does not answer ({error})") from error
         return int(json.loads(answer)["pid"])
 

@@ -21,7 +21,7 @@ from oatie_ops.supervisor.workers import PythonWorker, Worker
 
 
 class PublicSocket:
-    """The public address: held for the supervisor's life, except while a plain program owns the port."""
+    """A public address: held while a release serves there, unless a plain program owns the port itself."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
@@ -47,10 +47,18 @@ class PublicSocket:
             self._sock = None
 
 
+@dataclass(frozen=True)
+class Birth:
+    """What the workers of one generation have in common."""
+
+    spec: ReleaseSpec
+    generation: int
+    public: PublicSocket
+
+
 @dataclass
 class Machinery:
     paths: StatePaths
-    public: PublicSocket
     sink: LogSink
     reaper: Reaper
     stats: StatsPage = field(default_factory=StatsPage)
@@ -68,24 +76,23 @@ class Machinery:
         self.stats.release(worker.slot)
 
     async def make_worker(
-        self, spec: ReleaseSpec, generation: int, forkserver: ForkServer | None, *, direct: bool = False
+        self, birth: Birth, forkserver: ForkServer | None, *, direct: bool = False
     ) -> Worker:
         """A worker that is booting. Raises `LaunchFailed`."""
         worker_id, slot = self.take_id(), self.stats.acquire()
         try:
-            if spec.app.command is not None:
-                return self._make_program(spec, generation, worker_id, slot, direct=direct)
+            if birth.spec.app.command is not None:
+                return self._make_program(birth, worker_id, slot, direct=direct)
             assert forkserver is not None
-            return await self._make_python(spec, generation, worker_id, slot, forkserver)
+            return await self._make_python(birth, worker_id, slot, forkserver)
         except BaseException:
             self._ids.discard(worker_id)
             self.stats.release(slot)
             raise
 
-    async def _make_python(
-        self, spec: ReleaseSpec, generation: int, worker_id: int, slot: int, forkserver: ForkServer
-    ) -> Worker:
-        worker = PythonWorker(worker_id, generation, spec, slot)
+    async def _make_python(self, birth: Birth, worker_id: int, slot: int, forkserver: ForkServer) -> Worker:
+        spec = birth.spec
+        worker = PythonWorker(worker_id, birth.generation, spec, slot)
         ours, theirs = socket.socketpair()
         private = bind_private()
         out_read, out_write = os.pipe()
@@ -95,12 +102,12 @@ class Machinery:
             "app": {**_plain(spec)},
             "directory": str(spec.directory),
             "slot": slot,
-            "env": worker_environment(spec, self.public.port, worker_id, generation, self.paths.data),
+            "env": worker_environment(birth, worker_id, self.paths.data),
         }
         fds = {
             "control": theirs.fileno(),
             "private": private.fileno(),
-            "public": self.public.hold().fileno(),
+            "public": birth.public.hold().fileno(),
             "stdout": out_write,
             "stderr": err_write,
             "stats": self.stats.fd,
@@ -121,17 +128,15 @@ class Machinery:
         self.reaper.expect(pid, worker.finish)
         return worker
 
-    def _make_program(
-        self, spec: ReleaseSpec, generation: int, worker_id: int, slot: int, *, direct: bool
-    ) -> Worker:
+    def _make_program(self, birth: Birth, worker_id: int, slot: int, *, direct: bool) -> Worker:
         worker = ProgramWorker(
             worker_id,
-            generation,
-            spec,
+            birth.generation,
+            birth.spec,
             slot,
-            environment=worker_environment(spec, self.public.port, worker_id, generation, self.paths.data),
-            public_port=self.public.port,
-            public=self.public.hold,
+            environment=worker_environment(birth, worker_id, self.paths.data),
+            public_port=birth.public.port,
+            public=birth.public.hold,
             attach_output=lambda out, err: self.attach_output(worker_id, out, err),
             expect=self.reaper.expect,
         )
@@ -145,24 +150,21 @@ class Machinery:
         self.sink.attach(loop, err_read, worker_id, "stderr")
 
     def close(self) -> None:
-        self.public.let_go()
         os.close(self.lifeline[1])
         os.close(self.lifeline[0])
         self.stats.close()
 
 
-def worker_environment(
-    spec: ReleaseSpec, port: int, worker_id: int, generation: int, data: Path
-) -> Mapping[str, str]:
+def worker_environment(birth: Birth, worker_id: int, data: Path) -> Mapping[str, str]:
     """What a worker finds in its environment beside the supervisor's own."""
     return {
-        "PORT": str(port),
         "OATIE_DATA_DIR": str(data),
-        **spec.app.env,
-        "OATIE_APP": spec.app.name,
-        "OATIE_RELEASE": spec.name,
+        **birth.spec.app.env,
+        "PORT": str(birth.public.port),
+        "OATIE_APP": birth.spec.app.name,
+        "OATIE_RELEASE": birth.spec.name,
         "OATIE_WORKER": str(worker_id),
-        "OATIE_GENERATION": str(generation),
+        "OATIE_GENERATION": str(birth.generation),
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oatie_ops.config import defaults
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
@@ -31,6 +32,7 @@ from oatie_ops.supervisor.supervisor import Supervisor, install_signals
 # How long a slow boot may keep these imports waiting.
 CONTROL_IMPORT_SECONDS = 0.4
 OPS_IMPORT_SECONDS = 5.0
+OPS_PORT_TRIES = 20
 
 # Makes the ops API for a supervisor: an ASGI application for the network and one for the owner's socket,
 # and what has to run beside them. Handed in, because this room must not import `oatie_ops.api`.
@@ -62,12 +64,14 @@ def run(
     """Supervises until told to stop; the process's exit code.
 
     ``spec`` None starts empty, for a deploy that brings the first release. Raises `OatieError` for what is
-    wrong before the first worker: another supervisor, a taken port, an unwritable directory.
+    wrong before the first worker (another supervisor, a taken port, an unwritable directory), and when the
+    first worker fails in a way that trying again cannot mend.
     """
     options = options or RunOptions()
     report = _Report(options.report_fd)
     try:
-        return asyncio.run(_Main(settings, paths, spec, options, report).run())
+        asyncio.run(_Main(settings, paths, spec, options, report).run())
+        return int(ExitCode.OK)
     except OatieError as error:
         report.send({"event": "failed", "error": error.as_dict()})
         raise
@@ -96,7 +100,8 @@ class _Main:
     failure: OatieError | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def run(self) -> int:
+    async def run(self) -> None:
+        """Raises the reason for which nothing could be started."""
         self.paths.ensure()
         with contextlib.ExitStack() as stack:
             stack.enter_context(PidFile(self.paths.supervisor_pid))
@@ -114,7 +119,8 @@ class _Main:
                 self.report.send({"event": "listening", "status": supervisor.status()})
             self._start(supervisor.tick_forever())
             await self._serve(supervisor, control)
-        return int(ExitCode.OK if self.failure is None else self.failure.exit_code)
+        if self.failure is not None:
+            raise self.failure
 
     def _make_supervisor(self, stack: contextlib.ExitStack) -> Supervisor:
         app = self.settings.app
@@ -126,9 +132,11 @@ class _Main:
         become_subreaper()
         reaper = Reaper()
         reaper.install()
-        machinery = Machinery(self.paths, public, sink, reaper)
+        machinery = Machinery(self.paths, sink, reaper)
         stack.callback(machinery.close)
-        return Supervisor(self.settings, self.paths, machinery, Notifier.from_environment())
+        supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
+        supervisor.started_empty = self.spec is None
+        return supervisor
 
     def _prepare_first(self, supervisor: Supervisor) -> Any:
         spec, ready_made = self.spec, None
@@ -183,18 +191,7 @@ class _Main:
         if self.options.ops is None:
             return
         listen = self.settings.ops.listen
-        sock = None
-        if listen != "off":
-            host, _, port = listen.rpartition(":")
-            try:
-                sock = bind_public(host.strip("[]"), int(port))
-                sock.listen(128)
-            except OatieError as error:
-                supervisor.machinery.sink.note(
-                    f"the ops API does not listen: {error.what}, {error.why}. Set ops.listen in oatie.toml. "
-                    "The CLI goes on using the control socket."
-                )
-                supervisor.ops_failure = error
+        sock = None if listen == "off" else self._bind_ops(supervisor, listen)
         await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
         services = await asyncio.to_thread(self.options.ops, supervisor)
         trusted.application = services.trusted
@@ -204,6 +201,25 @@ class _Main:
 
             waits.append(EmbeddedServer(services.public, sock).run_until_told())
         await asyncio.gather(*waits)
+
+    def _bind_ops(self, supervisor: Supervisor, listen: str) -> socket.socket | None:
+        """The declared address, or with the default one the next free port, because it is a popular one."""
+        host, _, first = listen.rpartition(":")
+        tries = OPS_PORT_TRIES if listen == defaults.OPS_LISTEN else 1
+        for port in range(int(first), int(first) + tries):
+            try:
+                sock = bind_public(host.strip("[]"), port)
+                sock.listen(128)
+            except (OatieError, OSError) as error:
+                supervisor.ops_failure = str(error)
+            else:
+                supervisor.ops_address, supervisor.ops_failure = (host.strip("[]"), port), ""
+                return sock
+        supervisor.machinery.sink.note(
+            f"the ops API does not listen ({supervisor.ops_failure}); set ops.listen in oatie.toml. "
+            "The CLI goes on over the control socket."
+        )
+        return None
 
     async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
         if self.spec is None:

@@ -17,7 +17,7 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.launcher import ForkServer
-from oatie_ops.supervisor.machinery import Machinery
+from oatie_ops.supervisor.machinery import Machinery, PublicSocket
 from oatie_ops.supervisor.memory import rss_bytes
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -37,22 +37,31 @@ class Supervisor:
     paths: StatePaths
     machinery: Machinery
     notifier: Notifier
+    first_public: PublicSocket
     fleet: Fleet = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
     switch: Switch | None = None
+    started_empty: bool = False
     quick: bool = False
-    ops_failure: OatieError | None = None
+    ops_address: tuple[str, int] | None = None
+    ops_failure: str = ""
     _generations: int = 0
     _reloads: asyncio.Task[None] | None = None
     _reload_again: bool = False
 
     def __post_init__(self) -> None:
+        self.asked_port = self.settings.app.port  # 0: any port; the socket knows which it became
         self.fleet = Fleet(self.machinery, self.settings.app)
 
     def new_generation(self, spec: ReleaseSpec, forkserver: ForkServer | None = None) -> Generation:
+        """Keeps the public socket where the address stays; a release may also bring a new address."""
         self._generations += 1
-        return Generation(self._generations, spec, self.machinery, forkserver=forkserver)
+        public = self.public
+        if spec.app.port not in (self.asked_port, public.port) or spec.app.host != public.host:
+            public = PublicSocket(spec.app.host, spec.app.port)
+            public.hold()
+        return Generation(self._generations, spec, self.machinery, public, forkserver=forkserver)
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -96,7 +105,9 @@ class Supervisor:
 
     # --- switches ---------------------------------------------------------------------------------------
 
-    def open_switch(self, spec: ReleaseSpec, *, health_check: bool) -> Switch:
+    def open_switch(
+        self, spec: ReleaseSpec, *, workers: int | None = None, health_check: bool = True
+    ) -> Switch:
         if self.switch is not None:
             raise Locked(
                 "another switch is under way",
@@ -111,6 +122,7 @@ class Supervisor:
             generation,
             self.fleet,
             self.machinery,
+            workers=workers,
             health_check=health_check,
             max_error_ratio=self.settings.deploy.bake_max_error_ratio,
         )
@@ -130,7 +142,7 @@ class Supervisor:
         await switch.abort()
         if self.switch is switch:
             self.switch = None
-        if self.fleet.generation is None and not self.fleet.served.is_set():
+        if self.started_empty and self.fleet.generation is None:
             self.stop()
 
     async def reload(
@@ -142,7 +154,7 @@ class Supervisor:
             raise OatieError(
                 "nothing to reload", why="no release is serving", fix="deploy one with `oatie deploy`"
             )
-        switch = self.open_switch(current.spec, health_check=True)
+        switch = self.open_switch(current.spec, workers=self.fleet.desired)
         self.notifier.reloading("reloading")
         self.machinery.sink.note(f"reload of release {current.spec.name} asked by {actor}")
         try:
@@ -245,15 +257,16 @@ class Supervisor:
         generations = [self.fleet.generation, *(self.switch.generations() if self.switch else ())]
         return max((len(g.serving) for g in generations if g is not None), default=0)
 
+    @property
+    def public(self) -> PublicSocket:
+        """Where the application is reached now."""
+        return self.fleet.generation.public if self.fleet.generation else self.first_public
+
     def app_url(self) -> str:
-        return human_urls(self.machinery.public.host, self.machinery.public.port)[0]
+        return human_urls(self.public.host, self.public.port)[0]
 
     def ops_url(self) -> str | None:
-        listen = self.settings.ops.listen
-        if listen == "off" or self.ops_failure is not None:
-            return None
-        host, _, port = listen.rpartition(":")
-        return human_urls(host, int(port))[0]
+        return None if self.ops_address is None else human_urls(*self.ops_address)[0]
 
     def _switching_from(self) -> str | None:
         return self.switch.old_name() if self.switch else None

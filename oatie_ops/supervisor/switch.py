@@ -43,6 +43,7 @@ class Switch:
         fleet: Fleet,
         machinery: Machinery,
         *,
+        workers: int | None = None,
         health_check: bool = True,
         max_error_ratio: float = 1.0,
     ) -> None:
@@ -53,6 +54,7 @@ class Switch:
         self.verdict: OatieError | None = None
         self._fleet = fleet
         self._machinery = machinery
+        self.wanted = max(1, workers or candidate.spec.app.workers)
         self._health_check = health_check
         self._max_error_ratio = max_error_ratio
         self._old: Generation | None = None
@@ -72,7 +74,7 @@ class Switch:
         return self._old.spec.name if self._old else None
 
     async def spawn(self) -> list[int]:
-        for _ in range(self._fleet.desired + self._fleet.spare):
+        for _ in range(self.wanted + self._fleet.spare):
             await self.candidate.add_worker()
         self.stage = Stage.SPAWNED
         return [worker.pid for worker in self.candidate.workers]
@@ -116,9 +118,9 @@ class Switch:
         if self.candidate.owns_port or (old is not None and old.owns_port):
             if old is not None:
                 await old.retire(old.spec.app.drain_seconds)
-            if self.candidate.owns_port:
-                self._machinery.public.let_go()
-        await self.candidate.accept(self._fleet.desired)
+            if self.candidate.owns_port and old is not None:
+                old.public.let_go()
+        await self.candidate.accept(self.wanted)
         if old is not None:
             await old.drain_all()
 
@@ -154,9 +156,12 @@ class Switch:
             self._raise_verdict()
             self.stage = Stage.COMMITTED
             self._stop_watch()
+            self._fleet.desired = self.wanted
             self._fleet.adopt(self.candidate)
             if self._old is not None:
                 await self._old.retire()
+                if self._old.public is not self.candidate.public:
+                    self._old.public.let_go()
 
     async def abort(self) -> None:
         """Back to where it began: the old release serves, the candidate is gone. Safe to call again."""
@@ -182,7 +187,7 @@ class Switch:
         if self.candidate.owns_port or old.owns_port:
             await self.candidate.retire()
             if old.owns_port:
-                self._machinery.public.let_go()
+                self.candidate.public.let_go()
         try:
             await self._revive(old)
             await old.accept(self._fleet.desired)
