@@ -32,12 +32,10 @@ class Context:
 
     @cached_property
     def root(self) -> Path:
-        """The directory of the nearest configuration file upwards, else the current directory."""
-        from oatie_ops.config import find_file
+        """The nearest directory upwards that is configured or has state, else the current one."""
+        from oatie_ops.config.locate import locate
 
-        start = (self._start or Path.cwd()).absolute()
-        file = find_file(start)
-        return file.parent if file else start
+        return locate(self._start or Path.cwd()).root
 
     @cached_property
     def paths(self) -> StatePaths:

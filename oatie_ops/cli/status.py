@@ -68,12 +68,20 @@ def not_running(paths: StatePaths, absent: NotRunning) -> dict[str, Any]:
     else:
         state, detail = "not running", f"{absent.why}; {absent.fix}"
     return {
-        "supervisor": {"pid": owner.pid if owner else None, "started_at": None, "version": None},
+        "supervisor": {
+            "pid": owner.pid if owner else None,
+            "started_at": None,
+            "version": None,
+            "rss_bytes": None,
+        },
         "release": None,
         "state": state,
         "detail": detail,
         "workers": [],
-        "app": {"url": None},
+        "wanted_workers": 0,
+        "restarts": 0,
+        "switch": None,
+        "app": {"url": None, "name": None},
         "ops": {"url": None},
     }
 

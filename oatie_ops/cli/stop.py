@@ -24,6 +24,8 @@ POLL_SECONDS = 0.05
 TELL_SECONDS = 0.5
 # On top of what the supervisor may take: for its own end, after its workers'.
 GRACE_SECONDS = 10.0
+# On top of the time-out that was asked for, before the order is given again.
+HURRY_SECONDS = 1.0
 # Where the supervisor does not say how long it may take.
 DEFAULT_DEADLINE_SECONDS = 120.0
 
@@ -73,11 +75,12 @@ def stop(paths: StatePaths, timeout_seconds: float | None, tell: Callable[[str],
             raise
         warn(f"{error.what} ({error.why}); stopping it by signal")
         return _stop_by_signal(owner, timeout_seconds, tell)
-    patience = timeout_seconds
-    if patience is None:
-        patience = float(answer.get("deadline_seconds") or DEFAULT_DEADLINE_SECONDS)
+    if timeout_seconds is None:
+        patience = float(answer.get("deadline_seconds") or DEFAULT_DEADLINE_SECONDS) + GRACE_SECONDS
+    else:
+        patience = timeout_seconds + HURRY_SECONDS
     try:
-        _wait(processes, patience + GRACE_SECONDS, lambda: tell(_progress(client, processes)))
+        _wait(processes, patience, lambda: tell(_progress(client, processes)))
     except OatieError:
         if timeout_seconds is None:
             raise

@@ -39,12 +39,15 @@ def worker(**changes: Any) -> dict[str, Any]:
 
 def running(**changes: Any) -> dict[str, Any]:
     return {
-        "supervisor": {"pid": 4710, "started_at": NOW - 7384, "version": "0.1.0"},
+        "supervisor": {"pid": 4710, "started_at": NOW - 7384, "version": "0.1.0", "rss_bytes": 40 * 2**20},
         "release": "7",
         "state": "running",
         "detail": "",
         "workers": [worker(), worker(id=2, pid=4712)],
-        "app": {"url": "http://localhost:8080"},
+        "wanted_workers": 2,
+        "restarts": 0,
+        "switch": None,
+        "app": {"url": "http://localhost:8080", "name": "reports"},
         "ops": {"url": "http://127.0.0.1:8000"},
         **changes,
     }
@@ -109,7 +112,11 @@ def test_status_where_nothing_runs_has_the_same_shape_and_exits_1(paths: StatePa
     answer = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (1, "")
     assert answer.keys() == running().keys()
-    assert (answer["state"], answer["workers"], answer["app"]) == ("not running", [], {"url": None})
+    assert (answer["state"], answer["workers"], answer["app"]) == (
+        "not running",
+        [],
+        {"url": None, "name": None},
+    )
     assert answer["supervisor"].keys() == running()["supervisor"].keys()
     assert oatie("status").stdout.startswith("not running\n  ")
 
