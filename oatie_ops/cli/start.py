@@ -11,6 +11,7 @@ import typer
 from oatie_ops.cli.choice import Choice, choose
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.output import emit, emit_json, say
+from oatie_ops.cli.waiting import waiting_for
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import StatePaths
@@ -122,7 +123,8 @@ def _in_background(
     from oatie_ops.cli.status import render
     from oatie_ops.supervisor.daemon import start
 
-    status = start(settings, paths, choice.spec, pid_file=pid_file, ops_factory=OPS_FACTORY)
+    with waiting_for("waiting until it is healthy", quiet=as_json):
+        status = start(settings, paths, choice.spec, pid_file=pid_file, ops_factory=OPS_FACTORY)
     if as_json:
         emit_json(status)
     else:

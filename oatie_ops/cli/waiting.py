@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from oatie_ops.cli.output import say, use_animation
@@ -44,3 +47,22 @@ class Waiting:
         if self._animate and self._last_text:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def waiting_for(text: str, *, quiet: bool = False) -> Iterator[None]:
+    """For a call that blocks and tells nothing: a thread says how long it has been."""
+    over = threading.Event()
+
+    def tell() -> None:
+        with Waiting(quiet=quiet) as waiting:
+            while not over.wait(REDRAW_SECONDS):
+                waiting.update(text)
+
+    thread = threading.Thread(target=tell, name="oatie-waiting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -171,3 +171,35 @@ def test_sizes_are_whole() -> None:
 
 def test_a_table_is_aligned_and_shows_what_is_missing() -> None:
     assert table(("A", "LONG"), [("one", ""), ("x", "y")]) == ["A    LONG", "one  -", "x    y"]
+
+
+# -- waiting -------------------------------------------------------------------------------------------
+
+WAIT = """
+import time
+from oatie_ops.cli import waiting
+waiting.QUIET_SECONDS = 0.0
+with waiting.Waiting() as line:
+    for text in ("first", "first", "second"):
+        line.update(text)
+        time.sleep(waiting.REDRAW_SECONDS)
+with waiting.waiting_for("something slow"):
+    time.sleep(3 * waiting.REDRAW_SECONDS)
+"""
+
+
+def test_a_wait_is_redrawn_on_a_terminal_and_wiped_at_its_end() -> None:
+    shown = run_on_terminal(WAIT, {})
+    assert b"\r\x1b[Kfirst (0s)" in shown and b"something slow (0s)" in shown
+    assert shown.endswith(b"\r\x1b[K") and b"\n" not in shown
+
+
+def test_a_wait_in_a_log_is_one_line_for_each_new_reason() -> None:
+    done = subprocess.run([sys.executable, "-c", WAIT], check=True, capture_output=True, env=clean({}))
+    assert done.stderr == b"first\nsecond\nsomething slow\n"
+
+
+def test_a_short_wait_is_not_mentioned() -> None:
+    code = "from oatie_ops.cli.waiting import Waiting\nwith Waiting() as line: line.update('x')"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=clean({}))
+    assert done.stderr == b""
