@@ -41,13 +41,13 @@ class HealthLoop:
         on_change: Callable[[Change], None] | None = None,
         clock: Clock = system_clock,
     ) -> None:
-        self._settings = settings
-        self._state_home = state_home
-        self._app_status = app_status
         self._on_change = on_change
         self._clock = clock
         services = plan(settings, state_home, supervised=True)
-        self._specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
+        tools = Tools(settings, CheckThreads(), state_home, app_status)
+        specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
+        # Made here and not in the loop, because some of them import what takes a while.
+        self._checks = [(spec, build(spec, tools)) for spec in specs]
         self._board = Board(services, clock())
         self._wake: dict[str, list[asyncio.Event]] = {}
 
@@ -62,14 +62,11 @@ class HealthLoop:
 
     async def run(self) -> None:
         """Until cancelled."""
-        tools = Tools(self._settings, CheckThreads(), self._state_home, self._app_status)
-        async with asyncio.TaskGroup() as checks:
-            for spec in self._specs:
+        async with asyncio.TaskGroup() as tasks:
+            for spec, check in self._checks:
                 wake = asyncio.Event()
                 self._wake.setdefault(spec.service, []).append(wake)
-                checks.create_task(
-                    self._keep_checking(spec, build(spec, tools), wake), name=f"check {spec.key}"
-                )
+                tasks.create_task(self._keep_checking(spec, check, wake), name=f"check {spec.key}")
 
     async def _keep_checking(self, spec: CheckSpec, check: Check, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

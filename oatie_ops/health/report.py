@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 def detailed(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
     """Everything, under a versioned schema: fields may be added to it, none changes or goes."""
     return {
-        "schema": SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "status": snapshot.status.value,
         "cause": snapshot.cause,
         "taken_at": iso(snapshot.taken_at),

@@ -1,0 +1,64 @@
+"""What the routes know. One object per supervisor, kept in the application's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import Request
+
+from oatie_ops.api.operations import Operation, Operations
+from oatie_ops.health.model import Clock, Snapshot, system_clock
+from oatie_ops.supervisor.view import SupervisorView
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One line of the audit: who did what from where, with what result."""
+
+    actor: str
+    origin: str
+    action: str
+    subject: str
+    result: str
+    detail: str = ""
+
+
+@dataclass
+class OpsContext:
+    """``snapshot`` gives the newest health; ``audit`` takes a line and must not block."""
+
+    view: SupervisorView
+    snapshot: Callable[[], Snapshot]
+    audit: Callable[[Deed], None]
+    clock: Clock = system_clock
+    operations: Operations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operations = Operations(self._ended)
+
+    @property
+    def token_file(self) -> Path:
+        declared = self.view.settings.ops.token_file
+        if declared is None:
+            return self.view.paths.run / "ops-tokens"
+        return self.view.settings.root / Path(declared).expanduser()
+
+    def _ended(self, operation: Operation) -> None:
+        why = str((operation.error or {}).get("what", ""))
+        self.audit(
+            Deed(
+                operation.actor,
+                f"operation {operation.id}",
+                operation.kind,
+                operation.service,
+                operation.state,
+                why,
+            )
+        )
+
+
+def context_of(request: Request) -> OpsContext:
+    context: OpsContext = request.app.state.context
+    return context

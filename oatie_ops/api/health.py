@@ -1,0 +1,217 @@
+"""``/health*``: reads the one snapshot and nothing else; no request ever runs a check."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, status
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from oatie_ops._version import __version__
+from oatie_ops.api import models
+from oatie_ops.api.auth import READER, Operator
+from oatie_ops.api.context import Deed, OpsContext, context_of
+from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.health import report
+from oatie_ops.health.groups import GROUPS
+from oatie_ops.health.model import ServiceState, Status
+from oatie_ops.health.plan import APP
+
+HEALTH_JSON = "application/health+json"
+MAX_REASON_CHARACTERS = 500
+
+Reason = Annotated[
+    str, Query(max_length=MAX_REASON_CHARACTERS, description="Why, for the log and the audit.")
+]
+
+router = APIRouter(tags=["health"])
+
+_Responses = dict[int | str, dict[str, Any]]
+_GUARDED = (401, 421)
+
+
+def _described(model: type[models.Shape], *codes: int, problems: tuple[int, ...] = ()) -> _Responses:
+    """For OpenAPI. 503 has the shape of 200 where it tells health: that is an answer, not a problem."""
+    described: _Responses = {code: {"model": model} for code in codes}
+    return described | {code: {"model": models.Problem} for code in problems}
+
+
+def status_code(word: Status) -> int:
+    """A warning still serves. What is unknown is no failure, except where traffic depends on it (groups)."""
+    return 503 if word is Status.FAIL else 200
+
+
+@router.get("/health", summary="One word: is everything well?", responses=_described(models.Brief, 200, 503))
+async def brief(request: Request) -> Response:
+    word = context_of(request).snapshot().status
+    media_type = HEALTH_JSON if _wants_health_json(request) else "application/json"
+    return JSONResponse({"status": word.value}, status_code(word), media_type=media_type)
+
+
+@router.get(
+    "/health/live",
+    summary="Is `oatie` alive? Never asks about anything else.",
+    responses=_described(models.Brief, 200),
+)
+async def live(request: Request) -> Response:
+    return _group(request, "live")
+
+
+@router.get(
+    "/health/ready",
+    summary="May the application get traffic? Unknown is 503.",
+    responses=_described(models.Brief, 200, 503),
+)
+async def ready(request: Request) -> Response:
+    return _group(request, "ready")
+
+
+@router.get(
+    "/health/startup",
+    summary="Has the application started? Unknown is 503.",
+    responses=_described(models.Brief, 200, 503),
+)
+async def startup(request: Request) -> Response:
+    return _group(request, "startup")
+
+
+@router.get(
+    "/health/detailed",
+    summary="Every service with its checks; `Accept: application/health+json` for the draft's shape.",
+    responses=_described(models.Detailed, 200, 503, problems=_GUARDED),
+    dependencies=[READER],
+)
+async def detailed(request: Request) -> Response:
+    context = context_of(request)
+    snapshot = context.snapshot()
+    code = status_code(snapshot.status)
+    if _wants_health_json(request):
+        release = context.view.status().get("release")
+        return JSONResponse(report.health_json(snapshot, __version__, release), code, media_type=HEALTH_JSON)
+    return JSONResponse(report.detailed(snapshot, context.clock()), code)
+
+
+@router.get(
+    "/health/services",
+    summary="Every service.",
+    responses=_described(models.Services, 200, 503, problems=_GUARDED),
+    dependencies=[READER],
+)
+async def services(request: Request) -> Response:
+    context = context_of(request)
+    snapshot = context.snapshot()
+    body = {
+        "status": snapshot.status.value,
+        "services": report.services(snapshot, context.clock()),
+    }
+    return JSONResponse(body, status_code(snapshot.status))
+
+
+@router.get(
+    "/health/services/{service}",
+    summary="One service; the status code is its own.",
+    responses=_described(models.Service, 200, 503, problems=(404, *_GUARDED)),
+    dependencies=[READER],
+)
+async def service(request: Request, service: str) -> Response:
+    context = context_of(request)
+    state = _service(context, service)
+    return JSONResponse(report.service(state, context.clock()), status_code(state.status))
+
+
+@router.post(
+    "/health/services/{service}/restart",
+    summary="Restart a service. `app`: new workers of the same release, without losing a request.",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=_described(models.Operation, 202, problems=(404, 409, 422, 501, *_GUARDED)),
+)
+async def restart(request: Request, service: str, caller: Operator, reason: Reason = "") -> Response:
+    context = context_of(request)
+    _service(context, service)
+    if service != APP:
+        raise ApiError(
+            501,
+            f"{service} cannot be restarted from here yet",
+            why="only the application itself can",
+            fix="restart it where it runs",
+        )
+    # Written down before anything happens; how it ends is a line of its own.
+    context.audit(Deed(caller.actor, caller.origin, "restart", service, "requested", reason))
+    operation = await context.operations.start(
+        "restart", service, caller.actor, lambda: context.view.reload(_actor_text(caller.actor, reason))
+    )
+    where = f"/health/operations/{operation.id}"
+    return JSONResponse(operation.as_dict(), status.HTTP_202_ACCEPTED, {"Location": where})
+
+
+@router.get(
+    "/health/operations/{operation}",
+    summary="What became of an operation.",
+    responses=_described(models.Operation, 200, problems=(404, *_GUARDED)),
+    dependencies=[READER],
+)
+async def operation(request: Request, operation: str) -> Response:
+    found = context_of(request).operations.get(operation)
+    if found is None:
+        raise NotFound("there is no such operation", fix="only the latest hundred are kept, in memory")
+    return JSONResponse(found.as_dict())
+
+
+@router.get(
+    "/health/dashboard",
+    summary="Everything that the dashboard shows; 200 whatever the health.",
+    responses=_described(models.Dashboard, 200, problems=_GUARDED),
+    dependencies=[READER],
+)
+async def dashboard(request: Request) -> Response:
+    return JSONResponse(dashboard_data(context_of(request)))
+
+
+@router.get(
+    "/health/dashboard/html",
+    summary="The dashboard for a browser; works without scripts and renews itself.",
+    response_class=HTMLResponse,
+    responses={code: {"model": models.Problem} for code in _GUARDED},
+    dependencies=[READER],
+)
+async def dashboard_html(request: Request) -> Response:
+    from oatie_ops.api import dashboard as page
+
+    return HTMLResponse(page.render(dashboard_data(context_of(request))), headers=page.HEADERS)
+
+
+def dashboard_data(context: OpsContext) -> dict[str, Any]:
+    running = context.view.status()
+    return {
+        **report.detailed(context.snapshot(), context.clock()),
+        "version": __version__,
+        "state": running.get("state", ""),
+        "detail": running.get("detail", ""),
+        "release": running.get("release"),
+        "app": running.get("app") or {},
+        "ops": running.get("ops") or {},
+        "workers": list(running.get("workers") or ()),
+    }
+
+
+def _group(request: Request, name: str) -> Response:
+    context = context_of(request)
+    word = GROUPS[name](context.snapshot(), context.clock()).status
+    return JSONResponse({"status": word.value}, 200 if word in (Status.PASS, Status.WARN) else 503)
+
+
+def _service(context: OpsContext, name: str) -> ServiceState:
+    known = context.snapshot().services
+    if name not in known:
+        raise NotFound("there is no such service", fix=f"there are: {', '.join(known)}")
+    return known[name]
+
+
+def _actor_text(actor: str, reason: str) -> str:
+    """For the log: on one line, whatever the reason holds."""
+    told = "".join(character if character.isprintable() else " " for character in reason)
+    return f"{actor} ({told})" if told.strip() else actor
+
+
+def _wants_health_json(request: Request) -> bool:
+    return HEALTH_JSON in request.headers.get("accept", "")

@@ -1,0 +1,104 @@
+"""The shapes of the API's answers, for its OpenAPI description (`oatie_ops.health.report` fills them)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+StatusWord = Literal["pass", "unknown", "warn", "fail"]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Brief(Shape):
+    status: StatusWord
+
+
+class Verdict(Shape):
+    status: StatusWord
+    output: str
+
+
+class Check(Shape):
+    type: str
+    status: StatusWord
+    output: str
+    since: str
+    for_seconds: float
+    checked_at: str | None
+    age_seconds: float | None
+    duration_seconds: float | None
+    observed_value: float | None
+    observed_unit: str
+    latest_result: StatusWord | None
+    interval_seconds: float
+    timeout_seconds: float
+    rise: int
+    fall: int
+
+
+class Service(Shape):
+    status: StatusWord
+    output: str
+    since: str | None
+    for_seconds: float | None
+    needs: list[str]
+    checks: dict[str, Check]
+
+
+class Services(Shape):
+    status: StatusWord
+    services: dict[str, Service]
+
+
+class Groups(Shape):
+    live: Verdict
+    ready: Verdict
+    startup: Verdict
+
+
+class Detailed(Services):
+    schema_version: int
+    cause: str
+    taken_at: str
+    age_seconds: float
+    groups: Groups
+
+
+class Dashboard(Detailed):
+    version: str
+    state: str
+    detail: str
+    release: str | None
+    app: dict[str, Any]
+    ops: dict[str, Any]
+    workers: list[dict[str, Any]]
+
+
+class Operation(Shape):
+    id: str
+    kind: str
+    service: str
+    actor: str
+    state: Literal["running", "succeeded", "failed"]
+    started_at: float
+    ended_at: float | None
+    error: dict[str, Any] | None
+
+
+class Problem(BaseModel):
+    """RFC 9457, with what went wrong, why, and how to fix it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    what: str
+    why: str
+    fix: str
+    details: list[str]
+    exit_code: int

@@ -1,0 +1,98 @@
+"""The one place where an error becomes an HTTP answer: problem details (RFC 9457) with what, why and fix."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from oatie_ops.errors import OatieError
+from oatie_ops.exit_codes import ExitCode
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+_STATUS_OF_EXIT_CODE = {
+    ExitCode.USAGE: 400,
+    ExitCode.LOCKED: 409,
+    ExitCode.ROLLED_BACK: 409,
+    ExitCode.CONFIG_INVALID: 422,
+    ExitCode.PREREQUISITE_MISSING: 503,
+}
+
+
+class ApiError(OatieError):
+    """An error with an HTTP status of its own, and headers that belong to it."""
+
+    def __init__(
+        self, status: int, what: str, *, why: str = "", fix: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.status = status
+        self.headers = headers or {}
+
+    @property
+    def code(self) -> str:
+        return HTTPStatus(self.status).phrase.lower().replace(" ", "-")
+
+
+class NotFound(ApiError):
+    def __init__(self, what: str, *, fix: str = "") -> None:
+        super().__init__(404, what, fix=fix)
+
+
+def problem(status: int, error: OatieError, headers: dict[str, str] | None = None) -> JSONResponse:
+    """``what``, ``why``, ``fix``, ``details`` and ``exit_code`` extend the standard members."""
+    body = {
+        "type": f"urn:oatie:problem:{error.code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": f"{error.what}: {error.why}" if error.why else error.what,
+        **error.as_dict(),
+    }
+    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(OatieError, _oatie)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _oatie(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OatieError)
+    if isinstance(error, ApiError):
+        return problem(error.status, error, error.headers)
+    return problem(_STATUS_OF_EXIT_CODE.get(error.exit_code, 500), error)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}: {HTTPStatus(error.status_code).phrase.lower()}"
+    shown = ApiError(error.status_code, what, fix="GET /openapi.json lists what there is")
+    return problem(error.status_code, shown, dict(error.headers or {}))
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # Not the values: a secret may have been sent to the wrong place.
+    found: list[dict[str, Any]] = [
+        {"where": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+        for item in error.errors()
+    ]
+    why = "; ".join(f"{item['where']}: {item['message']}" for item in found)
+    return problem(422, ApiError(422, "the request is not valid", why=why))
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    # The framework logs it with its traceback; the caller learns nothing about the inside.
+    log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    shown = ApiError(500, "the ops API has a defect", fix="see `oatie logs` for the details")
+    return problem(500, shown)

@@ -1,0 +1,24 @@
+"""What a supervisor runs beside its workers: the check loop and the ops API that shows it."""
+
+from __future__ import annotations
+
+from oatie_ops.api.app import create_ops_app
+from oatie_ops.api.recorder import Recorder
+from oatie_ops.health.loop import HealthLoop
+from oatie_ops.supervisor.main import OpsServices
+from oatie_ops.supervisor.view import SupervisorView
+
+
+def ops_services(view: SupervisorView) -> OpsServices:
+    """Imported and called in a thread, once the workers are booted: this is most of a supervisor's start."""
+    recorder = Recorder(view.paths.database)
+    loop = HealthLoop(view.settings, view.paths.home, view.status, on_change=recorder.change)
+    apps = create_ops_app(view, lambda: loop.snapshot, audit=recorder.audit)
+
+    async def run() -> None:
+        try:
+            await loop.run()
+        finally:
+            recorder.close()
+
+    return OpsServices(public=apps.public, trusted=apps.trusted, run=run)

@@ -1,0 +1,8 @@
+"""How a status is shown to people: always a word and a shape, colour only on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SYMBOLS: Mapping[str, str] = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?"}
+WORDS: Mapping[str, str] = {"pass": "healthy", "warn": "degraded", "fail": "failing", "unknown": "unknown"}

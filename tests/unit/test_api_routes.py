@@ -1,0 +1,469 @@
+"""The ops API's answers, over ASGI, from snapshots made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from oatie_ops.api import models
+from oatie_ops.api.app import OpsApps, create_ops_app
+from oatie_ops.api.context import Deed
+from oatie_ops.api.tokens import token_hash
+from oatie_ops.config.settings import OpsSettings, ServiceSettings, Settings
+from oatie_ops.errors import Locked, OatieError
+from oatie_ops.health.board import Board
+from oatie_ops.health.model import Instant, Result, Status
+from oatie_ops.health.plan import plan
+from oatie_ops.paths import StatePaths
+
+TOKEN = "a-long-and-random-token"
+NOW = Instant(100.0, 1_700_000_000.0)
+PROBES = ("/health", "/health/live", "/health/ready", "/health/startup")
+DETAILS = (
+    "/health/detailed",
+    "/health/services",
+    "/health/services/app",
+    "/health/dashboard",
+    "/health/dashboard/html",
+)
+Use = Callable[[httpx.AsyncClient], Awaitable[None]]
+
+
+@dataclass
+class View:
+    """A supervisor as the API sees it."""
+
+    settings: Settings
+    paths: StatePaths
+    reloads: list[str] = field(default_factory=list)
+    refusal: OatieError | None = None
+    finish: asyncio.Event = field(default_factory=asyncio.Event)
+    result: Mapping[str, Any] = field(default_factory=lambda: {"status": "reloaded"})
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "state": "running",
+            "detail": "",
+            "release": "7",
+            "workers": [{"id": 1, "state": "serving", "pid": 42}],
+            "app": {"name": "<b>shop</b>", "url": "http://localhost:8080"},
+            "ops": {"url": "http://localhost:8000"},
+        }
+
+    async def reload(self, actor: str) -> dict[str, Any]:
+        self.reloads.append(actor)
+        if self.refusal is not None:
+            raise self.refusal
+        await self.finish.wait()
+        return dict(self.result)
+
+
+class Ops:
+    """An ops API with its parts. ``db`` is a service that can be given any result."""
+
+    def __init__(self, root: Path, listen: str = "127.0.0.1:8000") -> None:
+        services = {"db": ServiceSettings("db", check={"type": "tcp", "port": 1, "fall": 1, "rise": 1})}
+        settings = Settings(root=root, services=services, ops=OpsSettings(listen=listen))
+        self.view = View(settings, StatePaths(root / ".oatie"))
+        self.view.paths.ensure()
+        self.board = Board(plan(settings, root, supervised=True), NOW)
+        self.deeds: list[Deed] = []
+        self.apps: OpsApps = create_ops_app(
+            self.view, lambda: self.board.snapshot, audit=self.deeds.append, clock=lambda: NOW
+        )
+
+    def find(self, service: str, status: Status, output: str = "as measured") -> None:
+        for entry in self.board.snapshot.services[service].checks:
+            self.board.record(entry.spec, Result(status, output, 1.0, "percent", 0.1), NOW)
+
+    def all_are(self, status: Status) -> None:
+        for service in self.board.snapshot.services:
+            self.find(service, status)
+
+    @property
+    def token_file(self) -> Path:
+        return self.view.paths.run / "ops-tokens"
+
+    def set_token(self, text: str = f"sha256:{token_hash(TOKEN)}", mode: int = 0o600) -> None:
+        self.token_file.write_text(text + "\n")
+        self.token_file.chmod(mode)
+
+    def ask(self, use: Use, *, trusted: bool = False, host: str = "localhost:8000") -> None:
+        async def main() -> None:
+            app: Any = self.apps.trusted if trusted else self.apps.public
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+                await use(client)
+
+        asyncio.run(main())
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        answers: list[httpx.Response] = []
+        headers = options.pop("headers", {})
+        method = options.pop("method", "GET")
+
+        async def use(client: httpx.AsyncClient) -> None:
+            answers.append(await client.request(method, path, headers=headers))
+
+        self.ask(use, **options)
+        return answers[0]
+
+
+@pytest.fixture
+def ops(tmp_path: Path) -> Ops:
+    return Ops(tmp_path)
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "health", "ready"),
+    [(Status.PASS, 200, 200), (Status.WARN, 200, 200), (Status.FAIL, 503, 503)],
+)
+def test_status_codes_follow_the_health(ops: Ops, word: Status, health: int, ready: int) -> None:
+    ops.all_are(word)
+    for path in ("/health", "/health/detailed", "/health/services", "/health/services/app"):
+        answer = ops.get(path)
+        assert (answer.status_code, answer.json()["status"]) == (health, word.value)
+    assert ops.get("/health/ready").status_code == ready
+    assert ops.get("/health/dashboard").status_code == 200
+    assert ops.get("/health/dashboard/html").status_code == 200
+
+
+def test_unknown_is_no_failure_but_gets_no_traffic(ops: Ops) -> None:
+    assert ops.get("/health").json() == {"status": "unknown"}
+    assert ops.get("/health").status_code == 200
+    assert ops.get("/health/ready").status_code == 503
+    assert ops.get("/health/startup").status_code == 503
+
+
+def test_liveness_does_not_care_about_anything_that_fails(ops: Ops) -> None:
+    ops.all_are(Status.FAIL)
+    assert (ops.get("/health/live").status_code, ops.get("/health/live").json()) == (200, {"status": "pass"})
+
+
+def test_service_that_the_application_does_not_need_leaves_it_ready(ops: Ops) -> None:
+    ops.all_are(Status.PASS)
+    ops.find("db", Status.FAIL)
+    assert ops.get("/health").status_code == 503
+    assert ops.get("/health/ready").status_code == 200
+
+
+def test_public_words_hold_no_detail(ops: Ops) -> None:
+    ops.all_are(Status.PASS)
+    ops.find("db", Status.FAIL, "10.1.2.3 refuses user app")
+    for path in PROBES:
+        assert set(ops.get(path).json()) == {"status"}
+
+
+def test_answers_have_the_shapes_that_the_description_promises(ops: Ops) -> None:
+    ops.all_are(Status.WARN)
+    models.Detailed.model_validate(ops.get("/health/detailed").json())
+    models.Services.model_validate(ops.get("/health/services").json())
+    models.Service.model_validate(ops.get("/health/services/db").json())
+    models.Dashboard.model_validate(ops.get("/health/dashboard").json())
+    models.Problem.model_validate(ops.get("/health/services/nobody").json())
+
+
+def test_draft_shape_is_given_to_whom_asks_for_it(ops: Ops) -> None:
+    ops.all_are(Status.PASS)
+    ops.find("db", Status.WARN, "slow")
+    answer = ops.get("/health/detailed", headers={"Accept": "application/health+json"})
+    assert answer.headers["content-type"] == "application/health+json"
+    body = answer.json()
+    assert (body["status"], body["releaseId"], body["output"]) == ("warn", "7", "db: slow")
+    assert body["checks"]["db:tcp"] == [
+        {
+            "componentId": "db",
+            "componentType": "component",
+            "status": "warn",
+            "time": "2023-11-14T22:13:20.000Z",
+            "observedValue": 1.0,
+            "observedUnit": "percent",
+            "output": "slow",
+        }
+    ]
+    assert "output" not in body["checks"]["app:workers"][0]
+    brief = ops.get("/health", headers={"Accept": "application/health+json"})
+    assert brief.headers["content-type"] == "application/health+json"
+
+
+def test_worst_cause_comes_first(ops: Ops) -> None:
+    ops.all_are(Status.WARN)
+    ops.find("db", Status.FAIL, "refused")
+    assert ops.get("/health/detailed").json()["cause"] == "db: refused"
+
+
+def test_head_is_answered_like_get_without_a_body(ops: Ops) -> None:
+    ops.all_are(Status.FAIL)
+    answer = ops.get("/health", method="HEAD")
+    assert (answer.status_code, answer.content) == (503, b"")
+
+
+def test_nothing_is_cached_or_framed_or_sniffed(ops: Ops) -> None:
+    for path in (*PROBES, *DETAILS, "/nowhere", "/openapi.json"):
+        headers = ops.get(path).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/health/services/nobody", 404),
+        ("GET", "/health/operations/none", 404),
+        ("DELETE", "/health", 405),
+        ("POST", "/health/detailed", 405),
+        ("GET", "/docs", 404),
+    ],
+)
+def test_every_error_is_a_problem_document(ops: Ops, method: str, path: str, status: int) -> None:
+    answer = ops.get(path, method=method)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert models.Problem.model_validate(answer.json()).status == status
+
+
+def test_defect_is_told_without_its_inside(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> dict[str, Any]:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(ops.view, "status", broken)
+    answer = ops.get("/health/dashboard")
+    assert answer.status_code == 500
+    assert "hunter2" not in answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_page_escapes_what_comes_from_outside_and_holds_no_script(ops: Ops) -> None:
+    ops.all_are(Status.PASS)
+    ops.find("db", Status.FAIL, "<script>alert(1)</script>\"'")
+    answer = ops.get("/health/dashboard/html")
+    assert "<script" not in answer.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
+    assert "<b>shop" not in answer.text
+    assert "failing" in answer.text
+    assert 'http-equiv="refresh" content="30"' in answer.text
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+def test_front_door_leads_to_the_dashboard(ops: Ops) -> None:
+    assert ops.get("/").headers["location"] == "/health/dashboard/html"
+
+
+# --- who may ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:8000",
+        "LOCALHOST",
+        "127.0.0.1:8000",
+        "[::1]:8000",
+        "app.localhost",
+        "10.0.0.5",
+        "localhost.",
+    ],
+)
+def test_own_names_and_plain_addresses_are_answered(ops: Ops, host: str) -> None:
+    assert ops.get("/health/detailed", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "localhost:80:80",
+        "",
+        "[::1",
+        "a b",
+    ],
+)
+def test_name_of_another_site_is_refused_but_for_the_plain_words(ops: Ops, host: str) -> None:
+    for path in DETAILS:
+        answer = ops.get(path, headers={"Host": host})
+        assert answer.status_code == 421
+        assert models.Problem.model_validate(answer.json()).status == 421
+    for path in PROBES:
+        assert ops.get(path, headers={"Host": host}).status_code != 421
+
+
+def test_name_in_ops_listen_is_our_own(tmp_path: Path) -> None:
+    ops = Ops(tmp_path, listen="ops.example:8000")
+    ops.set_token()
+    headers = {"Host": "ops.example:8000", "Authorization": f"Bearer {TOKEN}"}
+    assert ops.get("/health/detailed", headers=headers).status_code == 200
+
+
+def test_details_need_a_token_where_others_can_reach_us(tmp_path: Path) -> None:
+    ops = Ops(tmp_path, listen="0.0.0.0:8000")
+    ops.set_token()
+    for path in DETAILS:
+        assert ops.get(path).status_code == 401
+        assert ops.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert ops.get(path, trusted=True).status_code == 200
+    for path in PROBES:
+        assert ops.get(path).status_code != 401
+
+
+RESTART = "/health/services/app/restart"
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "Bearer wrong-token-of-some-length", "Basic YTpi", "Bearer", f"bearer{TOKEN}"]
+)
+def test_change_without_the_right_token_is_refused(ops: Ops, authorization: str | None) -> None:
+    ops.set_token()
+    headers = {"Authorization": authorization} if authorization else {}
+    answer = ops.get(RESTART, method="POST", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert ops.view.reloads == []
+
+
+def test_without_any_token_set_up_the_answer_says_how(ops: Ops) -> None:
+    answer = ops.get(RESTART, method="POST", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 401
+    assert "ops.token_file" in answer.json()["fix"]
+    assert str(ops.token_file.parent) not in answer.text
+
+
+@pytest.mark.parametrize("text", [f"sha256:{token_hash(TOKEN)}", TOKEN, f"# mine\n\n{TOKEN}"])
+def test_token_from_the_file_is_accepted_at_once(ops: Ops, text: str) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert ops.get(RESTART, method="POST", headers=headers).status_code == 401
+    ops.set_token(text)
+    ops.view.finish.set()
+    assert ops.get(RESTART, method="POST", headers=headers).status_code == 202
+    ops.set_token("sha256:" + "0" * 64)
+    assert ops.get(RESTART, method="POST", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(("text", "mode"), [(TOKEN, 0o644), (TOKEN, 0o660), ("tiny-token", 0o600)])
+def test_unsafe_token_file_is_not_used_and_never_quoted(ops: Ops, text: str, mode: int) -> None:
+    ops.set_token(text, mode)
+    answer = ops.get(RESTART, method="POST", headers={"Authorization": f"Bearer {text}"})
+    assert answer.status_code == 503
+    assert text not in answer.text
+    assert ops.view.reloads == []
+
+
+def test_missing_client_address_earns_no_trust(ops: Ops) -> None:
+    """A connection that is reset at once has no peer address, exactly as one over a Unix socket."""
+
+    async def main() -> int:
+        started: list[int] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b""}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                started.append(message["status"])
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": RESTART,
+            "raw_path": RESTART.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+            "client": None,
+            "oatie.trusted": True,
+        }
+        await ops.apps.public(scope, receive, send)
+        return started[0]
+
+    assert asyncio.run(main()) == 401
+    assert ops.view.reloads == []
+
+
+# --- restart ------------------------------------------------------------------------------------------
+
+
+def test_restart_is_accepted_followed_and_audited(ops: Ops) -> None:
+    async def use(client: httpx.AsyncClient) -> None:
+        accepted = await client.post(RESTART, params={"reason": "new\nconfig"})
+        assert accepted.status_code == 202
+        where = accepted.headers["location"]
+        assert (await client.get(where)).json()["state"] == "running"
+        again = await client.post(RESTART)
+        assert again.json()["id"] == accepted.json()["id"]
+        ops.view.finish.set()
+        while (await client.get(where)).json()["state"] == "running":
+            await asyncio.sleep(0)
+        assert (await client.get(where)).json()["state"] == "succeeded"
+
+    ops.ask(use, trusted=True)
+    assert ops.view.reloads == ["owner (new config)"]
+    assert [(deed.actor, deed.action, deed.subject) for deed in ops.deeds] == [
+        ("owner", "restart", "app")
+    ] * 3
+    assert ops.deeds[0].detail == "new\nconfig"
+    assert ops.deeds[-1].result == "succeeded"
+
+
+def test_failed_restart_tells_why(ops: Ops) -> None:
+    ops.view.finish.set()
+    ops.view.result = {"status": "failed", "error": {"what": "worker 3 is not ready", "why": "503"}}
+
+    async def use(client: httpx.AsyncClient) -> None:
+        where = (await client.post(RESTART)).headers["location"]
+        while (await client.get(where)).json()["state"] == "running":
+            await asyncio.sleep(0)
+        ended = (await client.get(where)).json()
+        assert (ended["state"], ended["error"]["what"]) == ("failed", "worker 3 is not ready")
+
+    ops.ask(use, trusted=True)
+    assert ops.deeds[-1].detail == "worker 3 is not ready"
+
+
+def test_restart_that_is_refused_at_once_is_a_conflict(ops: Ops) -> None:
+    ops.view.refusal = Locked("another switch is under way", why="release 8 is being baked")
+    answer = ops.get(RESTART, method="POST", trusted=True)
+    assert answer.status_code == 409
+    assert (answer.json()["code"], answer.json()["why"]) == ("locked", "release 8 is being baked")
+
+
+@pytest.mark.parametrize(("service", "status"), [("db", 501), ("nobody", 404)])
+def test_what_cannot_be_restarted_says_so(ops: Ops, service: str, status: int) -> None:
+    answer = ops.get(f"/health/services/{service}/restart", method="POST", trusted=True)
+    assert answer.status_code == status
+
+
+def test_too_long_a_reason_is_refused_without_repeating_it(ops: Ops) -> None:
+    answer = ops.get(f"{RESTART}?reason={'x' * 501}", method="POST", trusted=True)
+    assert answer.status_code == 422
+    assert "xxx" not in answer.text
+
+
+def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
+    described = ops.get("/openapi.json").json()
+    assert set(described["paths"]) == {
+        *PROBES,
+        "/health/detailed",
+        "/health/services",
+        "/health/services/{service}",
+        "/health/services/{service}/restart",
+        "/health/operations/{operation}",
+        "/health/dashboard",
+        "/health/dashboard/html",
+    }
+    post = described["paths"]["/health/services/{service}/restart"]["post"]
+    assert {"202", "401", "404", "409", "421", "422", "501"} <= set(post["responses"])
+    assert post["security"] == [{"HTTPBearer": []}]
