@@ -1,7 +1,34 @@
-"""Oatie Ops: deploy, supervise, check and recover a web service. The library's one public face."""
+"""Oatie Ops: deploy, supervise, check and recover a web service. The library's one public face.
+
+Names are imported when they are first used (PEP 562), so that importing the package stays instant.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from oatie_ops._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from oatie_ops.environment import EnvironmentDetector
+
+# public name -> the module that defines it
+_LAZY = {
+    "EnvironmentDetector": "oatie_ops.environment",
+}
+
+__all__ = ["EnvironmentDetector", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
