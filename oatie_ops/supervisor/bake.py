@@ -20,6 +20,7 @@ class Traffic:
 
     requests: int = 0
     errors: int = 0
+    timed: int = 0
     busy_seconds: float = 0.0
 
     @property
@@ -28,13 +29,22 @@ class Traffic:
 
     @property
     def mean_seconds(self) -> float:
-        return self.busy_seconds / self.requests if self.requests else 0.0
+        return self.busy_seconds / self.timed if self.timed else 0.0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.timed + other.timed,
+            self.busy_seconds + other.busy_seconds,
+        )
 
     @classmethod
     def of(cls, samples: list[WorkerSample]) -> Traffic:
         return cls(
             requests=sum(s.requests for s in samples),
             errors=sum(s.errors for s in samples),
+            timed=sum(s.timed for s in samples),
             busy_seconds=sum(s.busy_seconds for s in samples),
         )
 
@@ -52,7 +62,7 @@ def judge(now: Traffic, before: Traffic, *, max_error_ratio: float, failed_probe
             f"{now.errors} of {now.requests} answers ({now.error_ratio:.0%}) were server errors; "
             f"allowed are {allowed:.0%} (the release before: {before.error_ratio:.1%})"
         )
-    if min(now.requests, before.requests) >= MIN_REQUESTS_FOR_LATENCY:
+    if min(now.timed, before.timed) >= MIN_REQUESTS_FOR_LATENCY:
         limit = max(LATENCY_FLOOR_SECONDS, LATENCY_FACTOR * before.mean_seconds)
         if now.mean_seconds > limit:
             return (

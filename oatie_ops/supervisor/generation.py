@@ -148,23 +148,13 @@ class Generation:
             self._forkserver = None
 
     def traffic(self) -> Traffic:
-        live = Traffic.of([self._machinery.stats.read(worker.slot) for worker in self.living])
-        return Traffic(
-            self._past.requests + live.requests,
-            self._past.errors + live.errors,
-            self._past.busy_seconds + live.busy_seconds,
-        )
+        return self._past + Traffic.of([self._machinery.stats.read(worker.slot) for worker in self.living])
 
     def _worker_terminating(self, worker: Worker) -> None:
         self.on_terminating(worker)
 
     def _worker_ended(self, worker: Worker) -> None:
-        last = Traffic.of([self._machinery.stats.read(worker.slot)])
-        self._past = Traffic(
-            self._past.requests + last.requests,
-            self._past.errors + last.errors,
-            self._past.busy_seconds + last.busy_seconds,
-        )
+        self._past += Traffic.of([self._machinery.stats.read(worker.slot)])
         self._machinery.forget(worker)
         self.workers.remove(worker)
         self.on_exit(worker)

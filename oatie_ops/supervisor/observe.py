@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import WeakSet
 
-from oatie_ops.supervisor import stats
-
-if TYPE_CHECKING:
-    from oatie_ops.supervisor.stats import Slot
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,45 +19,78 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CLOSE_HEADER = (b"connection", b"close")
+FORWARDED = b"x-forwarded"
+TRUSTED_BY_DEFAULT = "127.0.0.1"
 
 
 class Observer:
     """ASGI middleware on the path of every request, so it is kept to what must be there.
 
+    It returns the application's own coroutine instead of awaiting it: one frame less per request. Server
+    errors are counted exactly; time is taken of every request while `timing` is set, which the worker's
+    tick clears for most of the time under heavy load.
+
     While `draining` is set, each response carries ``Connection: close`` (RFC 9112 §9.6), which makes a
     keep-alive client leave after an answer instead of being cut off in the middle of the next request.
     """
 
-    def __init__(self, application: Application, slot: Slot) -> None:
+    def __init__(self, application: Application) -> None:
         self._application = application
-        self._slot = slot
+        trusted = os.environ.get("FORWARDED_ALLOW_IPS", TRUSTED_BY_DEFAULT)
+        # uvicorn's own, but entered only for requests that came through a proxy: it copies the headers.
+        self._behind_proxy: Any = ProxyHeadersMiddleware(application, trusted_hosts=trusted)  # type: ignore[arg-type]
         self.draining = False
+        self.timing = True
+        self.errors = 0
+        self.timed = 0
+        self.seconds = 0.0
+        self._failed: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._application(scope, receive, send)
-            return
-        slot = self._slot
-        failed = False
+            application: Awaitable[None] = self._behind_proxy(scope, receive, send)
+            return application
 
         def counted(message: Message) -> Awaitable[None]:
-            nonlocal failed
-            if message["type"] == "http.response.start":
-                failed = message["status"] >= 500
+            if "status" in message:
+                if message["status"] >= 500:
+                    self.count_error()
                 if self.draining:
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
             return send(message)
 
-        slot[stats.IN_FLIGHT] += 1.0
+        for name, _value in scope["headers"]:
+            if name[:11] == FORWARDED:
+                return self._behind_proxy(scope, receive, counted)  # type: ignore[no-any-return]
+        return self._application(scope, receive, self._timed(counted) if self.timing else counted)
+
+    def count_error(self) -> None:
+        """Once per request: a framework that answers 500 often raises as well, so that it gets logged."""
+        task = asyncio.current_task()
+        if task is not None and task not in self._failed:
+            self._failed.add(task)
+            self.errors += 1
+
+    def _timed(self, send: Send) -> Send:
         began = time.perf_counter()
-        try:
-            await self._application(scope, receive, counted)
-        except BaseException:
-            failed = True
-            raise
-        finally:
-            slot[stats.SECONDS] += time.perf_counter() - began
-            slot[stats.REQUESTS] += 1.0
-            slot[stats.IN_FLIGHT] -= 1.0
-            if failed:
-                slot[stats.ERRORS] += 1.0
+
+        def timed(message: Message) -> Awaitable[None]:
+            if "status" not in message and not message.get("more_body"):
+                self.seconds += time.perf_counter() - began
+                self.timed += 1
+            return send(message)
+
+        return timed
+
+
+class RaisedCounter(logging.Filter):
+    """Counts requests whose application raised: the server answers those itself, past the middleware."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__()
+        self._observer = observer
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.levelno >= logging.ERROR:
+            self._observer.count_error()
+        return True

@@ -18,7 +18,7 @@ SLOT_BYTES = FIELDS * 8
 MAX_WORKERS = 512
 PAGE_BYTES = SLOT_BYTES * MAX_WORKERS
 
-BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, LAST_REQUEST, ACCEPTING = range(FIELDS)
+BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING = range(FIELDS)
 
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class WorkerSample:
     errors: int  # responses with a status of 500 or above, and applications that raised
     in_flight: int
     connections: int
-    busy_seconds: float  # sum over requests of the time from first byte handled to last byte sent
+    timed: int  # requests whose time was taken: all of them, or under heavy load a part
+    busy_seconds: float  # their time from the call of the application to the last byte handed over
 
 
 class StatsPage:
@@ -63,6 +64,7 @@ class StatsPage:
             errors=int(values[ERRORS]),
             in_flight=int(values[IN_FLIGHT]),
             connections=int(values[CONNECTIONS]),
+            timed=int(values[TIMED]),
             busy_seconds=values[SECONDS],
         )
 

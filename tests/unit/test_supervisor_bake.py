@@ -35,11 +35,13 @@ def test_three_failed_probes_in_a_row_send_it_back() -> None:
 
 
 def test_much_slower_answers_send_it_back_only_above_the_floor() -> None:
-    before = Traffic(requests=1000, busy_seconds=10.0)  # 10 ms
-    assert verdict(Traffic(requests=100, busy_seconds=20.0), before) is None  # 200 ms
-    assert "10 ms" in str(verdict(Traffic(requests=100, busy_seconds=30.0), before))  # 300 ms
+    before = Traffic(requests=1000, timed=1000, busy_seconds=10.0)  # 10 ms
+    assert verdict(Traffic(requests=100, timed=100, busy_seconds=20.0), before) is None  # 200 ms
+    assert "10 ms" in str(verdict(Traffic(requests=100, timed=100, busy_seconds=30.0), before))  # 300 ms
 
 
 def test_traffic_is_the_sum_over_workers() -> None:
-    sample = WorkerSample(beat=1.0, requests=10, errors=1, in_flight=0, connections=2, busy_seconds=0.5)
-    assert Traffic.of([sample, sample]) == Traffic(requests=20, errors=2, busy_seconds=1.0)
+    sample = WorkerSample(
+        beat=1.0, requests=10, errors=1, in_flight=0, connections=2, timed=5, busy_seconds=0.5
+    )
+    assert Traffic.of([sample, sample]) == Traffic(requests=20, errors=2, timed=10, busy_seconds=1.0)
