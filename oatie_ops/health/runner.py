@@ -12,6 +12,8 @@ from oatie_ops.health.checks.base import Check
 from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.threads import StillHanging
 
+MAX_OUTPUT_CHARACTERS = 500
+
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +33,14 @@ async def run_check(check: Check, spec: CheckSpec, previous: Status) -> Result:
     except Exception as error:
         log.exception("the check %s of service %s crashed", spec.name, spec.service)
         result = Result(Status.UNKNOWN, f"the check itself crashed: {type(error).__name__}")
-    return replace(result, duration_seconds=time.perf_counter() - began)
+    return replace(result, output=clean(result.output), duration_seconds=time.perf_counter() - began)
+
+
+def clean(text: str) -> str:
+    """One line that a terminal can show: what a server sent may hold escape sequences or be endless."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    shown = " ".join(printable.split())
+    return shown if len(shown) <= MAX_OUTPUT_CHARACTERS else f"{shown[: MAX_OUTPUT_CHARACTERS - 1]}…"
 
 
 def _timed_out(spec: CheckSpec, attempt: Attempt) -> Result:

@@ -5,4 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SYMBOLS: Mapping[str, str] = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?"}
+# Where the terminal's encoding has no such shapes.
+PLAIN_SYMBOLS: Mapping[str, str] = {"pass": "+", "warn": "!", "fail": "x", "unknown": "?"}
 WORDS: Mapping[str, str] = {"pass": "healthy", "warn": "degraded", "fail": "failing", "unknown": "unknown"}

@@ -237,6 +237,14 @@ def test_redirect_is_no_answer_and_its_secrets_are_not_shown() -> None:
     assert "pw" not in result.output
 
 
+def test_what_a_server_sends_cannot_write_to_the_terminal() -> None:
+    location = "/\x1b[31mred\u202e/".encode().replace(b"\x1b", b"%1b") + b"x" * 9000 + b"\xc2\x9b2J"
+    result = measured("http", URL, server=redirecting(location))
+    assert result.status is Status.FAIL
+    assert result.output.isprintable()
+    assert len(result.output) <= 500
+
+
 def test_redirect_is_followed_when_asked_for() -> None:
     result = measured("http", URL | {"redirects": True}, server=redirecting(b"/there"))
     assert result.status is Status.PASS

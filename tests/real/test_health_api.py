@@ -1,0 +1,217 @@
+"""The ops API on the supervisor's own server, over TCP and over the owner's Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from oatie_ops.api.context import Deed
+from oatie_ops.api.recorder import Recorder
+from oatie_ops.api.services import ops_services
+from oatie_ops.api.tokens import token_hash
+from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
+from oatie_ops.health.board import Change
+from oatie_ops.health.model import Status
+from oatie_ops.paths import StatePaths
+from oatie_ops.store import Store
+from oatie_ops.supervisor.embedded import EmbeddedServer
+
+DEADLINE_SECONDS = 20.0
+TOKEN = "a-long-and-random-token"
+FAST = {"interval": 0.1, "rise": 1, "fall": 1}
+
+
+class View:
+    """As much of a supervisor as the API asks for."""
+
+    def __init__(self, root: Path, app_port: int, **checks: dict[str, Any]) -> None:
+        services = {name: ServiceSettings(name, check=check) for name, check in checks.items()}
+        self.settings = Settings(root=root, app=AppSettings(port=app_port, ready="/ready"), services=services)
+        self.paths = StatePaths(root / ".oatie")
+        self.paths.ensure()
+        self.reloads: list[str] = []
+
+    def status(self) -> dict[str, Any]:
+        return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
+
+    async def reload(self, actor: str) -> dict[str, Any]:
+        self.reloads.append(actor)
+        return {"event": "result", "status": "reloaded"}
+
+
+@contextlib.asynccontextmanager
+async def serving(view: View) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """A client of the TCP listener and one of the Unix socket."""
+    services = ops_services(view)
+    tcp = socket.socket()
+    tcp.bind(("127.0.0.1", 0))
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(view.paths.control_socket))
+    for sock in (tcp, unix):
+        sock.listen(64)
+    servers = [EmbeddedServer(services.public, tcp), EmbeddedServer(services.trusted, unix)]
+    works = [server.run_until_told() for server in servers]
+    tasks = [asyncio.ensure_future(work) for work in (*works, services.run())]
+    port = tcp.getsockname()[1]
+    over_unix = httpx.AsyncHTTPTransport(uds=str(view.paths.control_socket))
+    try:
+        async with (
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_SECONDS) as public,
+            httpx.AsyncClient(transport=over_unix, base_url="http://localhost") as owner,
+        ):
+            yield public, owner
+    finally:
+        for server in servers:
+            server.should_exit = server.force_exit = True
+        tasks[-1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await work()
+
+    asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    while not await condition():
+        await asyncio.sleep(0.02)
+
+
+async def application(status: Callable[[], int]) -> tuple[asyncio.Server, int]:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status()} X\r\ncontent-length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
+
+
+def test_both_listeners_tell_what_the_checks_find(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, port = await application(lambda: 200)
+        view = View(tmp_path, port, web={"type": "http", "url": f"http://127.0.0.1:{port}/", **FAST})
+        async with serving(view) as (public, owner):
+
+            async def is_ready() -> bool:
+                return (await public.get("/health/ready")).status_code == 200
+
+            await until(is_ready)
+            for client in (public, owner):
+                services = (await client.get("/health/services")).json()["services"]
+                assert services["app"]["status"] == "pass"
+                assert services["app"]["checks"]["http"]["output"].endswith("/ready answers 200")
+            assert (await public.get("/health/startup")).status_code == 200
+            app.close()
+
+            async def is_failing() -> bool:
+                return (await public.get("/health")).status_code == 503
+
+            await until(is_failing)
+            assert "connection refused" in (await public.get("/health/services/web")).json()["output"]
+            assert (await public.get("/health/startup")).status_code == 200
+
+    run(work)
+
+
+def test_only_the_socket_and_the_token_may_restart(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, port = await application(lambda: 200)
+        view = View(tmp_path, port)
+        token_file = view.paths.run / "ops-tokens"
+        async with serving(view) as (public, owner):
+            path = "/health/services/app/restart"
+            assert (await public.post(path)).status_code == 401
+            assert view.reloads == []
+            assert (await owner.post(path)).status_code == 202
+            token_file.write_text(f"sha256:{token_hash(TOKEN)}\n")
+            token_file.chmod(0o600)
+            accepted = await public.post(path, headers={"Authorization": f"Bearer {TOKEN}"})
+            assert accepted.status_code == 202
+        app.close()
+        assert view.reloads == ["owner", f"token {token_hash(TOKEN)[:8]}"]
+        with Store.open(view.paths.database) as store:
+            lines = [(entry.actor, entry.action, entry.result) for entry in store.audit.recent()]
+        assert ("owner", "restart", "requested") in lines
+        assert ("owner", "restart", "succeeded") in lines
+        assert TOKEN not in json.dumps(lines)
+
+    run(work)
+
+
+def test_answers_stay_quick_while_every_check_hangs(tmp_path: Path) -> None:
+    """A request only reads the snapshot, so it is answered while 50 checks wait for a dead server."""
+
+    async def work() -> None:
+        async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.Event().wait()
+
+        dead = await asyncio.start_server(hang, "127.0.0.1", 0)
+        port = dead.sockets[0].getsockname()[1]
+        web = {"type": "http", "url": f"http://127.0.0.1:{port}/", **FAST, "timeout": 3600}
+        view = View(tmp_path, port, **{f"web{index}": web for index in range(50)})
+        async with serving(view) as (public, _owner):
+            answers = await asyncio.gather(*(public.get("/health/services") for _ in range(50)))
+            assert {answer.status_code for answer in answers} == {200}
+            assert (await public.get("/health/services/web7")).json()["output"] == "not checked yet"
+            assert (await public.get("/health/live")).status_code == 200
+        dead.close()
+
+    run(work)
+
+
+def test_changes_of_health_become_events(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, port = await application(lambda: 200)
+        view = View(tmp_path, port, db={"type": "tcp", "port": port, **FAST})
+        async with serving(view) as (public, _owner):
+
+            async def db_is(word: str) -> bool:
+                return bool((await public.get("/health/services/db")).json()["status"] == word)
+
+            await until(lambda: db_is("pass"))
+            app.close()
+            await until(lambda: db_is("fail"))
+        with Store.open(view.paths.database) as store:
+            told = [(e.subject, e.data["after"]) for e in store.events.recent() if e.subject == "db"]
+        assert told == [("db", "fail"), ("db", "pass")]
+
+    run(work)
+
+
+def test_store_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "state.db").mkdir()
+    recorder = Recorder(tmp_path / "state.db")
+    before = threading.active_count()
+    for _ in range(3):
+        recorder.audit(Deed("owner", "here", "restart", "app", "requested"))
+    recorder.close()
+    assert caplog.text.count("was not recorded") == 3
+    assert threading.active_count() == before
+
+
+def test_what_is_waiting_is_written_before_the_end(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "state.db")
+    for index in range(20):
+        recorder.change(Change("db", Status.PASS, Status.FAIL, f"reason {index}"))
+    recorder.close(timeout_seconds=DEADLINE_SECONDS)
+    with Store.open(tmp_path / "state.db") as store:
+        assert len(store.events.recent(100)) == 20
+
+
+def test_recorder_that_was_never_used_leaves_no_file(tmp_path: Path) -> None:
+    Recorder(tmp_path / "state.db").close()
+    assert list(tmp_path.iterdir()) == []

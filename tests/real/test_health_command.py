@@ -1,0 +1,224 @@
+"""`oatie health` as a user runs it: against a supervisor's socket, and without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oatie_ops.api.services import ops_services
+from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.embedded import EmbeddedServer
+
+DEADLINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+async def oatie(directory: Path, *arguments: str) -> Done:
+    environ = {k: v for k, v in os.environ.items() if k not in ("OATIE_HOME", "FORCE_COLOR", "CI")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "oatie_ops",
+        "health",
+        *arguments,
+        cwd=directory,
+        env={**environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await work()
+
+    asyncio.run(bounded())
+
+
+class View:
+    def __init__(self, root: Path, app_port: int, **checks: dict[str, Any]) -> None:
+        services = {name: ServiceSettings(name, check=check) for name, check in checks.items()}
+        self.settings = Settings(root=root, app=AppSettings(port=app_port, ready="/"), services=services)
+        self.paths = StatePaths(root / ".oatie")
+        self.paths.ensure()
+
+    def status(self) -> dict[str, Any]:
+        return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
+
+    async def reload(self, actor: str) -> dict[str, Any]:
+        return {"status": "reloaded"}
+
+
+@contextlib.asynccontextmanager
+async def supervised(view: View) -> AsyncIterator[None]:
+    """The ops API on the project's control socket, once its checks have run."""
+    services = ops_services(view)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(view.paths.control_socket))
+    sock.listen(64)
+    server = EmbeddedServer(services.trusted, sock)
+    tasks = [asyncio.ensure_future(server.run_until_told()), asyncio.ensure_future(services.run())]
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        view.paths.control_socket.unlink(missing_ok=True)
+
+
+async def application() -> tuple[asyncio.Server, int]:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def configured(directory: Path, app_port: int, extra: str = "") -> None:
+    app = f'[app]\nrun = "main:app"\nport = {app_port}\nready = "/"\n'
+    (directory / "oatie.toml").write_text(app + extra)
+
+
+def check_of(port: int) -> dict[str, Any]:
+    return {"type": "tcp", "port": port, "interval": 0.1, "rise": 1, "fall": 1}
+
+
+async def settled(directory: Path, service: str) -> None:
+    while (await oatie(directory, service, "--json")).json["status"] == "unknown":
+        await asyncio.sleep(0.05)
+
+
+def test_running_supervisor_is_asked(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, port = await application()
+        configured(tmp_path, port)
+        view = View(tmp_path, port, db=check_of(port), mail=check_of(free_port()))
+        async with supervised(view):
+            for service in ("app", "db", "mail"):
+                await settled(tmp_path, service)
+            good = await oatie(tmp_path, "app", "db")
+            assert (good.code, good.stderr) == (0, "")
+            assert good.stdout.startswith("✓ healthy")
+            assert "release 7, running" in good.stdout
+            bad = await oatie(tmp_path)
+            assert bad.code == 1
+            assert bad.stdout.startswith("✗ failing  mail: 127.0.0.1:")
+            document = (await oatie(tmp_path, "--json")).json
+            assert (document["status"], document["supervised"], document["release"]) == ("fail", True, "7")
+            ready = await oatie(tmp_path, "--group", "ready")
+            assert (ready.code, ready.stdout.split()[:3]) == (0, ["✓", "healthy", "ready:"])
+            live = await oatie(tmp_path, "--group", "live", "--json")
+            assert live.json["status"] == "pass"
+        app.close()
+
+    run(work)
+
+
+def test_without_a_supervisor_the_checks_are_run_once(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, port = await application()
+        check = f'check = {{ type = "tcp", port = {port} }}'
+        configured(tmp_path, port, f"[services.db]\n{check}\n")
+        good = await oatie(tmp_path, "app", "db")
+        assert (good.code, good.stderr) == (0, "")
+        assert "no supervisor is running" in good.stdout
+        assert (await oatie(tmp_path, "--group", "ready")).code == 0
+        assert (await oatie(tmp_path, "--group", "live")).code == 1
+        app.close()
+        await app.wait_closed()
+        bad = await oatie(tmp_path, "--json")
+        assert (bad.code, bad.json["status"], bad.json["supervised"]) == (1, "fail", False)
+        assert set(bad.json) == {*good_keys()}
+        assert "connection refused" in bad.json["services"]["db"]["output"]
+
+    run(work)
+
+
+def good_keys() -> set[str]:
+    """The shape of ``--json``, the same with and without a supervisor."""
+    from oatie_ops.api.models import Dashboard
+
+    return {*Dashboard.model_fields, "supervised"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["databse"], "did you mean database?"),
+        (["--group", "ready", "app"], "leave out"),
+        (["--timeout", "0"], "0.1"),
+        (["--group", "nonsense"], "nonsense"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(tmp_path: Path, arguments: list[str], says: str) -> None:
+    async def work() -> None:
+        check = f'check = {{ type = "tcp", port = {free_port()} }}'
+        configured(tmp_path, free_port(), f"[services.database]\n{check}\n")
+        done = await oatie(tmp_path, *arguments)
+        assert (done.code, done.stdout) == (2, "")
+        assert says in done.stderr
+
+    run(work)
+
+
+def test_degraded_and_unknown_exit_3(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, port = await application()
+        check = 'check = { type = "postgres", url = "postgres://app:hunter2@127.0.0.1/x" }'
+        configured(tmp_path, port, f"[services.db]\n{check}\n")
+        done = await oatie(tmp_path, "db")
+        assert (done.code, done.stdout.startswith("? unknown  db:")) == (3, True)
+        assert "hunter2" not in done.stdout + done.stderr
+        app.close()
+
+    run(work)
+
+
+def test_supervisor_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> None:
+    async def work() -> None:
+        configured(tmp_path, free_port())
+        paths = StatePaths(tmp_path / ".oatie")
+        paths.ensure()
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(str(paths.control_socket))
+            silent.listen(8)
+            done = await oatie(tmp_path, "--timeout", "0.3")
+        assert done.code == 1
+        assert "not answered in time" in done.stderr
+
+    run(work)
