@@ -39,18 +39,19 @@ print(child, flush=True)
 sys.stdin.readline()
 """
 
-# Adds one to a number in a file, in a way that loses counts unless nobody else does it meanwhile.
+# Adds one to a number in a file, in a way that loses counts unless nobody else does it meanwhile. It asks
+# for the lock without a pause, so that takers meet the removal of the file all the time.
 COUNTER = """
-import os, sys, time
+import os, sys
 from pathlib import Path
-from oatie_ops.deployment.lock import deploy_lock
-lock, number = Path(sys.argv[1]), Path(sys.argv[2])
+from oatie_ops.deployment import lock
+lock.POLL_SECONDS = 0.0
+path, number = Path(sys.argv[1]), Path(sys.argv[2])
 for turn in range(int(sys.argv[3])):
-    with deploy_lock(lock, "deploy", actor=str(os.getpid()), wait_seconds=60):
+    with lock.deploy_lock(path, "deploy", actor=str(os.getpid()), wait_seconds=60):
         value = int(number.read_text())
-        time.sleep(0.001)
         number.write_text(str(value + 1))
-        if turn == 3 and sys.argv[4] == "die":
+        if turn == 19 and sys.argv[4] == "die":
             os.kill(os.getpid(), 9)
 """
 
@@ -143,7 +144,7 @@ def test_racing_deployers_never_hold_it_together_even_when_some_are_killed(
     number = tmp_path / "number"
     number.write_text("0")
     fates = ["live", "die", "live", "die"]
-    racers = [start(COUNTER, str(path), str(number), "20", fate) for fate in fates]
+    racers = [start(COUNTER, str(path), str(number), "200", fate) for fate in fates]
     codes = [racer.wait(PATIENCE_SECONDS * 2) for racer in racers]
     assert codes == [0, -signal.SIGKILL, 0, -signal.SIGKILL]
-    assert number.read_text() == str(20 + 4 + 20 + 4)
+    assert number.read_text() == str(200 + 20 + 200 + 20)
