@@ -117,6 +117,20 @@ def test_a_writer_that_never_lets_go_is_reported_after_the_busy_timeout(tmp_path
         assert [event.message for event in store.events.recent()] == ["free again"]
 
 
+def test_a_database_that_another_process_is_just_creating_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite answers "locked" at once here, instead of waiting for its busy time-out."""
+    path = tmp_path / "state.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE early (x)")
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("oatie_ops.store.database.time.sleep", lambda seconds: other.execute("COMMIT"))
+    with Store.open(path) as store:
+        assert store.releases.list() == []
+    other.close()
+
+
 def test_a_full_database_is_reported_and_keeps_what_it_had(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with Store.open(path) as store:
