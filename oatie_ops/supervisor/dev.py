@@ -6,7 +6,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 IGNORED = {".git", ".oatie", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
-IGNORED_ENDINGS = (".pyc", ".db", ".db-wal", ".db-shm", ".log", "~")
+# Sources only: an application that writes into its own checkout must not reload itself for ever.
+WATCHED_SUFFIXES = frozenset(
+    {
+        ".py",
+        ".html",
+        ".htm",
+        ".jinja",
+        ".jinja2",
+        ".j2",
+        ".mako",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".ini",
+        ".cfg",
+        ".env",
+    }
+)
 DEBOUNCE_MS = 100
 
 

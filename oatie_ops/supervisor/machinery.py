@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
@@ -40,6 +41,12 @@ class PublicSocket:
             self.hold().listen(BACKLOG)
         except OSError as error:
             raise cannot_bind(self.host, self.port, error) from error
+
+    def refuse(self) -> None:
+        """Ends listening for every process that holds the socket: new clients are refused, not kept waiting."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):  # not listening (yet), or a system that cannot
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def let_go(self) -> None:
         if self._sock is not None:

@@ -11,6 +11,11 @@ import os
 import socket
 import sys
 
+# What the service manager tells the supervisor is not for its workers (sd_notify(3), sd_listen_fds(3)).
+SUPERVISORS_OWN = frozenset(
+    {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
+)
+
 _started: tuple[socket.socket, int] | None = None
 
 
@@ -32,7 +37,8 @@ def spawn_fork_server(interpreter: str, environment: dict[str, str]) -> tuple[so
     theirs.set_inheritable(True)
     # -P: the working directory must not shadow the standard library.
     argv = [interpreter, "-P", "-c", _bootstrap(), str(theirs.fileno()), str(os.getpid())]
-    pid = os.posix_spawn(interpreter, argv, environment)
+    workers = {name: value for name, value in environment.items() if name not in SUPERVISORS_OWN}
+    pid = os.posix_spawn(interpreter, argv, workers)
     theirs.close()
     return ours, pid
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from oatie_ops.supervisor.listen import bind_private, free_port
+from oatie_ops.supervisor.prestart import SUPERVISORS_OWN
 from oatie_ops.supervisor.probe import ProbeResult, probe
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Ended, Worker, WorkerState
@@ -140,7 +141,8 @@ class ProgramWorker(Worker):
             *(str(os.getpid()), str(self.spec.directory), "1" if listener is not None else "0"),
             *self.spec.app.command,
         ]
-        environment = {**os.environ, **self._environment, "PORT": str(port)}
+        inherited = {name: value for name, value in os.environ.items() if name not in SUPERVISORS_OWN}
+        environment = {**inherited, **self._environment, "PORT": str(port)}
         if self.spec.python is not None:
             environment["PATH"] = f"{Path(self.spec.python).parent}{os.pathsep}{environment.get('PATH', '')}"
         try:

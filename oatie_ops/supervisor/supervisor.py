@@ -96,6 +96,7 @@ class Supervisor:
             return
         if not self.quick:
             await generation.drain_all()
+            generation.public.refuse()
             deadline = time.monotonic() + generation.spec.app.drain_seconds
             drained = asyncio.ensure_future(generation.wait_drained(deadline))
             while not drained.done() and not self.quick:
@@ -238,7 +239,7 @@ class Supervisor:
         if failure is not None:
             detail = failure.why or failure.what
         if serving >= self.fleet.desired and failure is None:
-            return "running", ""
+            return ("degraded", "workers end again and again") if self.fleet.looping else ("running", "")
         if serving:
             return "degraded", f"{serving} of {self.fleet.desired} workers serve" + (
                 f": {detail}" if detail else ""

@@ -188,23 +188,30 @@ class Switch:
             await self.candidate.retire()
             if old.owns_port:
                 self.candidate.public.let_go()
-        try:
-            await self._revive(old)
-            await old.accept(self._fleet.desired)
-        except (OatieError, ChildProcessError, TimeoutError) as error:
-            self._machinery.sink.note(
-                f"an old worker could not be promoted again ({error}); starting another"
-            )
+        await self._promote_again(old)
         await self.candidate.drain_all()
         self._fleet.adopt(old)
         await self.candidate.wait_drained(time.monotonic() + old.spec.app.drain_seconds)
         await self.candidate.retire()
 
-    async def _revive(self, old: Generation) -> None:
-        """Programs end when they are drained; their release is started again from its own directory."""
-        for _ in range(self._fleet.desired - len(old.living)):
-            worker = await old.add_worker()
-            await old.gate(worker, health_check=self._health_check)
+    async def _promote_again(self, old: Generation) -> None:
+        """Warm workers first, each by itself. Programs ended when they were drained: those are started anew.
+
+        What is then still missing is the fleet's to raise, as after any death.
+        """
+        try:
+            if not old.living:
+                old.reopen()
+                worker = await old.add_worker(direct=old.owns_port)
+                if not old.owns_port:
+                    await old.gate(worker, health_check=self._health_check)
+        except OatieError as error:
+            self._machinery.sink.note(f"release {old.spec.name} does not start again: {error.why}")
+        for worker in old.living[: self._fleet.desired]:
+            try:
+                await old.accept_worker(worker)
+            except (ChildProcessError, TimeoutError) as error:
+                self._machinery.sink.note(f"an old worker did not come back ({error}); starting another")
 
     async def _bake_watch(self) -> None:
         """Looks at the new release from its promotion to the commit; writes `verdict` once."""
