@@ -133,6 +133,10 @@ class Generation:
             await asyncio.sleep(POLL_SECONDS)
         return True
 
+    def reopen(self) -> None:
+        """After a `retire` that turned out to be wrong: the release may have workers again."""
+        self._retired = False
+
     async def retire(self, grace_seconds: float | None = None) -> None:
         """Ends every worker, gracefully first; returns when the last is gone."""
         self._retired = True

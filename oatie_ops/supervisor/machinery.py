@@ -43,7 +43,7 @@ class PublicSocket:
             raise cannot_bind(self.host, self.port, error) from error
 
     def refuse(self) -> None:
-        """Ends listening for every process that holds the socket: new clients are refused, not kept waiting."""
+        """Ends listening for every process that holds the socket: new clients are refused at once."""
         if self._sock is not None:
             with contextlib.suppress(OSError):  # not listening (yet), or a system that cannot
                 self._sock.shutdown(socket.SHUT_RDWR)
