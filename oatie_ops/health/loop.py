@@ -70,14 +70,18 @@ class HealthLoop:
 
     async def _keep_checking(self, spec: CheckSpec, check: Check, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        delay = first_delay_seconds(spec, random.random())
+        delay = first_delay_seconds(spec, random.random(), len(self._checks))
         first = True
         while True:
             await _pause(delay, wake)
             began = loop.time()
-            result = await run_check(check, spec, self._state(spec).status)
+            before = self._state(spec).status
+            result = await run_check(check, spec, before)
             for change in self._board.record(spec, result, self._clock()):
                 self._tell(change)
+            if spec.type == "workers" and self._state(spec).status is not before:
+                # Workers that came or went change what the other checks of the application find.
+                self.nudge(spec.service)
             delay = next_delay_seconds(
                 spec, self._state(spec), loop.time() - began, random.random(), first=first
             )

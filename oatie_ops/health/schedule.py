@@ -5,15 +5,17 @@ from __future__ import annotations
 from oatie_ops.health.model import CheckSpec, CheckState
 
 FIRST_SPREAD_SECONDS = 1.0
+FIRST_SPREAD_PER_CHECK_SECONDS = 0.002
 JITTER = 0.05
 # While a status is about to change, asking sooner shortens the doubt (as `fastinter` of HAProxy).
 DOUBT_FACTOR = 5.0
 MIN_DOUBT_SECONDS = 1.0
 
 
-def first_delay_seconds(spec: CheckSpec, chance: float) -> float:
-    """Soon, but not all checks in the same instant."""
-    return chance * min(FIRST_SPREAD_SECONDS, spec.interval_seconds / 10)
+def first_delay_seconds(spec: CheckSpec, chance: float, checks: int) -> float:
+    """Soon, but a thousand ``checks`` not in the same instant."""
+    spread = min(FIRST_SPREAD_SECONDS, checks * FIRST_SPREAD_PER_CHECK_SECONDS)
+    return chance * min(spread, spec.interval_seconds / 10)
 
 
 def next_delay_seconds(

@@ -90,9 +90,9 @@ def test_service_is_followed_down_and_up_and_each_change_told_once(tmp_path: Pat
         await until(lambda: status_of(loop.snapshot, "web") is Status.PASS)
         answer = 503
         await until(lambda: status_of(loop.snapshot, "web") is Status.FAIL)
-        assert "answers 503" in loop.snapshot.cause
+        assert "answers 503" in loop.snapshot.services["web"].output
         server.close()
-        await until(lambda: "refused" in loop.snapshot.cause)
+        await until(lambda: "refused" in loop.snapshot.services["web"].output)
         answer = 200
         server, _ = await http_server(lambda: answer, port)
         await until(lambda: status_of(loop.snapshot, "web") is Status.PASS)
@@ -187,8 +187,10 @@ def test_application_is_not_asked_before_its_workers_have_started(tmp_path: Path
         assert status_of(loop.snapshot, "app") is Status.UNKNOWN
         assert loop.snapshot.started_at is None
         now["state"] = "running"
-        loop.nudge("app")
         await until(lambda: loop.snapshot.started_at)
+        # Not ten seconds later, when its turn would come.
+        await until(lambda: status_of(loop.snapshot, "app") is Status.FAIL)
+        assert "connection refused" in loop.snapshot.services["app"].output
 
     with_loop(loop, use)
 

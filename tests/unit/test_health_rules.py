@@ -98,10 +98,12 @@ def test_busy_cpu_is_never_a_failure() -> None:
 # --- schedule ---------------------------------------------------------------------------------------
 
 
-@given(st.floats(0.1, 3600), FRACTION)
-def test_first_run_comes_within_a_second(interval: float, chance: float) -> None:
+@given(st.floats(0.1, 3600), FRACTION, st.integers(1, 5000))
+def test_first_run_comes_within_a_second_and_at_once_where_there_are_few(
+    interval: float, chance: float, checks: int
+) -> None:
     spec = CheckSpec("s", "c", "tcp", interval_seconds=interval)
-    assert 0 <= first_delay_seconds(spec, chance) <= 1
+    assert 0 <= first_delay_seconds(spec, chance, checks) <= min(1, checks * 0.01)
 
 
 @given(st.floats(0.1, 3600), st.floats(0, 7200), FRACTION, st.booleans())
