@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from oatie_ops.paths import StatePaths, state_paths
 
 if TYPE_CHECKING:
-    from oatie_ops.config import Loaded
+    from oatie_ops.config.load import Loaded
 
 
 class Context:
     """Lazy: a command that only needs the control socket never reads the configuration.
 
-    ``environment`` and ``overrides`` (dotted path to value) go to the configuration loader.
+    ``environment``, ``overrides`` (dotted path to value) and ``env_file`` go to the configuration loader.
     """
 
     def __init__(
@@ -25,10 +25,12 @@ class Context:
         *,
         environment: str | None = None,
         overrides: Mapping[str, Any] | None = None,
+        env_file: Path | None = None,
     ) -> None:
         self._start = start
         self._environment = environment
         self._overrides = dict(overrides or {})
+        self._env_file = env_file
 
     @cached_property
     def root(self) -> Path:
@@ -44,6 +46,8 @@ class Context:
     @cached_property
     def loaded(self) -> Loaded:
         """The configuration. Raises `ConfigInvalid` with every problem in it."""
-        from oatie_ops.config import load
+        from oatie_ops.config.load import load
 
-        return load(self.root, environment=self._environment, overrides=self._overrides)
+        return load(
+            self.root, environment=self._environment, overrides=self._overrides, env_file=self._env_file
+        )

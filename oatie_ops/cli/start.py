@@ -72,12 +72,13 @@ def command(
         raise UsageError("--dev runs in the foreground", fix="leave out --daemon")
     if json and not daemon:
         raise UsageError("--json tells how the start of a daemon went", fix="add --daemon")
-    overrides = given_overrides(
-        port=port, host=host, workers=workers, log_level=log_level, env_file=env_file, dev=dev
+    context = Context(
+        environment=environment,
+        overrides=given_overrides(port=port, host=host, workers=workers, log_level=log_level, dev=dev),
+        env_file=env_file,
     )
-    context = Context(environment=environment, overrides=overrides)
     settings, paths = context.loaded.settings, context.paths
-    choice = choose(settings, paths, dev=dev, overrides=overrides)
+    choice = choose(context.loaded, paths, dev=dev, log_level=log_level)
     say(f"oatie: starting {choice.what}")
     pid_file = pid_file.absolute() if pid_file else None
     if daemon:
@@ -92,7 +93,6 @@ def given_overrides(
     host: str | None = None,
     workers: int | None = None,
     log_level: str | None = None,
-    env_file: Path | None = None,
     dev: bool = False,
 ) -> dict[str, Any]:
     """Dotted path to value, for the configuration loader: only what was said."""
@@ -101,7 +101,6 @@ def given_overrides(
         "app.host": host,
         "app.workers": workers if workers is not None or not dev else 1,
         "app.log_level": log_level or ("debug" if dev else None),
-        "app.env_file": str(env_file.absolute()) if env_file else None,
     }
     return {path: value for path, value in values.items() if value is not None}
 
