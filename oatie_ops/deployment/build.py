@@ -13,6 +13,7 @@ from pathlib import Path
 
 from oatie_ops.deployment.build_plan import BUILT, BuildPlan, plan_build
 from oatie_ops.deployment.commands import LineListener, command_environment, run_command
+from oatie_ops.deployment.databases import record_generated
 from oatie_ops.deployment.releases import explained_disk_errors, remove_tree
 
 __all__ = ["Build", "BuildPlan", "plan_build", "run_build"]
@@ -64,6 +65,8 @@ def run_build(
             run(command.text, None)
     else:
         _run_in_venv(plan, run)
+    with explained_disk_errors(plan.app_directory.parent):
+        record_generated(plan.app_directory)
     to_run = plan.to_run()
     return Build(
         key=plan.key,

@@ -1,11 +1,13 @@
 """SQLite files: data that must be one for all releases, wherever an application keeps it.
 
-A database in the checkout is linked into each release, never copied. One that an application made inside
-its release is found here too, so that it is neither forgotten by the next release nor lost in a prune.
+A database in the checkout is linked into each release, never copied. One that the application made when it
+first ran was born inside a release: it stays there, every later release is linked to it, and a prune leaves
+it where it is. So deploying again never starts with an empty database, whatever was configured.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ _MIN_PAGE_BYTES = 512
 SUFFIXES = frozenset({".db", ".db3", ".s3db", ".sl3", ".sqlite", ".sqlite3"})
 # What SQLite keeps beside a database (sqlite.org/tempfiles.html); it follows links to the real place.
 SIDECARS = ("-wal", "-shm", "-journal")
+GENERATED = "generated.json"
 _ALWAYS_LEFT_OUT = frozenset({".git", ".oatie", ".venv", "venv", "node_modules", "__pycache__"})
 
 
@@ -60,6 +63,44 @@ def databases_under(directory: Path) -> Iterator[str]:
                 yield path.relative_to(directory).as_posix()
 
 
-def stray_databases(app_directory: Path) -> tuple[str, ...]:
-    """Databases that were born inside a release: the next release would not see them."""
-    return tuple(databases_under(app_directory))
+def record_generated(app_directory: Path) -> None:
+    """To be called when a build is over: the databases that it made (a search index, say) are no data yet."""
+    generated = {path: _fingerprint(app_directory / path) for path in databases_under(app_directory)}
+    if generated:
+        (app_directory.parent / GENERATED).write_text(json.dumps(generated), encoding="utf-8")
+
+
+def born_in(app_directory: Path) -> tuple[str, ...]:
+    """Databases that the application made in its release, or of its build's and wrote into."""
+    generated = _generated(app_directory.parent / GENERATED)
+    return tuple(
+        path
+        for path in databases_under(app_directory)
+        if path not in generated or generated[path] != _fingerprint(app_directory / path)
+    )
+
+
+def data_of_releases(releases: Path) -> dict[str, Path]:
+    """Where the data is that was born in releases: path in the release -> file, the newest of that path."""
+    found: dict[str, Path] = {}
+    numbers = sorted(int(place.name) for place in releases.glob("[0-9]*") if place.name.isdecimal())
+    for number in reversed(numbers):
+        app_directory = releases / str(number) / "app"
+        for path in born_in(app_directory):
+            found.setdefault(path, app_directory / path)
+    return found
+
+
+def _fingerprint(database: Path) -> list[int]:
+    """Changes when something is written; merely reading can leave an empty -wal file behind."""
+    info = database.stat()
+    wal = database.with_name(database.name + "-wal")
+    return [info.st_size, info.st_mtime_ns, wal.stat().st_size if wal.exists() else 0]
+
+
+def _generated(record: Path) -> dict[str, list[int]]:
+    try:
+        found = json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

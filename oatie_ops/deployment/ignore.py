@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _CLASS_END = re.compile(r"\[[!^]?\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*\]")
 _POSIX_CLASSES = {
@@ -46,6 +47,52 @@ class Rules:
             if (is_directory or not pattern.directories_only) and pattern.regex.fullmatch(path):
                 return not pattern.negated
         return None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The rules of one .gitignore as they apply to paths of a tree.
+
+    It stands in the directory `base` of the tree, or the tree is the directory `above` as seen from it.
+    Both end with a slash or are empty.
+    """
+
+    rules: Rules
+    base: str = ""
+    above: str = ""
+
+    def verdict(self, path: str, is_directory: bool) -> bool | None:
+        return self.rules.verdict(self.above + path.removeprefix(self.base), is_directory)
+
+
+def ignored(path: str, is_directory: bool, layers: Sequence[Layer]) -> bool:
+    """The innermost .gitignore that says anything decides; `layers` come outermost first."""
+    verdicts = (layer.verdict(path, is_directory) for layer in reversed(layers))
+    return next((verdict for verdict in verdicts if verdict is not None), False)
+
+
+def layers_above(root: Path) -> tuple[Layer, ...]:
+    """The .gitignore files between `root` and the top of its repository, when `root` is a part of one."""
+    places = [root, *root.parents]
+    top = next((index for index, place in enumerate(places) if (place / ".git").exists()), 0)
+    found = [(read_rules(place / ".gitignore"), place) for place in reversed(places[1 : top + 1])]
+    layers = [Layer(rules, above=root.relative_to(place).as_posix() + "/") for rules, place in found if rules]
+    # Somebody who deploys from a directory that the repository ignores wants its files all the same.
+    itself = any(layer.rules.verdict(step, True) for layer in layers for step in _steps_to(layer.above))
+    return () if itself else tuple(layers)
+
+
+def read_rules(path: Path) -> Rules | None:
+    """None when there is no such file."""
+    try:
+        return Rules(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+
+
+def _steps_to(prefix: str) -> list[str]:
+    names = prefix.rstrip("/").split("/")
+    return ["/".join(names[:depth]) for depth in range(1, len(names) + 1)]
 
 
 def parse(line: str) -> Pattern | None:

@@ -14,11 +14,9 @@ from typing import Any
 
 from oatie_ops.config.interpolate import Lookup, expand
 from oatie_ops.config.settings import AppSettings
-from oatie_ops.deployment.releases import explained_disk_errors
+from oatie_ops.deployment.releases import MANIFEST, explained_disk_errors
 from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.spec import ReleaseSpec, app_from_dict, app_to_dict
-
-MANIFEST = "manifest.json"
 
 
 class ReleaseUnusable(OatieError):

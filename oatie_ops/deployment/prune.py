@@ -13,11 +13,13 @@ from pathlib import Path
 from oatie_ops.deployment.build_plan import BUILT
 from oatie_ops.deployment.manifest import ReleaseUnusable, read
 from oatie_ops.deployment.releases import (
+    MANIFEST,
     TEMPORARY_PREFIX,
     TRASH_PREFIX,
     explained_disk_errors,
     remove_release,
     remove_tree,
+    strip_release,
 )
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Release, ReleaseStatus, Store
@@ -27,7 +29,7 @@ _BUILD_NAME = re.compile(r"[0-9a-f]{20}(-r\d+)?")
 
 @dataclass(frozen=True)
 class PruneReport:
-    """Release numbers, build keys, names of leftovers, and the databases that were moved to safety."""
+    """Release numbers, build keys, names of leftovers, and databases that stay of a removed release."""
 
     releases: tuple[int, ...]
     builds: tuple[str, ...]
@@ -56,13 +58,14 @@ def prune(store: Store, paths: StatePaths, *, keep: int, protected: Collection[i
     """
     serving = store.releases.serving()
     safe = {*protected, *([] if serving is None else [serving])}
+    known = {release.number: release for release in store.releases.list()}
     removed: list[int] = []
     rescued: list[Path] = []
-    for number in to_remove(store.releases.list(), keep=keep, protected=safe):
-        _mark(store, number)
-        if (paths.releases / str(number)).exists():
-            rescued += remove_release(paths, number)
+    for number in to_remove(known.values(), keep=keep, protected=safe):
+        databases = _prune_release(store, paths, known[number])
+        if databases is not None:
             removed.append(number)
+            rescued += databases
     leftovers = remove_leftovers(paths)
     builds = _remove_unused_builds(paths)
     return PruneReport(
@@ -73,13 +76,19 @@ def prune(store: Store, paths: StatePaths, *, keep: int, protected: Collection[i
     )
 
 
-def _mark(store: Store, number: int) -> None:
-    """Before its files go: a release that is called good must be there to return to."""
-    release = store.releases.get(number)
-    assert release is not None
+def _prune_release(store: Store, paths: StatePaths, release: Release) -> tuple[Path, ...] | None:
+    """The databases that were born in it, wherever they are now; None when there was nothing to remove."""
     status: ReleaseStatus = "bad" if release.good_at is None else "pruned"
     if release.status != status:
-        store.releases.mark(number, status)
+        # Before its files go: a release that is called good must be there to return to.
+        store.releases.mark(release.number, status)
+    directory = paths.releases / str(release.number)
+    if not directory.exists():
+        return None
+    complete = (directory / MANIFEST).exists()
+    remove = remove_release if status == "bad" else strip_release
+    databases = remove(paths, release.number)
+    return databases if complete or not databases else None
 
 
 def remove_leftovers(paths: StatePaths) -> tuple[Path, ...]:
@@ -98,7 +107,8 @@ def remove_leftovers(paths: StatePaths) -> tuple[Path, ...]:
 
 
 def _remove_unused_builds(paths: StatePaths) -> tuple[str, ...]:
-    directories = [place for place in _entries(paths.releases) if place.name.isdecimal()]
+    # One without a manifest cannot be run, so it needs no build: it was stripped.
+    directories = [place for place in _entries(paths.releases) if (place / MANIFEST).exists()]
     try:
         used = {read(directory).build_key for directory in directories}
     except ReleaseUnusable:

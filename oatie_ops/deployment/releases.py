@@ -10,16 +10,17 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from oatie_ops.deployment.databases import SIDECARS, stray_databases
+from oatie_ops.deployment.databases import SIDECARS, born_in
 from oatie_ops.deployment.survey import Entry, SharedLink, SnapshotFailed, Survey, unreadable
 from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
 
 APP = "app"
+MANIFEST = "manifest.json"
 TEMPORARY_PREFIX = ".tmp-"
 TRASH_PREFIX = ".trash-"
 
@@ -51,19 +52,36 @@ def snapshot(survey: Survey, destination: Path) -> Path:
 
 
 def remove_release(paths: StatePaths, number: int) -> tuple[Path, ...]:
-    """Removes the files of a release; harmless when there are none.
+    """Removes the files of a release that never was good; harmless when there are none.
 
-    Databases that were born inside it are moved to ``data/release-<N>/`` first and returned: no undo and
-    no prune may cost data.
+    Databases that were born inside it are moved to ``data/release-<N>/`` first and returned: it may have
+    served users before it was undone.
     """
     directory = paths.releases / str(number)
     with explained_disk_errors(paths.releases):
         rescued = tuple(
             _rescue(directory / APP / path, paths.data / f"release-{number}" / path)
-            for path in stray_databases(directory / APP)
+            for path in born_in(directory / APP)
         )
         remove_tree(directory)
     return rescued
+
+
+def strip_release(paths: StatePaths, number: int) -> tuple[Path, ...]:
+    """Removes a release but for the databases that were born inside it, and returns those.
+
+    Later releases are linked to them and may have them open, so they stay in their place.
+    """
+    directory = paths.releases / str(number)
+    born = tuple(directory / APP / path for path in born_in(directory / APP))
+    with explained_disk_errors(paths.releases):
+        if born:
+            # First: what is stripped must not look as if it could be run.
+            (directory / MANIFEST).unlink(missing_ok=True)
+            _remove_all_but({part for database in born for part in _parts(database)}, directory)
+        else:
+            remove_tree(directory)
+    return born
 
 
 def highest_number(releases: Path) -> int:
@@ -157,12 +175,29 @@ def _link(link: SharedLink, place: Path) -> None:
     place.symlink_to(link.target)
 
 
+def _remove_all_but(kept: Collection[Path], directory: Path) -> None:
+    directory.chmod(0o700)
+    for place in list(directory.iterdir()):
+        if place in kept:
+            continue
+        if place.is_symlink() or not place.is_dir():
+            place.unlink()
+        elif any(place in each.parents for each in kept):
+            _remove_all_but(kept, place)
+        else:
+            remove_tree(place)
+
+
+def _parts(database: Path) -> list[Path]:
+    """A database and what SQLite keeps beside it."""
+    return [database.with_name(database.name + suffix) for suffix in ("", *SIDECARS)]
+
+
 def _rescue(database: Path, place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     while os.path.lexists(place):
         place = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
-    for suffix in ("", *SIDECARS):
-        part = database.with_name(database.name + suffix)
+    for part, target in zip(_parts(database), _parts(place), strict=True):
         if part.exists():
-            part.rename(place.with_name(place.name + suffix))
+            part.rename(target)
     return place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -12,11 +12,12 @@ from typing import Literal
 from oatie_ops.deployment.databases import (
     SIDECARS,
     always_left_out,
+    data_of_releases,
     databases_under,
     is_database,
     is_database_file,
 )
-from oatie_ops.deployment.ignore import Rules
+from oatie_ops.deployment.ignore import Layer, Rules, ignored, layers_above, read_rules
 from oatie_ops.deployment.source import tracked_but_ignored
 from oatie_ops.errors import ConfigInvalid, OatieError
 
@@ -40,11 +41,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class SharedLink:
-    """Linked to the checkout instead of copied: found to be a database, or named in [deploy] shared."""
+    """Linked instead of copied.
+
+    A database of the checkout, a path named in [deploy] shared, or a database born in an earlier release.
+    """
 
     path: str
     target: Path
-    reason: Literal["database", "shared"]
+    reason: Literal["database", "shared", "inherited"]
 
 
 @dataclass(frozen=True)
@@ -74,27 +78,37 @@ def survey(
     tracks belong to the release even where .gitignore names them. Raises `SnapshotFailed` for what cannot
     be read, `ConfigInvalid` for a `shared` path that leads out of the checkout.
     """
-    root = root.resolve()
-    links = [SharedLink(path, root / path, "shared") for path in _shared_paths(shared)]
-    walker = _Walker(root, state_home.resolve(), Rules(exclude), {link.path for link in links})
-    walker.walk("", _ancestor_layers(root))
+    root, state_home = root.resolve(), state_home.resolve()
+    links = {path: SharedLink(path, root / path, "shared") for path in _shared_paths(root, shared)}
+    walker = _Walker(root, state_home, Rules(exclude), set(links))
+    try:
+        walker.walk("", layers_above(root))
+    except PermissionError as error:
+        raise unreadable(os.fspath(error.filename), error) from error
     walker.add_tracked(tracked_but_ignored(root))
-    links += [SharedLink(path, root / path, "database") for path in sorted(walker.databases)]
-    sidecars = {link.path + suffix for link in links for suffix in SIDECARS}
-    entries = tuple(entry for entry in walker.entries.values() if entry.path not in sidecars)
-    return Survey(root, entries, tuple(links), tuple(walker.skipped))
+    links |= {path: SharedLink(path, root / path, "database") for path in walker.databases}
+    links |= _inherited(state_home / "releases", links, walker.entries)
+    left_out = {*links, *(path + suffix for path in links for suffix in SIDECARS)}
+    entries = tuple(entry for entry in walker.entries.values() if entry.path not in left_out)
+    return Survey(root, entries, tuple(links[path] for path in sorted(links)), tuple(walker.skipped))
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """The rules of one .gitignore, which stands in the directory `base` of the checkout, or above it."""
+def _inherited(
+    releases: Path, links: Mapping[str, SharedLink], entries: Mapping[str, Entry]
+) -> dict[str, SharedLink]:
+    """Data that was born in a release goes before a database of the checkout: users have been served from it.
 
-    rules: Rules
-    base: str = ""
-    above: str = ""
-
-    def verdict(self, path: str, is_directory: bool) -> bool | None:
-        return self.rules.verdict(self.above + path.removeprefix(self.base), is_directory)
+    What is configured goes before both, and a link is never made through another one.
+    """
+    inherited = {}
+    for path, target in data_of_releases(releases).items():
+        parents = [str(parent) for parent in PurePosixPath(path).parents]
+        through = any(p in links or (p in entries and entries[p].kind != "directory") for p in parents)
+        directory = path in entries and entries[path].kind == "directory"
+        configured = path in links and links[path].reason == "shared"
+        if not through and not directory and not configured:
+            inherited[path] = SharedLink(path, target, "inherited")
+    return inherited
 
 
 @dataclass
@@ -107,22 +121,22 @@ class _Walker:
     databases: set[str] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
 
-    def walk(self, directory: str, layers: tuple[_Layer, ...]) -> None:
+    def walk(self, directory: str, layers: tuple[Layer, ...]) -> None:
         """`directory` is "" or ends with a slash."""
         place = self.root / directory
-        own = _read_rules(place / ".gitignore")
-        layers = (*layers, _Layer(own, base=directory)) if own else layers
         try:
+            own = read_rules(place / ".gitignore")
             found = sorted(os.scandir(place), key=lambda item: item.name)
         except OSError as error:
             raise unreadable(directory or ".", error) from error
+        layers = (*layers, Layer(own, base=directory)) if own else layers
         for item in found:
             path = directory + item.name
             is_directory = item.is_dir(follow_symlinks=False)
             if self._never(path) or path in self.shared:
                 continue
             excluded = self.exclude.verdict(path, is_directory)
-            if excluded is None and self._ignored(path, is_directory, layers):
+            if excluded is None and ignored(path, is_directory, layers):
                 self._look_for_databases(path, is_directory)
             elif not excluded:
                 self._take(path)
@@ -131,8 +145,10 @@ class _Walker:
 
     def add_tracked(self, paths: frozenset[str]) -> None:
         for path in sorted(paths - self.entries.keys() - self.shared - self.databases):
-            steps = [*map(str, reversed(PurePosixPath(path).parents[:-1])), path]
+            parents = [str(parent) for parent in reversed(PurePosixPath(path).parents[:-1])]
+            steps = [*parents, path]
             left_out = any(self._never(step) or step in self.shared for step in steps)
+            left_out |= any((self.root / parent).is_symlink() for parent in parents)
             excluded = any(self.exclude.verdict(step, step != path) for step in steps)
             if not left_out and not excluded and os.path.lexists(self.root / path):
                 for step in steps:
@@ -142,11 +158,6 @@ class _Walker:
     def _never(self, path: str) -> bool:
         place = self.root / path
         return always_left_out(place) or place.suffix == ".pyc" or place == self.state_home
-
-    @staticmethod
-    def _ignored(path: str, is_directory: bool, layers: tuple[_Layer, ...]) -> bool:
-        verdicts = (layer.verdict(path, is_directory) for layer in reversed(layers))
-        return next((verdict for verdict in verdicts if verdict is not None), False)
 
     def _look_for_databases(self, path: str, is_directory: bool) -> None:
         """Databases are rarely committed, so most of them are found among what git ignores."""
@@ -189,45 +200,21 @@ def _link_target(root: Path, path: str, target: Path) -> str:
     return place
 
 
-def _ancestor_layers(root: Path) -> tuple[_Layer, ...]:
-    """The .gitignore files between `root` and the top of its repository, when `root` is a part of one."""
-    above = [root, *root.parents]
-    top = next((index for index, place in enumerate(above) if (place / ".git").exists()), 0)
-    layers: list[_Layer] = []
-    for place in reversed(above[1 : top + 1]):
-        rules = _read_rules(place / ".gitignore")
-        if rules:
-            layers.append(_Layer(rules, above=root.relative_to(place).as_posix() + "/"))
-    ignored = any(layer.rules.verdict(step, True) for layer in layers for step in _steps_to(layer.above))
-    # Somebody who deploys from a directory that the repository ignores wants its files all the same.
-    return () if ignored else tuple(layers)
-
-
-def _steps_to(prefix: str) -> list[str]:
-    names = prefix.rstrip("/").split("/")
-    return ["/".join(names[:depth]) for depth in range(1, len(names) + 1)]
-
-
-def _read_rules(path: Path) -> Rules | None:
-    try:
-        return Rules(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise unreadable(os.fspath(path), error) from error
-
-
-def _shared_paths(shared: Sequence[str]) -> list[str]:
-    """Normalised, without those that lie in another one."""
-    paths = [PurePosixPath(text) for text in shared]
-    for text, path in zip(shared, paths, strict=True):
+def _shared_paths(root: Path, shared: Sequence[str]) -> set[str]:
+    """Normalised, without those that lie in another one or outside the checkout by a symlink."""
+    found = set()
+    for text in shared:
+        path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise ConfigInvalid(
                 f"deploy.shared: {text!r} is not a path inside the checkout",
                 why="shared paths are linked from each release to the same place in the checkout",
                 fix="name it relative to the directory of oatie.toml, without `..`",
             )
-    return sorted({str(path) for path in paths if not any(parent in paths for parent in path.parents)})
+        place = (root / path).parent.resolve() / path.name
+        if place.is_relative_to(root):
+            found.add(place.relative_to(root))
+    return {path.as_posix() for path in found if not any(parent in found for parent in path.parents)}
 
 
 def unreadable(path: str, error: OSError) -> SnapshotFailed:

@@ -13,6 +13,7 @@ import pytest
 from oatie_ops.deployment.build import Build, plan_build, run_build
 from oatie_ops.deployment.build_plan import BuildPlan
 from oatie_ops.deployment.commands import CommandFailed, CommandTimedOut, command_environment, run_command
+from oatie_ops.deployment.databases import born_in
 from oatie_ops.deployment.prune import remove_leftovers
 from oatie_ops.paths import StatePaths
 
@@ -191,3 +192,12 @@ def test_a_killed_build_is_not_reused_and_is_swept_up(builder: Builder) -> None:
     assert not plan.reused
     assert remove_leftovers(builder.paths) == (plan.directory,)
     assert builder.builds() == set()
+
+
+def test_a_database_that_the_build_made_is_not_taken_for_data(builder: Builder) -> None:
+    make_index = (
+        "python -c \"import sqlite3; sqlite3.connect('index.db').execute('CREATE TABLE words (word)')\""
+    )
+    builder.build(1, make_index)
+    assert born_in(builder.app(1)) == ()
+    assert (builder.app(1) / "index.db").is_file()

@@ -176,15 +176,33 @@ def test_directories_that_no_record_knows_are_left_alone(store: Store, paths: St
     assert names(paths.releases) == {"1", "41"}
 
 
-def test_a_database_born_in_a_pruned_release_is_moved_to_safety(store: Store, paths: StatePaths) -> None:
-    for _ in range(2):
-        made(store, paths)
-    connection = sqlite3.connect(paths.releases / "1" / "app" / "app.db")
+def born(app: Path) -> Path:
+    connection = sqlite3.connect(app / "app.db")
     connection.execute("CREATE TABLE reports (title TEXT)")
     connection.close()
+    return app / "app.db"
+
+
+def test_data_born_in_a_pruned_release_stays_and_is_told_once(store: Store, paths: StatePaths) -> None:
+    for _ in range(2):
+        made(store, paths, build=KEYS[0])
+    built(paths, KEYS[0])
+    built(paths, KEYS[1])
+    database = born(paths.releases / "1" / "app")
+    report = prune(store, paths, keep=1, protected=set())
+    assert (report.releases, report.rescued, report.builds) == ((1,), (database,), (KEYS[1],))
+    assert database.is_file() and names(paths.releases / "1") == {"app"}
+    again = prune(store, paths, keep=1, protected=set())
+    assert (again.releases, again.rescued) == ((), ())
+    assert database.is_file()
+
+
+def test_data_born_in_a_failed_release_is_moved_to_safety(store: Store, paths: StatePaths) -> None:
+    made(store, paths, "bad")
+    born(paths.releases / "1" / "app")
     report = prune(store, paths, keep=1, protected=set())
     assert report.rescued == (paths.data / "release-1" / "app.db",)
-    assert report.rescued[0].is_file()
+    assert report.rescued[0].is_file() and names(paths.releases) == set()
 
 
 def test_a_state_directory_that_was_never_made_has_no_leftovers(tmp_path: Path) -> None:

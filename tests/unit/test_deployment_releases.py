@@ -17,9 +17,16 @@ import pytest
 
 from oatie_ops.config.settings import AppSettings
 from oatie_ops.deployment import manifest
-from oatie_ops.deployment.databases import stray_databases
+from oatie_ops.deployment.databases import born_in, record_generated
 from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable
-from oatie_ops.deployment.releases import DiskFull, highest_number, remove_release, remove_tree, snapshot
+from oatie_ops.deployment.releases import (
+    DiskFull,
+    highest_number,
+    remove_release,
+    remove_tree,
+    snapshot,
+    strip_release,
+)
 from oatie_ops.deployment.source import source_facts
 from oatie_ops.deployment.survey import SnapshotFailed, Survey, survey
 from oatie_ops.errors import ConfigInvalid
@@ -237,9 +244,81 @@ def test_a_shared_path_outside_the_checkout_is_refused(root: Path, path: str) ->
 def test_a_database_born_in_a_release_is_found(root: Path) -> None:
     database(root, "old.db")
     app = make(root)
-    assert stray_databases(app) == ()
+    assert born_in(app) == ()
     database(app, "var/new.db")
-    assert stray_databases(app) == ("var/new.db",)
+    assert born_in(app) == ("var/new.db",)
+
+
+def insert(path: Path, title: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO reports VALUES (?)", (title,))
+    connection.commit()
+    connection.close()
+
+
+def titles(path: Path) -> list[str]:
+    connection = sqlite3.connect(path)
+    found = [row[0] for row in connection.execute("SELECT title FROM reports")]
+    connection.close()
+    return found
+
+
+def test_later_releases_go_on_with_the_data_that_was_born_in_an_earlier_one(root: Path) -> None:
+    """Nothing is configured, and the application makes its database when it first runs."""
+    put(root, "main.py")
+    first = make(root, 1)
+    insert(database(first, "instance/app.db", wal=True), "from release 1")
+    second = make(root, 2)
+    insert(second / "instance" / "app.db", "from release 2")
+    third = make(root, 3)
+    assert titles(third / "instance" / "app.db") == ["from release 1", "from release 2"]
+    assert titles(first / "instance" / "app.db") == ["from release 1", "from release 2"]
+    assert linked(look(root)) == {"instance/app.db": "inherited"}
+
+
+def test_data_that_users_have_been_served_from_goes_before_a_database_of_the_checkout(root: Path) -> None:
+    put(root, "main.py")
+    insert(database(make(root, 1), "app.db"), "of the users")
+    insert(database(root, "app.db"), "of the developer")
+    assert titles(make(root, 2) / "app.db") == ["of the users"]
+
+
+def test_what_is_configured_as_shared_goes_before_all(root: Path) -> None:
+    put(root, "main.py")
+    database(make(root, 1), "data/app.db")
+    database(make(root, 2), "other.db")
+    assert linked(look(root, shared=["data", "other.db"])) == {"data": "shared", "other.db": "shared"}
+
+
+@pytest.mark.parametrize("there", ["data", "data/app.db/file"])
+def test_a_checkout_that_has_something_else_in_that_place_wins(root: Path, there: str) -> None:
+    database(make(root, 1), "data/app.db")
+    put(root, there)
+    assert linked(look(root)) == {}
+    make(root, 2)
+
+
+def test_a_link_is_never_made_through_a_link_of_the_checkout(root: Path) -> None:
+    database(make(root, 1), "data/app.db")
+    (root.parent / "elsewhere").mkdir()
+    (root / "data").symlink_to(root.parent / "elsewhere")
+    make(root, 2, shared=["data/uploads"])
+    assert list((root.parent / "elsewhere").iterdir()) == []
+
+
+def test_a_database_that_a_build_made_is_data_only_once_it_is_written_to(root: Path) -> None:
+    put(root, "main.py")
+    first = make(root, 1)
+    index, written = database(first, "index.db"), database(first, "app.db", wal=True)
+    record_generated(first)
+    assert born_in(first) == ()
+    assert titles(index) == titles(written) == []
+    writer = sqlite3.connect(written)  # still open, so that the row is in the -wal file only
+    writer.execute("INSERT INTO reports VALUES ('precious')")
+    writer.commit()
+    assert born_in(first) == ("app.db",)
+    assert linked(look(root)) == {"app.db": "inherited"}
+    writer.close()
 
 
 # -- copying -----------------------------------------------------------------------------------------------
@@ -373,7 +452,7 @@ def test_removing_a_release_twice_is_harmless(root: Path, paths: StatePaths) -> 
     assert list(paths.releases.iterdir()) == []
 
 
-def test_a_database_born_in_a_release_survives_its_removal(root: Path, paths: StatePaths) -> None:
+def test_a_database_born_in_a_failed_release_survives_its_removal(root: Path, paths: StatePaths) -> None:
     put(root, "main.py")
     app = make(root)
     born = database(app, "var/new.db", wal=True)
@@ -384,6 +463,35 @@ def test_a_database_born_in_a_release_survives_its_removal(root: Path, paths: St
     assert rescued == paths.data / "release-1" / "var" / "new.db"
     assert sqlite3.connect(rescued).execute("SELECT title FROM reports").fetchall() == [("precious",)]
     writer.close()
+    assert list(paths.releases.iterdir()) == []
+
+
+def test_a_pruned_release_leaves_its_data_where_later_ones_have_it_open(
+    root: Path, paths: StatePaths
+) -> None:
+    put(root, "main.py")
+    put(root, "pkg/module.py")
+    (root / "link").symlink_to("pkg")
+    first = make(root, 1)
+    manifest.write(paths.releases / "1", example(paths.releases / "1"))
+    born = database(first, "var/new.db", wal=True)
+    database(first, "var/index.db")
+    writer = sqlite3.connect(make(root, 2) / "var" / "new.db")
+    (kept,) = [path for path in strip_release(paths, 1) if path.name == "new.db"]
+    writer.execute("INSERT INTO reports VALUES ('after the prune')")
+    writer.commit()
+    assert kept == born
+    assert {p.name for p in (paths.releases / "1").iterdir()} == {"app"}
+    assert {p.name for p in first.iterdir()} == {"var"}
+    assert titles(make(root, 3) / "var" / "new.db") == ["after the prune"]
+    writer.close()
+
+
+def test_a_release_without_data_of_its_own_is_removed_altogether(root: Path, paths: StatePaths) -> None:
+    database(root, "app.db")
+    database(make(root), "index.db")
+    record_generated(paths.releases / "1" / "app")
+    assert strip_release(paths, 1) == ()
     assert list(paths.releases.iterdir()) == []
 
 
