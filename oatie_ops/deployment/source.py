@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 GIT_TIMEOUT_SECONDS = 15.0
+_HOOK_VARIABLES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"})
 
 
 def source_facts(root: Path) -> dict[str, Any]:
@@ -32,8 +33,10 @@ def tracked_but_ignored(root: Path) -> frozenset[str]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    # A deploy that a git hook started would be sent to the hook's repository by its variables.
+    inherited = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
     # Reading must not take git's index lock from a commit that the operator is just making.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    environment = {**inherited, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             ["git", "-C", os.fspath(root), *arguments],

@@ -566,7 +566,9 @@ def test_a_missing_or_damaged_manifest_makes_the_release_unusable(
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_the_source_is_the_commit_the_branch_and_whether_it_is_clean(root: Path) -> None:
+def test_the_source_is_the_commit_the_branch_and_whether_it_is_clean(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         done = subprocess.run(
@@ -583,6 +585,9 @@ def test_the_source_is_the_commit_the_branch_and_whether_it_is_clean(root: Path)
     assert source_facts(root) == {"commit": commit, "branch": "trunk", "dirty": False}
     put(root, "new file.py")
     assert source_facts(root) == {"commit": commit, "branch": "trunk", "dirty": True}
+    with monkeypatch.context() as in_a_hook:
+        in_a_hook.setenv("GIT_DIR", str(root.parent / "elsewhere.git"))
+        assert source_facts(root) == {"commit": commit, "branch": "trunk", "dirty": True}
     git("add", ".")
     git("commit", "-qm", "second")
     git("checkout", "-q", "--detach")
