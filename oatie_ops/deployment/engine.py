@@ -109,6 +109,8 @@ class Engine(Generic[C]):
                 committed = True
                 self.interrupts.too_late()
         self.journal.finish("done")
+        if self.interrupts.came_too_late:
+            self.events.notice("the signal came too late: the release serves already")
         return Outcome(committed=True, warnings=tuple(warnings))
 
     def _do(self, index: int, step: Step[C]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
@@ -92,9 +93,10 @@ class Failure(Event):
 
 @dataclass(frozen=True)
 class Serving(Event):
-    """Where the application and the ops API answer now."""
+    """What serves now, and where the application and the ops API answer."""
 
     name: ClassVar[str] = "serving"
+    release: str | None
     app: str | None
     ops: str | None
 
@@ -123,14 +125,23 @@ Listener = Callable[[Event], None]
 
 
 class Events:
-    """Hands each event to every listener, in order, in the thread that says it."""
+    """Hands each event to every listener, in order, in the thread that says it.
 
-    def __init__(self, listeners: Iterable[Listener] = ()) -> None:
+    ``guard`` is entered around that, so that a signal does not cut an event in half.
+    """
+
+    def __init__(
+        self,
+        listeners: Iterable[Listener] = (),
+        guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._listeners = tuple(listeners)
+        self._guard = guard
 
     def say(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+        with self._guard():
+            for listener in self._listeners:
+                listener(event)
 
     def notice(self, message: str) -> None:
         self.say(Notice(message))

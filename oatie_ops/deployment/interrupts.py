@@ -2,7 +2,7 @@
 
 A signal becomes an `Interrupted` only inside `armed` work (the `do` of a step); anywhere else, and in
 `held_back` pieces of it, it is remembered and raised by the next `check`. So bookkeeping, printing and
-undoing are never cut in half. Past the commit point there is nothing to turn back to: it is acknowledged.
+undoing are never cut in half. Past the commit point there is nothing to turn back to.
 """
 
 from __future__ import annotations
@@ -23,16 +23,11 @@ EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERM
 class Interrupts:
     """Installs its handlers while it is entered; only for the main thread.
 
-    ``on_second`` runs before the quick exit: it ends child processes and prints the last words.
-    ``on_late`` answers an operator whose signal came after the commit point.
+    ``on_second`` runs in the signal handler, right before the quick exit; it may use no buffered stream.
     """
 
-    def __init__(
-        self,
-        on_second: Callable[[ExitCode], None] = lambda code: None,
-        on_late: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.on_second, self.on_late = on_second, on_late
+    def __init__(self, on_second: Callable[[ExitCode], None] = lambda code: None) -> None:
+        self.on_second = on_second
         self._received: signal.Signals | None = None
         self._armed = False
         self._spent = False  # raised once, or nothing left to turn back to
@@ -82,8 +77,11 @@ class Interrupts:
     def too_late(self) -> None:
         """The commit point has been passed."""
         self._spent = self._late = True
-        if self._received is not None:
-            self.on_late()
+
+    @property
+    def came_too_late(self) -> bool:
+        """Was there a signal that could not turn anything back any more?"""
+        return self._late and self._received is not None
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         again = self._received is not None
@@ -92,9 +90,7 @@ class Interrupts:
             code = EXIT_CODES[self._received]
             self.on_second(code)
             os._exit(code)
-        if self._late:
-            self.on_late()
-        elif self._armed:
+        if self._armed:
             self.check()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from oatie_ops.deployment.engine import Engine, Outcome, Step, Voice
-from oatie_ops.deployment.events import Event, Events, Output, Undoing
+from oatie_ops.deployment.events import Event, Events, Notice, Output, Undoing
 from oatie_ops.deployment.events import Step as StepEvent
 from oatie_ops.deployment.interrupts import Interrupts
 from oatie_ops.errors import Interrupted, OatieError
@@ -59,7 +59,9 @@ def run() -> Iterator[Run]:
         yield Run(interrupts)
 
 
-def step(name: str, during: Callable[[Diary], None] = lambda diary: None, *, commit: bool = False) -> Step[Diary]:
+def step(
+    name: str, during: Callable[[Diary], None] = lambda diary: None, *, commit: bool = False
+) -> Step[Diary]:
     def do(diary: Diary, voice: Voice) -> str:
         diary.write(f"do {name}")
         during(diary)
@@ -194,13 +196,12 @@ def test_a_signal_in_held_back_work_waits_for_its_end(run: Run) -> None:
     assert isinstance(outcome.error, Interrupted)
 
 
-def test_a_signal_during_the_commit_step_is_too_late_and_acknowledged(run: Run) -> None:
-    late: list[str] = []
-    run.interrupts.on_late = lambda: late.append("late")
+def test_a_signal_during_the_commit_step_is_too_late_and_said_so(run: Run) -> None:
     outcome = run(step("one"), step("two", kill(signal.SIGINT), commit=True), step("three"))
     assert outcome == Outcome(committed=True)
     assert run.diary.done() == ["do one", "do two", "do three"]
-    assert late == ["late"]
+    notices = [event.message for event in run.said if isinstance(event, Notice)]
+    assert notices == ["the signal came too late: the release serves already"]
 
 
 def test_a_signal_while_undoing_changes_nothing(run: Run) -> None:

@@ -23,12 +23,19 @@ class Running:
     state: str  # running | degraded | failed | starting | stopping
     app_url: str | None
     ops_url: str | None
+    candidate: str | None = None  # the release of a switch that is under way
+    serving_workers: int = 0
+    worker_releases: frozenset[str] = frozenset()
     worker_pids: tuple[int, ...] = ()
     worker_rss_bytes: tuple[int, ...] = ()
 
     @property
     def serves(self) -> bool:
-        return self.release is not None and bool(self.worker_pids)
+        return self.release is not None and self.serving_workers > 0
+
+    def has_candidate(self, name: str) -> bool:
+        """Does a switch to this release go on, or are workers of it left from one?"""
+        return self.candidate == name or (self.release != name and name in self.worker_releases)
 
 
 class SwitchTarget(Protocol):
@@ -42,8 +49,8 @@ class SwitchTarget(Protocol):
         """Starts one without workers; its pid. It leaves by itself when its first switch is aborted."""
         ...
 
-    def supervisor_gone(self) -> None:
-        """Waits until the supervisor that `start_supervisor` started has left."""
+    def leave_if_empty(self) -> None:
+        """Ends a supervisor that serves nothing, and returns when it is gone; otherwise does nothing."""
         ...
 
     def spawn(self, spec: ReleaseSpec, *, health_check: bool) -> tuple[int, ...]:
@@ -58,8 +65,8 @@ class SwitchTarget(Protocol):
         """New connections go to the candidate from here on. The cut-over in milliseconds."""
         ...
 
-    def drain(self, tell: Tell) -> None:
-        """Waits until the old workers have no connection left (or their time is over)."""
+    def drain(self, tell: Tell) -> str:
+        """Waits until the old workers have no connection left, or their time is over; says which it was."""
         ...
 
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:

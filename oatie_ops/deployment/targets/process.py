@@ -6,66 +6,86 @@ process dies, however it dies, the connection closes and the supervisor steps ba
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.targets.base import Running, Tell
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
-from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.client import ControlClient, NotRunning, error_from_dict
+from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 # A lease that was just lost (its owner was killed) is being cleaned up for a moment.
 OPEN_RETRY_SECONDS = 15.0
 LEAVE_SECONDS = 15.0
 POLL_SECONDS = 0.05
-LEASE_SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 60.0
 
 
-class ProcessTarget:
-    """See `SwitchTarget`. One object serves one run."""
+class ProcessSupervisor:
+    """The supervisor of this checkout, as far as clearing up needs it."""
 
-    def __init__(self, settings: Settings, paths: StatePaths, actor: str) -> None:
-        self._settings, self._paths, self._actor = settings, paths, actor
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
         self._client = ControlClient(paths.control_socket)
-        self._switch: Lease | None = None
-        self._started: ProcessIdentity | None = None
 
     def running(self) -> Running | None:
         try:
             return running_from(self._client.call("GET", "/control/status"))
         except NotRunning:
             return None
+        except OatieError:
+            if live_owner(self._paths.supervisor_pid) is None:  # it went away while it was asked
+                return None
+            raise
 
-    def start_supervisor(self) -> int:
-        from oatie_ops.supervisor.daemon import spawn
-
-        pid = spawn(self._settings, empty=True)
-        self._started = ProcessIdentity.of(pid)
-        return pid
-
-    def supervisor_gone(self) -> None:
-        started = self._started
-        if started is None:
+    def leave_if_empty(self) -> None:
+        owner = live_owner(self._paths.supervisor_pid)
+        if owner is None:
             return
-        if not _until(lambda: not started.alive(), LEAVE_SECONDS / 3):
-            self._client.call("POST", "/control/stop", {"timeout_seconds": 5.0})
-        if not _until(lambda: not started.alive(), LEAVE_SECONDS):
+        _until(lambda: self.running() is not None or not owner.alive(), LEAVE_SECONDS)
+        running = self.running()
+        if running is not None and running.release is None:
+            with suppress(NotRunning):
+                self._client.call("POST", "/control/stop", {"timeout_seconds": 0.0})
+        elif running is not None:
+            return
+        if not _until(lambda: not owner.alive(), LEAVE_SECONDS):
             raise OatieError(
-                "the supervisor that this deploy started is still there",
-                why=f"process {started.pid} was asked to leave {LEAVE_SECONDS:g} s ago",
+                "a supervisor that serves nothing is still there",
+                why=f"process {owner.pid} was asked to leave {LEAVE_SECONDS:g} s ago",
                 fix="`oatie stop`, and see `oatie logs`",
             )
 
+
+class ProcessTarget(ProcessSupervisor):
+    """See `SwitchTarget`. One object serves one run.
+
+    ``ops_factory`` (``module:function``) makes the ops API of a supervisor that has to be started; it is
+    handed in because this room does not know `oatie_ops.api`.
+    """
+
+    def __init__(self, settings: Settings, paths: StatePaths, actor: str, ops_factory: str | None) -> None:
+        super().__init__(paths)
+        self._settings, self._actor, self._ops_factory = settings, actor, ops_factory
+        self._lease: Lease | None = None
+
+    def start_supervisor(self) -> int:
+        from oatie_ops.supervisor.daemon import start
+
+        status = start(self._settings, self._paths, None, ops_factory=self._ops_factory)
+        return int(status["supervisor"]["pid"])
+
     def spawn(self, spec: ReleaseSpec, *, health_check: bool) -> tuple[int, ...]:
         body = {"release": spec.to_dict(), "health_check": health_check, "actor": self._actor}
-        self._switch = self._open(body)
+        self._open(body)
         answer = self._call("spawn")
         return tuple(int(worker["pid"]) for worker in answer.get("workers", ()))
 
@@ -74,46 +94,50 @@ class ProcessTarget:
         return float(last.get("seconds", 0.0))
 
     def promote(self) -> float:
-        # Old workers close their listeners, new ones open theirs; a program needs its whole start.
-        seconds = self._settings.app.ready_timeout_seconds + self._settings.app.stop_timeout_seconds + 30
+        # A matter of milliseconds, but a program that binds the port itself stops and starts as a whole.
+        app = self._settings.app
+        seconds = app.drain_seconds + app.stop_timeout_seconds + app.ready_timeout_seconds + 30
         return float(self._call("promote", timeout_seconds=seconds).get("cutover_ms", 0.0))
 
-    def drain(self, tell: Tell) -> None:
-        self._watch("drain", None, tell)
+    def drain(self, tell: Tell) -> str:
+        if self._watch("drain", None, tell).get("complete", True):
+            return "every connection left by itself"
+        return f"the drain time of {self._settings.app.drain_seconds:g} s was over; what was left is cut"
 
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
         self._watch("bake", {"seconds": seconds, "max_error_ratio": max_error_ratio}, tell)
 
     def commit(self) -> None:
-        self._call("commit", timeout_seconds=60.0)
-        self._switch = None
+        self._call("commit", timeout_seconds=self._settings.app.stop_timeout_seconds + 30)
+        self._lease = None
 
     def abort(self) -> None:
-        if self._switch is None:
+        lease, self._lease = self._lease, None
+        if lease is None or not lease.is_open():
             return
-        app = self._settings.app
-        try:
-            seconds = app.drain_seconds + app.stop_timeout_seconds + 30
-            self._client.call("POST", self._switch.path("abort"), timeout_seconds=seconds)
-        except NotRunning:
-            pass  # noqa: S110 - it is gone, and its workers with it: there is nothing to step back from
-        self._switch = None
+        seconds = self._settings.app.drain_seconds + self._settings.app.stop_timeout_seconds + 30
+        # Where the supervisor is gone its workers are too: there is nothing to step back from.
+        with suppress(NotRunning):
+            self._client.call("POST", lease.path("abort"), timeout_seconds=seconds)
 
-    def _open(self, body: dict[str, Any]) -> Lease:
+    def _open(self, body: dict[str, Any]) -> None:
         deadline = time.monotonic() + OPEN_RETRY_SECONDS
         while True:
+            # Known before it is open: an interruption must find what there is to abort.
+            self._lease = Lease(self._client, body)
             try:
-                return Lease(lambda: self._client.stream("POST", "/control/switch", body, LEASE_SILENCE_SECONDS))
+                self._lease.open()
+                return
             except OatieError as error:
                 if error.exit_code != ExitCode.LOCKED or time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS)
 
     def _call(self, verb: str, body: Any = None, timeout_seconds: float = 30.0) -> dict[str, Any]:
-        return self._client.call("POST", self._lease().path(verb), body, timeout_seconds)
+        return self._client.call("POST", self._switch().path(verb), body, timeout_seconds)
 
     def _watch(self, verb: str, body: Any, tell: Tell) -> dict[str, Any]:
-        for event in self._client.stream("POST", self._lease().path(verb), body):
+        for event in self._client.stream("POST", self._switch().path(verb), body):
             if event.get("event") == "failed":
                 raise error_from_dict(event.get("error", {}))
             if event.get("event") in ("passed", "drained"):
@@ -126,38 +150,46 @@ class ProcessTarget:
             fix="see `oatie status` and `oatie logs`",
         )
 
-    def _lease(self) -> Lease:
-        assert self._switch is not None, "spawn opens the switch"
-        return self._switch
+    def _switch(self) -> Lease:
+        assert self._lease is not None, "spawn opens the switch"
+        return self._lease
 
 
 class Lease:
     """Holds ``POST /control/switch`` open and reads its ticks in a thread, until this process ends."""
 
-    def __init__(self, stream: Callable[[], Iterator[dict[str, Any]]]) -> None:
-        first: queue.Queue[dict[str, Any] | OatieError] = queue.Queue()
-        self._thread = threading.Thread(target=_hold, args=(stream, first), name="switch-lease", daemon=True)
+    def __init__(self, client: ControlClient, body: dict[str, Any]) -> None:
+        self._client, self._body = client, body
+        self._opened: Future[str] = Future()
+        self._thread = threading.Thread(target=self._hold, name="switch-lease", daemon=True)
+
+    def open(self) -> None:
+        """Returns once the supervisor has opened the switch; raises why it did not."""
         self._thread.start()
-        opened = first.get()
-        if isinstance(opened, OatieError):
-            raise opened
-        self._id = str(opened["switch"])
+        self._opened.result(SILENCE_SECONDS)
+
+    def is_open(self) -> bool:
+        """False where it was refused or never asked. An answer that is still under way is waited for."""
+        if not self._thread.is_alive() and not self._opened.done():
+            return False
+        try:
+            return bool(self._opened.result(OPEN_RETRY_SECONDS))
+        except (OatieError, TimeoutError):
+            return False
 
     def path(self, verb: str) -> str:
-        return f"/control/switch/{self._id}/{verb}"
+        return f"/control/switch/{self._opened.result()}/{verb}"
 
-
-def _hold(
-    stream: Callable[[], Iterator[dict[str, Any]]], first: queue.Queue[dict[str, Any] | OatieError]
-) -> None:
-    try:
-        for event in stream():
-            if event.get("event") == "opened":
-                first.put(event)
-        first.put(OatieError("the supervisor closed the switch before it was open"))
-    except OatieError as error:
-        # Later than the first event, the next verb meets the same trouble and explains it.
-        first.put(error)
+    def _hold(self) -> None:
+        end = OatieError("the supervisor closed the switch before it was open", fix="see `oatie logs`")
+        try:
+            for event in self._client.stream("POST", "/control/switch", self._body, SILENCE_SECONDS):
+                if event.get("event") == "opened":
+                    self._opened.set_result(str(event["switch"]))
+        except OatieError as error:
+            end = error
+        if not self._opened.done():  # later on, the next verb meets the same trouble and explains it
+            self._opened.set_exception(end)
 
 
 def running_from(status: dict[str, Any]) -> Running:
@@ -169,6 +201,9 @@ def running_from(status: dict[str, Any]) -> Running:
         state=str(status.get("state", "")),
         app_url=(status.get("app") or {}).get("url"),
         ops_url=(status.get("ops") or {}).get("url"),
+        candidate=(status.get("switch") or {}).get("release"),
+        worker_releases=frozenset(str(worker.get("release")) for worker in workers),
+        serving_workers=sum(worker.get("state") == "serving" for worker in workers),
         worker_pids=tuple(int(worker["pid"]) for worker in workers),
         worker_rss_bytes=tuple(int(worker["rss_bytes"]) for worker in workers if worker.get("rss_bytes")),
     )

@@ -1,0 +1,147 @@
+"""``oatie deploy``: a release of this checkout, gated, switched to, watched; or the old one still serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oatie_ops.cli.context import Context
+from oatie_ops.cli.start import LOG_LEVELS, OPS_FACTORY, given_overrides
+from oatie_ops.errors import UsageError
+
+if TYPE_CHECKING:
+    from oatie_ops.cli.releasing import Found, Order
+    from oatie_ops.config.load import Loaded
+    from oatie_ops.deployment.events import Events, Result
+
+TARGETS = ("process", "docker", "swarm", "kubernetes")
+
+
+def command(
+    *,
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", "-e", help="Use [environments.NAME] of oatie.toml.", metavar="NAME"),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help=f"One of {', '.join(TARGETS)}.", metavar="TARGET")
+    ] = None,
+    use_docker: Annotated[bool, typer.Option("--use-docker", help="Same as --target docker.")] = False,
+    use_kubernetes: Annotated[
+        bool, typer.Option("--use-kubernetes", help="Same as --target kubernetes.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", "-p", min=0, max=65535, help="Listen on this port.", metavar="PORT"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, help="How many processes.", metavar="N")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help=f"One of {', '.join(LOG_LEVELS)}.", metavar="LEVEL")
+    ] = None,
+    no_health_check: Annotated[
+        bool,
+        typer.Option("--no-health-check", help="Wait until the workers are up, not until they are healthy."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the steps that would be done, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON event a line; the last one is the result.")
+    ] = False,
+    wait_lock: Annotated[
+        float,
+        typer.Option(
+            "--wait-lock", min=0, metavar="SECONDS", help="How long to wait for another run to end."
+        ),
+    ] = 0.0,
+) -> int:
+    """Make a release of this checkout and switch to it once it is healthy.
+
+    The release before serves until the new one has passed its health gate, and stays warm until the new one
+    has survived its bake. Whatever fails before that is undone. It asks only on a terminal, and only where
+    a program cannot be replaced without a gap.
+
+    Exits 0 deployed (or planned), 1 failed and nothing serves, 2 usage (also for a target that is not
+    there yet), 4 configuration invalid, 5 prerequisite missing, 6 another run is going on, 7 rolled back:
+    the release before still serves, 130/143 interrupted and undone.
+    """
+    from oatie_ops.cli.releasing import Order, release_command
+    from oatie_ops.deployment.who import who
+
+    order = Order(who(), not no_health_check, dry_run, yes, wait_lock)
+    overrides = given_overrides(port=port, workers=workers, log_level=log_level)
+    context = Context(environment=environment, overrides=overrides)
+
+    def look(events: Events) -> Found | Result:
+        refuse_missing(asked_target(target, use_docker=use_docker, use_kubernetes=use_kubernetes))
+        refuse_missing(context.loaded.settings.deploy.target)
+        return look_around(context, order, events)
+
+    return release_command(look, order, as_json=json)
+
+
+def asked_target(target: str | None, *, use_docker: bool, use_kubernetes: bool) -> str | None:
+    """What the three flags say together. Raises `UsageError` where they contradict each other."""
+    asked = {target, "docker" if use_docker else None, "kubernetes" if use_kubernetes else None} - {None}
+    if len(asked) > 1:
+        raise UsageError(
+            f"{' and '.join(sorted(filter(None, asked)))} at the same time",
+            fix="choose one target: --target, --use-docker or --use-kubernetes",
+        )
+    return next(iter(asked), None)
+
+
+def refuse_missing(target: str | None) -> None:
+    if target is None or target == "process":
+        return
+    if target not in TARGETS:
+        raise UsageError(f"there is no target {target!r}", fix=f"one of {', '.join(TARGETS)}")
+    raise UsageError(
+        f"deploying to {target} is not built yet",
+        why="this version of oatie deploys to the host that it runs on",
+        fix='leave the flag out, or set `target = "process"` in [deploy]',
+    )
+
+
+def look_around(context: Context, order: Order, events: Events) -> Found:
+    """What is to be deployed, what runs, what is in the way."""
+    from oatie_ops.cli.releasing import Found, settle_leftovers
+    from oatie_ops.deployment.facts import gather_deploy
+    from oatie_ops.deployment.targets.process import ProcessTarget
+
+    paths, settings = context.paths, context.loaded.settings
+    tell_what_was_found(context.loaded, events)
+    settle_leftovers(paths, order, events)
+    target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
+    facts = gather_deploy(
+        settings,
+        paths,
+        target.running(),
+        demo=is_demo(context.loaded),
+        health_check=order.health_check,
+    )
+    return Found(facts, target, paths)
+
+
+def is_demo(loaded: Loaded) -> bool:
+    from oatie_ops.config.discover import DEMO
+
+    return loaded.settings.app.run == DEMO.run
+
+
+def tell_what_was_found(loaded: Loaded, events: Events) -> None:
+    """Nothing is chosen silently: what was found instead of configured, and every warning."""
+    found = loaded.discovered
+    if found is not None and found.kind == "demo":
+        events.notice("no application was found here: this deploys the built-in demo service")
+    elif found is not None:
+        what = found.run or " ".join(found.command or ())
+        events.notice(f"found {what} ({found.evidence}); `oatie init` writes it to oatie.toml")
+    for issue in loaded.issues:
+        events.notice(
+            f"{issue.severity}: {issue.path} {issue.message}" + (f"; {issue.hint}" if issue.hint else "")
+        )

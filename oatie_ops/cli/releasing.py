@@ -1,0 +1,197 @@
+"""What `oatie deploy` and `oatie rollback` share: display, signals, the verdict as the last word."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oatie_ops.cli import output
+from oatie_ops.cli.progress import display
+from oatie_ops.deployment.conduct import conduct
+from oatie_ops.deployment.events import Event, Events, Failure, Planned, Result, Serving
+from oatie_ops.deployment.facts import Facts
+from oatie_ops.deployment.interrupts import Interrupts
+from oatie_ops.deployment.lock import DeployLock
+from oatie_ops.deployment.plan import Plan
+from oatie_ops.deployment.plan import plan as make_plan
+from oatie_ops.deployment.prerequisites import problems
+from oatie_ops.deployment.reconcile import reconcile, unsettled
+from oatie_ops.deployment.run_journal import RunJournal
+from oatie_ops.deployment.steps import Deployment
+from oatie_ops.deployment.targets.base import SwitchTarget
+from oatie_ops.deployment.who import Who
+from oatie_ops.errors import OatieError
+from oatie_ops.exit_codes import ExitCode
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.spec import CHECKOUT
+
+SHOW_CURSOR = "\x1b[?25h"
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who wants it and how, as the command line said; nothing about the application."""
+
+    who: Who
+    health_check: bool = True
+    dry_run: bool = False
+    yes: bool = False
+    wait_lock_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What looking around has found: all that the plan is made of, and where it will be carried out."""
+
+    facts: Facts
+    target: SwitchTarget
+    paths: StatePaths
+
+
+# A result at once where there is nothing to do.
+LookAround = Callable[[Events], Found | Result]
+
+
+def release_command(look_around: LookAround, order: Order, *, as_json: bool) -> int:
+    """Runs a deploy or rollback to its exit code. The result event comes last, whatever happens."""
+    closing = Closing()
+    screen = display(as_json=as_json)
+    with Interrupts() as interrupts:
+        events = Events([screen, closing], guard=interrupts.held_back)
+        try:
+            with interrupts.armed():
+                found = look_around(events)
+                decided = found if isinstance(found, Result) else decide(found, order, events)
+            if isinstance(decided, Result):
+                result = decided
+            else:
+                assert isinstance(found, Found)
+                run = deployment(found, decided, order, interrupts)
+                interrupts.on_second = lambda code: _last_words(run, code, as_json=as_json)
+                with screen:
+                    result = conduct(decided, run, events)
+        except Exception as failure:  # noqa: BLE001 - reported, with a crash file where it is a bug
+            error = failure if isinstance(failure, OatieError) else _crash(failure)
+            events.say(Failure(error))
+            result = Result("failed", None, None, error.exit_code)
+        events.say(result)
+    if not as_json:
+        closing.tell()
+    return result.exit_code
+
+
+def settle_leftovers(paths: StatePaths, order: Order, events: Events) -> None:
+    """What a killed run left is put in order before anything is looked at. A dry run only tells."""
+    if order.dry_run:
+        if unsettled(paths):
+            events.notice("an earlier run was killed; a real run would first put in order what it left")
+        return
+    for done in reconcile(paths, actor=order.who.actor):
+        events.notice(done.message)
+
+
+def decide(found: Found, order: Order, events: Events) -> Plan | Result:
+    """The plan that will be carried out, or the answer of a dry run."""
+    plan = make_plan(found.facts)
+    events.say(plan.event())
+    if order.dry_run:
+        for problem in problems(found.facts):
+            events.notice(f"would fail now: {problem.what} ({problem.why}); {problem.fix}")
+        return Result("planned", found.facts.release, found.facts.previous, ExitCode.OK)
+    if plan.gap and not order.yes and not confirm(plan.gap):
+        raise OatieError("not confirmed: nothing has been changed", fix="`--yes` goes on without asking")
+    return plan
+
+
+def deployment(found: Found, plan: Plan, order: Order, interrupts: Interrupts) -> Deployment:
+    return Deployment(
+        facts=found.facts,
+        paths=found.paths,
+        journal=RunJournal(found.facts.kind, order.who.actor, [step.name for step in plan.steps]),
+        target=found.target,
+        interrupts=interrupts,
+        who=order.who,
+        lock=DeployLock(found.paths.deploy_lock),
+        wait_lock_seconds=order.wait_lock_seconds,
+    )
+
+
+class Closing:
+    """Keeps what a person reads at the end, below the list of steps."""
+
+    def __init__(self) -> None:
+        self._plan: Planned | None = None
+        self._failure: OatieError | None = None
+        self._serving: Serving | None = None
+        self._result: Result | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._plan = event
+            case Failure():
+                self._failure = event.error
+            case Serving():
+                self._serving = event
+            case Result():
+                self._result = event
+
+    def tell(self) -> None:
+        if self._failure is not None:
+            output.report_error(self._failure)
+        assert self._result is not None, "the result is always said"
+        if self._result.status == "planned" and self._plan is not None:
+            output.emit("\n".join(plan_lines(self._plan)))
+        else:
+            output.emit("\n".join(verdict_lines(self._result, self._serving)))
+
+
+def plan_lines(plan: Planned) -> list[str]:
+    """The steps with why, and what undoes each of them."""
+    width = max(len(step.name) for step in plan.steps)
+    lines = [plan.title]
+    for number, step in enumerate(plan.steps, 1):
+        lines.append(f"{number:>3}. {step.name:<{width}}  {step.why}")
+        if step.undo:
+            lines.append(f"     {'':<{width}}  {output.paint(f'undo: {step.undo}', 'dim', sys.stdout)}")
+    return [*lines, *(f"note: {note}" for note in plan.notes)]
+
+
+def verdict_lines(result: Result, serving: Serving | None) -> list[str]:
+    if serving is None:
+        return [output.paint("failed: nothing serves", "red", sys.stdout)]
+    what = "this checkout" if serving.release == CHECKOUT else f"release {serving.release}"
+    where = f" on {serving.app}" if serving.app else ""
+    if result.status == "deployed":
+        lines = [f"{output.paint('deployed:', 'green', sys.stdout)} {what} serves{where}"]
+        return [*lines, f"health and operations: {serving.ops}"] if serving.ops else lines
+    verdict = "rolled back:" if result.status == "rolled_back" else "failed:"
+    return [f"{output.paint(verdict, 'yellow', sys.stdout)} {what} still serves{where}"]
+
+
+def confirm(question: str) -> bool:
+    """Asks once, only where somebody can answer; elsewhere the answer is yes (the plan has said it)."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("CI"):
+        return True
+    output.say(question)
+    sys.stderr.write("go on? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _last_words(run: Deployment, code: ExitCode, *, as_json: bool) -> None:
+    """In a signal handler: straight to the descriptors, since a buffered stream may be in use."""
+    text = "leaving at once: the next oatie command undoes what is left\n"
+    os.write(2, (f"{SHOW_CURSOR}\n{text}" if output.is_terminal(sys.stderr) else text).encode())
+    if as_json:
+        result = Result("failed", run.release, run.known_previous, code)
+        os.write(1, json.dumps(result.as_dict()).encode() + b"\n")
+
+
+def _crash(failure: Exception) -> OatieError:
+    from oatie_ops.cli.crash import crash_error
+
+    return crash_error(failure, sys.argv[1:])

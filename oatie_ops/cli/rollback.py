@@ -1,0 +1,110 @@
+"""``oatie rollback``: back to an earlier release, through the same gate as a deploy."""
+
+from __future__ import annotations
+
+import os
+from collections import ChainMap
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oatie_ops.cli.context import Context
+from oatie_ops.cli.output import emit, emit_json
+from oatie_ops.cli.start import OPS_FACTORY
+from oatie_ops.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from oatie_ops.cli.releasing import Found, Order
+    from oatie_ops.deployment.events import Events, Result
+    from oatie_ops.store import Release
+
+
+def command(
+    *,
+    release: Annotated[
+        str | None,
+        typer.Argument(help="The number of the release.  [default: the last good one before this]"),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", "-l", help="Show the releases and do nothing.")] = False,
+    environment: Annotated[
+        str | None,
+        typer.Option("--environment", "-e", help="Use [environments.NAME] of oatie.toml.", metavar="NAME"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the steps that would be done, and do nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON event a line; the last one is the result.")
+    ] = False,
+    wait_lock: Annotated[
+        float,
+        typer.Option(
+            "--wait-lock", min=0, metavar="SECONDS", help="How long to wait for another run to end."
+        ),
+    ] = 0.0,
+) -> int:
+    """Switch back to an earlier release, through the same health gate.
+
+    The release is started as it was deployed: with its own code, build and settings; port, address and
+    number of workers are today's. Without an argument it goes back by one; once more goes back further.
+    A release that serves already is left alone, and that is no error.
+
+    Exits 0 done, 1 there is no such release (with the list) or nothing serves, 5 prerequisite missing,
+    6 another run is going on, 7 refused by the gate or the bake: what served before still serves.
+    """
+    from oatie_ops.cli.releasing import Order, release_command
+    from oatie_ops.deployment.who import who
+
+    context = Context(environment=environment)
+    if list_:
+        return show(context, as_json=json)
+    order = Order(who(), dry_run=dry_run, yes=yes, wait_lock_seconds=wait_lock)
+    return release_command(lambda events: look_around(context, release, order, events), order, as_json=json)
+
+
+def look_around(context: Context, wanted: str | None, order: Order, events: Events) -> Found | Result:
+    """Which release it is, what runs, what is in the way."""
+    from oatie_ops.cli.releasing import Found, settle_leftovers
+    from oatie_ops.deployment import manifest
+    from oatie_ops.deployment.events import Result, Serving
+    from oatie_ops.deployment.facts import gather_rollback
+    from oatie_ops.deployment.rollback import choose
+    from oatie_ops.deployment.targets.process import ProcessTarget
+
+    paths, settings = context.paths, context.loaded.settings
+    settle_leftovers(paths, order, events)
+    releases, serving = remembered(context)
+    number = choose(releases, serving, wanted)
+    target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
+    running = target.running()
+    if running is not None and running.serves and running.release == str(number):
+        events.notice(f"release {number} serves already: nothing to do")
+        events.say(Serving(running.release, running.app_url, running.ops_url))
+        return Result("deployed", number, serving, ExitCode.OK)
+    outside = ChainMap(dict(os.environ), dict(settings.app.env))
+    made = manifest.read(paths.releases / str(number), outside.get)
+    return Found(gather_rollback(settings, paths, running, made, serving), target, paths)
+
+
+def remembered(context: Context) -> tuple[list[Release], int | None]:
+    """All releases, newest first, and the number of the serving one; a missing store is not made."""
+    from oatie_ops.store import Store
+
+    if not context.paths.database.exists():
+        return [], None
+    with Store.open(context.paths.database) as store:
+        return store.releases.list(), store.releases.serving()
+
+
+def show(context: Context, *, as_json: bool) -> int:
+    from oatie_ops.deployment.rollback import as_dict, line
+
+    releases, serving = remembered(context)
+    if as_json:
+        emit_json({"serving": serving, "releases": [as_dict(release, serving) for release in releases]})
+    elif releases:
+        emit("\n".join(line(release, serving) for release in releases))
+    else:
+        emit("nothing has been deployed here yet")
+    return ExitCode.OK

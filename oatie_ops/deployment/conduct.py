@@ -1,0 +1,66 @@
+"""Carries out a plan from its first event to its verdict: the one entrance for a deploy and a rollback."""
+
+from __future__ import annotations
+
+from oatie_ops.deployment.engine import Engine, Outcome
+from oatie_ops.deployment.events import Events, Failure, Result, Serving, Status
+from oatie_ops.deployment.plan import Plan
+from oatie_ops.deployment.steps import Deployment
+from oatie_ops.deployment.targets.base import Running
+from oatie_ops.errors import Interrupted, OatieError
+from oatie_ops.exit_codes import ExitCode
+
+# What fails here has changed nothing, so it keeps its own exit code (5, 6).
+HARMLESS_STEPS = ("prerequisites", "lock")
+
+
+def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
+    """Says everything but the plan and the result: these are the caller's first and last word."""
+    outcome = Engine(run, run.journal, events, run.interrupts).run(plan.steps)
+    running = run.target.running()
+    result = verdict(outcome, running, run.release, run.known_previous)
+    for warning in outcome.warnings:
+        events.notice(f"{warning.what}: {warning.why}. Release {run.release} serves all the same")
+    for leftover in outcome.leftovers:
+        events.notice(f"could not be undone, the next command tries again: {leftover}")
+    if outcome.error is not None:
+        events.say(Failure(outcome.error))
+    if running is not None and running.serves:
+        events.say(Serving(running.release, running.app_url, running.ops_url))
+    try:
+        remember(run, result, outcome.error)
+    except OatieError as error:
+        events.notice(f"the audit could not be written: {error.what} ({error.why})")
+    run.lock.release()
+    return result
+
+
+def verdict(outcome: Outcome, running: Running | None, release: int | None, previous: int | None) -> Result:
+    """Pure. What failed before anything changed is a failure; after that it matters who serves now."""
+    if outcome.committed:
+        return Result("deployed", release, previous, ExitCode.OK)
+    assert outcome.error is not None
+    still_serves = running is not None and running.serves
+    status: Status = "rolled_back" if still_serves else "failed"
+    if isinstance(outcome.error, Interrupted):
+        return Result(status, release, previous, outcome.error.exit_code)
+    if outcome.failed_step in HARMLESS_STEPS:
+        return Result("failed", release, previous, outcome.error.exit_code)
+    return Result(status, release, previous, ExitCode.ROLLED_BACK if still_serves else ExitCode.FAILED)
+
+
+def remember(run: Deployment, result: Result, error: OatieError | None) -> None:
+    """Who did what, when, from where, with what result. Nothing is made where there is no store yet."""
+    store = run.store_if_any()
+    if store is None:
+        return
+    subject = run.facts.app.name if result.release is None else f"release {result.release}"
+    detail = f"{error.what}: {error.why}" if error is not None else ""
+    store.audit.add(run.who.actor, run.who.origin, run.facts.kind, subject, result.status, detail)
+    message = f"{run.facts.kind} of {subject}: {result.status.replace('_', ' ')}"
+    store.events.add(
+        run.facts.kind,
+        run.facts.app.name,
+        f"{message} ({error.what})" if error else message,
+        {"release": result.release, "previous": result.previous, "exit_code": int(result.exit_code)},
+    )

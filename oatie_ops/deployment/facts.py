@@ -1,0 +1,182 @@
+"""Everything that the plan and the prerequisites are decided on, gathered before anything changes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from oatie_ops.config.settings import AppSettings, Settings
+from oatie_ops.deployment.host import Host, Port, measure, probe_port
+from oatie_ops.deployment.manifest import Manifest
+from oatie_ops.deployment.releases import highest_number
+from oatie_ops.deployment.survey import Survey, survey
+from oatie_ops.deployment.targets.base import Running
+from oatie_ops.paths import StatePaths
+from oatie_ops.store import Store
+from oatie_ops.supervisor.spec import ReleaseSpec
+
+Kind = Literal["deploy", "rollback"]
+MANY_LINKS = 5
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``release`` is the number that will be made (deploy) or was chosen (rollback).
+
+    ``app`` is what will run: the checkout's settings, or those of the chosen release with the live
+    host, port and workers. ``previous`` is the release recorded as serving, running or not. ``made`` is
+    the manifest of a release that exists already.
+    """
+
+    kind: Kind
+    settings: Settings
+    app: AppSettings
+    release: int
+    previous: int | None
+    running: Running | None
+    host: Host
+    source_bytes: int = 0
+    program_problem: str = ""
+    demo: bool = False
+    health_check: bool = True
+    notes: tuple[str, ...] = ()
+    made: Manifest | None = None
+
+    @property
+    def builds(self) -> bool:
+        return self.kind == "deploy" and bool(self.settings.deploy.build)
+
+
+@dataclass(frozen=True)
+class History:
+    """What the store remembers; an absent store is not made by looking."""
+
+    next_release: int
+    serving: int | None
+
+
+def history(paths: StatePaths) -> History:
+    after = highest_number(paths.releases)
+    if not paths.database.exists():
+        return History(after + 1, None)
+    with Store.open(paths.database) as store:
+        newest = max((release.number for release in store.releases.list()), default=0)
+        return History(max(newest, after) + 1, store.releases.serving())
+
+
+def gather_deploy(
+    settings: Settings,
+    paths: StatePaths,
+    running: Running | None,
+    *,
+    demo: bool = False,
+    health_check: bool = True,
+) -> Facts:
+    """Only looks: a dry run gathers the same facts."""
+    past = history(paths)
+    seen = survey(
+        settings.root,
+        state_home=paths.home,
+        exclude=settings.deploy.exclude,
+        shared=settings.deploy.shared,
+    )
+    return Facts(
+        kind="deploy",
+        settings=settings,
+        app=settings.app,
+        release=past.next_release,
+        previous=past.serving,
+        running=running,
+        host=_host(settings, paths, running),
+        source_bytes=seen.total_bytes,
+        program_problem=_program_problem(settings),
+        demo=demo,
+        health_check=health_check,
+        notes=tuple(_notes(settings, seen)),
+    )
+
+
+def gather_rollback(
+    settings: Settings, paths: StatePaths, running: Running | None, made: Manifest, previous: int | None
+) -> Facts:
+    """``made`` is the release that was chosen, as its manifest has it; ``previous`` what serves."""
+    return Facts(
+        kind="rollback",
+        settings=settings,
+        app=live(made.spec(), settings).app,
+        release=made.number,
+        previous=previous,
+        running=running,
+        host=_host(settings, paths, running),
+        program_problem=_release_problem(made),
+        made=made,
+    )
+
+
+def live(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
+    """A release brings its own code and start; where and how wide it runs is today's configuration."""
+    now = settings.app
+    return replace(spec, app=replace(spec.app, host=now.host, port=now.port, workers=now.workers))
+
+
+def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Host:
+    app = probe_port(settings.app.host, settings.app.port)
+    if running is None:
+        return measure(paths.home, app, _ops_port(settings.ops.listen))
+    return measure(paths.home, beside(app, running, owns_port(settings.app)), None)
+
+
+def beside(port: Port, running: Running, each_program_binds: bool) -> Port:
+    """The port as it concerns a deploy over a running supervisor, which holds it all the time.
+
+    Where each program binds the port itself, the supervisor does not, so a free one says nothing.
+    """
+    ours = {running.supervisor_pid, *running.worker_pids}
+    if port.holders and not ours.intersection(holder.pid for holder in port.holders):
+        return port
+    if port.problem == "" and running.serves and not each_program_binds and port.port != 0:
+        where = f"the running supervisor (process {running.supervisor_pid}) holds another address"
+        return replace(port, problem=f"{where}: {running.app_url}; it cannot change while it runs")
+    return replace(port, problem="", holders=())
+
+
+def owns_port(app: AppSettings) -> bool:
+    """A program that is not handed the listening socket binds the public port itself."""
+    return app.command is not None and app.socket != "activation"
+
+
+def _ops_port(listen: str) -> Port | None:
+    host, _, port = listen.rpartition(":")
+    return probe_port(host.strip("[]"), int(port)) if port.isdecimal() else None
+
+
+def _program_problem(settings: Settings) -> str:
+    """A command that is not there; what a build makes is looked for only after the build."""
+    command, path = settings.app.command, settings.app.env.get("PATH", os.environ.get("PATH"))
+    if command is None or settings.deploy.build:
+        return ""
+    if "/" in command[0]:
+        place = settings.root / command[0]
+        return "" if os.access(place, os.X_OK) else f"{place} is not there or not executable"
+    return "" if shutil.which(command[0], path=path) else f"{command[0]!r} is in no directory of PATH"
+
+
+def _release_problem(made: Manifest) -> str:
+    if not made.directory.is_dir():
+        return f"its files are gone: {made.directory}"
+    if made.python is not None and not os.access(made.python, os.X_OK):
+        return f"the interpreter of its build is gone: {made.python}"
+    return ""
+
+
+def _notes(settings: Settings, seen: Survey) -> list[str]:
+    notes = []
+    if seen.links:
+        named = ", ".join(link.path for link in seen.links[:MANY_LINKS])
+        more = f" and {len(seen.links) - MANY_LINKS} more" if len(seen.links) > MANY_LINKS else ""
+        notes.append(f"data shared by all releases, linked instead of copied: {named}{more}")
+    if seen.skipped:
+        notes.append(f"left out, since they cannot be copied: {', '.join(seen.skipped[:MANY_LINKS])}")
+    return notes

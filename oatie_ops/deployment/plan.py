@@ -1,0 +1,241 @@
+"""The plan of a deploy or a rollback: pure, facts in, ordered steps out.
+
+`--dry-run` prints exactly this list, and the engine executes exactly this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oatie_ops.deployment import steps
+from oatie_ops.deployment.engine import Step
+from oatie_ops.deployment.events import Planned
+from oatie_ops.deployment.facts import Facts, owns_port
+from oatie_ops.deployment.steps import Deployment
+
+DeployStep = Step[Deployment]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``gap`` is empty, or says for how long nothing will answer, which an operator may not want."""
+
+    title: str
+    steps: tuple[DeployStep, ...]
+    notes: tuple[str, ...]
+    gap: str
+
+    def event(self) -> Planned:
+        return Planned(self.title, tuple(step.planned() for step in self.steps), self.notes)
+
+
+def plan(facts: Facts) -> Plan:
+    make = _deploy_steps if facts.kind == "deploy" else _rollback_steps
+    return Plan(_title(facts), tuple(make(facts)), tuple(_notes(facts)), gap(facts))
+
+
+def _deploy_steps(facts: Facts) -> list[DeployStep]:
+    return [
+        _prerequisites(facts),
+        _lock(facts),
+        _snapshot(facts),
+        *_build(facts),
+        *_release_command(facts),
+        *_start_supervisor(facts),
+        *_switch(facts),
+        _prune(facts),
+    ]
+
+
+def _rollback_steps(facts: Facts) -> list[DeployStep]:
+    return [_prerequisites(facts), _lock(facts), *_start_supervisor(facts), *_switch(facts)]
+
+
+def _switch(facts: Facts) -> list[DeployStep]:
+    return [
+        _spawn(facts),
+        _gate(facts),
+        _promote(facts),
+        _drain(facts),
+        *_bake(facts),
+        _mark_good(facts),
+    ]
+
+
+def _prerequisites(facts: Facts) -> DeployStep:
+    return Step(
+        "prerequisites",
+        "check Python, disk, memory for old and new workers together, the ports and the state directory",
+        steps.prerequisites,
+    )
+
+
+def _lock(facts: Facts) -> DeployStep:
+    if facts.kind == "deploy":
+        return Step(
+            "lock",
+            f"no second deploy meanwhile; the number {facts.release} is taken",
+            steps.lock,
+            steps.give_up_release,
+            f"mark release {facts.release} bad",
+        )
+    return Step("lock", "no deploy meanwhile", steps.lock)
+
+
+def _snapshot(facts: Facts) -> DeployStep:
+    what = "the demo service" if facts.demo else "the checkout"
+    return Step(
+        "snapshot",
+        f"copy {what} into release {facts.release}, which never changes afterwards",
+        steps.snapshot,
+        steps.remove_release,
+        f"remove the files of release {facts.release}",
+    )
+
+
+def _build(facts: Facts) -> list[DeployStep]:
+    if not facts.builds:
+        return []
+    commands = " && ".join(facts.settings.deploy.build)
+    why = f"{commands} in a venv of its own; reused when nothing that it depends on has changed"
+    return [Step("build", why, steps.build)]
+
+
+def _release_command(facts: Facts) -> list[DeployStep]:
+    command = facts.settings.deploy.release
+    if not command:
+        return []
+    why = f"{command}, once, before any new worker starts"
+    return [Step("release-command", why, steps.release_command)]
+
+
+def _start_supervisor(facts: Facts) -> list[DeployStep]:
+    if facts.running:
+        return []
+    app = facts.settings.app
+    return [
+        Step(
+            "start-supervisor",
+            f"none runs: start one in the background, it holds {app.host}:{app.port}",
+            steps.start_supervisor,
+            steps.supervisor_leaves,
+            "it leaves again, as it has nothing to serve",
+        )
+    ]
+
+
+def _spawn(facts: Facts) -> DeployStep:
+    return Step(
+        "spawn",
+        f"start {_workers(facts)} of release {facts.release}; no user can reach them yet",
+        steps.spawn,
+        steps.abort_switch,
+        "stop the new workers",
+    )
+
+
+def _gate(facts: Facts) -> DeployStep:
+    app = facts.app
+    if not facts.health_check:
+        why = "wait until each new worker is up; its health is not checked (--no-health-check)"
+    elif app.ready:
+        why = f"each new worker must answer GET {app.ready} with 2xx in {app.ready_timeout_seconds:g} s"
+    else:
+        why = f"each new worker must answer GET / below 500 in {app.ready_timeout_seconds:g} s"
+    return Step("gate", why, steps.gate)
+
+
+def _promote(facts: Facts) -> DeployStep:
+    new, old = f"release {facts.release}", _old(facts)
+    if not old:
+        why = f"open port {facts.settings.app.port} to {new}"
+    elif gap(facts):
+        why = f"stop {old}, then start {new} on port {facts.settings.app.port}"
+    else:
+        why = f"{new} accepts new connections, {old} no longer does"
+    undo = f"{old} accepts again, {new} is drained" if old else f"close the port to {new}"
+    return Step("promote", why, steps.promote, steps.abort_switch, undo)
+
+
+def _drain(facts: Facts) -> DeployStep:
+    old = _old(facts)
+    why = (
+        f"{old} finishes what it has (at most {facts.settings.app.drain_seconds:g} s) and stays warm"
+        if old
+        else "nothing served before, so nothing has to finish"
+    )
+    return Step("drain", why, steps.drain)
+
+
+def _bake(facts: Facts) -> list[DeployStep]:
+    deploy = facts.settings.deploy
+    if not facts.health_check or deploy.bake_seconds <= 0:
+        return []
+    why = (
+        f"watch release {facts.release} for {deploy.bake_seconds:g} s: exits, readiness, "
+        f"at most {deploy.bake_max_error_ratio:.0%} of 5xx"
+    )
+    return [Step("bake", why, steps.bake)]
+
+
+def _mark_good(facts: Facts) -> DeployStep:
+    old = _old(facts)
+    why = f"release {facts.release} is the one to start and to return to" + (f"; {old} stops" if old else "")
+    return Step("mark-good", why, steps.mark_good, steps.unmark_good, "as before", commit=True)
+
+
+def _prune(facts: Facts) -> DeployStep:
+    keep = facts.settings.deploy.keep
+    return Step("prune", f"keep the newest {keep} releases, never lose the last good one", steps.prune)
+
+
+def gap(facts: Facts) -> str:
+    """A program that cannot share the listening socket is stopped before its successor starts."""
+    command = facts.app.command
+    if command is None or not owns_port(facts.app) or not _old(facts):
+        return ""
+    return (
+        f"`{command[0]}` cannot take over the listening socket: after the stop of {_old(facts)}, connections "
+        f"are refused for as long as release {facts.release} takes to open its port"
+    )
+
+
+def _title(facts: Facts) -> str:
+    old = f" in place of {_old(facts)}" if _old(facts) else ""
+    verb = "deploy" if facts.kind == "deploy" else "roll back"
+    return f"{verb} {facts.app.name} ({what_runs(facts)}): release {facts.release}{old}"
+
+
+def what_runs(facts: Facts) -> str:
+    if facts.demo:
+        return "the built-in demo service"
+    return facts.app.run or " ".join(facts.app.command or ())
+
+
+def _notes(facts: Facts) -> list[str]:
+    notes = [*facts.notes]
+    if gap(facts):
+        notes.append(
+            f"gap: {gap(facts)}. The new release is first gated on a private port, so a bad one never "
+            "costs the old one. If the program understands LISTEN_FDS, "
+            '`socket = "activation"` in [app] closes the gap'
+        )
+    if facts.kind == "deploy" and facts.settings.deploy.release and _old(facts):
+        notes.append(
+            f"the release command is not undone when a later step fails: it has to suit {_old(facts)} too"
+        )
+    if not facts.health_check:
+        notes.append("--no-health-check: a release that does not answer will be let in")
+    return notes
+
+
+def _old(facts: Facts) -> str:
+    running = facts.running
+    if running is None or not running.serves:
+        return ""
+    return "what runs from the checkout" if running.release == "checkout" else f"release {running.release}"
+
+
+def _workers(facts: Facts) -> str:
+    count = facts.settings.app.workers
+    return f"{count} worker{'s' if count != 1 else ''}"

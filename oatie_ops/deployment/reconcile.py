@@ -1,0 +1,154 @@
+"""What a killed run left behind, finished or undone by the next command.
+
+A run is left behind when its journal is open and its owner is dead. Its lease on the supervisor's switch
+ended with it, so the supervisor steps back by itself; here its records and files are brought in line with
+what really serves. Every command that changes something calls `reconcile` first.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from oatie_ops.deployment.lock import DeployLock
+from oatie_ops.deployment.prune import remove_leftovers
+from oatie_ops.deployment.releases import remove_release
+from oatie_ops.deployment.targets.base import Running
+from oatie_ops.errors import Locked, OatieError
+from oatie_ops.paths import StatePaths
+from oatie_ops.store import Release, Run, Store
+
+COMMIT_STEP = "mark-good"
+START_STEP = "start-supervisor"
+SETTLE_SECONDS = 20.0
+POLL_SECONDS = 0.05
+
+Decision = Literal["finish", "undo"]
+
+
+class Observed(Protocol):
+    """The part of `SwitchTarget` that is needed to clear up."""
+
+    def running(self) -> Running | None: ...
+
+    def leave_if_empty(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """One run that was put in order, and a sentence about it for the operator."""
+
+    run: Run
+    decision: Decision
+    message: str
+
+
+def reconcile(paths: StatePaths, *, actor: str = "reconcile") -> list[Reconciled]:
+    """Puts in order what killed runs left. Does nothing, and waits for nobody, while a run is going on."""
+    if not unsettled(paths):
+        return []
+    from oatie_ops.deployment.targets.process import ProcessSupervisor
+
+    lock = DeployLock(paths.deploy_lock)
+    try:
+        lock.acquire("reconcile", actor=actor)
+    except Locked:
+        return []
+    try:
+        with Store.open(paths.database) as store:
+            return settle(store, paths, ProcessSupervisor(paths))
+    finally:
+        lock.release()
+
+
+def unsettled(paths: StatePaths) -> bool:
+    """Is there a run without an end, or a release without one? True while a run is going on, too."""
+    if not paths.database.exists():
+        return False
+    with Store.open(paths.database) as store:
+        return bool(store.journal.unfinished()) or any(map(_half_made, store.releases.list()))
+
+
+def settle(
+    store: Store, paths: StatePaths, target: Observed, settle_seconds: float = SETTLE_SECONDS
+) -> list[Reconciled]:
+    """The same for a caller that holds the deploy lock."""
+    dead = [run for run in store.journal.unfinished() if not run.owner.alive()]
+    done = [_settle_run(store, paths, run, target, settle_seconds) for run in dead]
+    _sweep(store, paths)
+    return done
+
+
+def decide(run: Run, running: Running | None) -> Decision:
+    """Forward only where the new release has survived its bake and nothing else serves in its place."""
+    committing = any(step.name == COMMIT_STEP and step.state is not None for step in run.steps)
+    if not committing:
+        return "undo"
+    if running is None or not running.serves:
+        return "finish"
+    return "finish" if running.release == str(run.release) else "undo"
+
+
+def _settle_run(store: Store, paths: StatePaths, run: Run, target: Observed, seconds: float) -> Reconciled:
+    _wait_until_stepped_back(run, target, seconds)
+    running = target.running()
+    decision = decide(run, running)
+    if decision == "finish":
+        return Reconciled(run, decision, _finish(store, run, running))
+    message = _undo(store, paths, run)
+    if any(step.name == START_STEP and step.state is not None for step in run.steps):
+        target.leave_if_empty()
+    return Reconciled(run, decision, message)
+
+
+def _finish(store: Store, run: Run, running: Running | None) -> str:
+    assert run.release is not None
+    store.releases.mark(run.release, "good")
+    store.releases.set_serving(run.release)
+    store.journal.finish(run.id, "done", "finished by the next command")
+    now = "it serves" if running is not None and running.serves else "nothing runs now: `oatie start`"
+    return f"an earlier {run.kind} was killed at its very end; release {run.release} is good, {now}"
+
+
+def _undo(store: Store, paths: StatePaths, run: Run) -> str:
+    at = next((step.name for step in reversed(run.steps) if step.state is not None), "its start")
+    if run.release is not None and run.kind == "deploy":
+        remove_release(paths, run.release)
+        store.releases.mark(run.release, "bad", f"killed during {at}")
+    if run.release is not None and store.releases.serving() == run.release:
+        store.releases.set_serving(run.previous)
+    for step in run.steps:
+        if step.state in ("started", "done"):
+            store.journal.step(run.id, step.index, "undone")
+    store.journal.finish(run.id, "undone", f"killed during {at}; undone by the next command")
+    kept = f"; release {run.previous} is kept" if run.previous is not None else ""
+    return f"an earlier {run.kind} was killed during {at}; it has been undone{kept}"
+
+
+def _wait_until_stepped_back(run: Run, target: Observed, seconds: float) -> None:
+    """The supervisor aborts by itself when the lease of the killed run ends; this only watches it."""
+    deadline = time.monotonic() + seconds
+    name = str(run.release)
+    while (running := target.running()) is not None and running.has_candidate(name):
+        if time.monotonic() > deadline:
+            raise OatieError(
+                f"the switch of a killed {run.kind} to release {run.release} is still open",
+                why=f"the supervisor (process {running.supervisor_pid}) did not step back in {seconds:g} s",
+                fix="`oatie status` and `oatie logs` tell more; `oatie stop` and `oatie start` end it",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _half_made(release: Release) -> bool:
+    return release.status in ("building", "built")
+
+
+def _sweep(store: Store, paths: StatePaths) -> None:
+    """What has no run of its own: killed between two records, or in the middle of a copy."""
+    going_on = {run.release for run in store.journal.unfinished()}
+    for release in store.releases.list():
+        if _half_made(release) and release.number not in going_on:
+            remove_release(paths, release.number)
+            store.releases.mark(release.number, "bad", "never finished")
+    remove_leftovers(paths)
