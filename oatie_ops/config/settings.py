@@ -45,7 +45,14 @@ class AppSettings:
     access_log: bool = False
     loop: str = "auto"
     http: str = "auto"
+    debug: bool | None = None  # None: the application's own default
+    cors_origins: tuple[str, ...] = ()
+    cors_credentials: bool | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    # What a worker gets on top of the environment that it inherits: complete, nothing left to merge.
     env: Mapping[str, str] = field(default_factory=dict)
+    # The same names for what came from outside the file, as ``${NAME}``: what may be written to disk.
+    env_templates: Mapping[str, str] = field(default_factory=dict)
     env_file: str | None = None
 
 
@@ -65,7 +72,11 @@ class DeploySettings:
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """One ``[services.NAME]`` table; ``check``, ``breaker``, ``recover`` and ``degrade`` are validated mappings."""
+    """One ``[services.NAME]`` table.
+
+    ``check``, ``breaker``, ``recover`` and ``degrade`` are validated mappings. They keep the names of
+    the file, with the defaults filled in; durations are seconds, sizes bytes.
+    """
 
     name: str
     check: Mapping[str, Any] | None = None
@@ -78,7 +89,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class OpsSettings:
-    listen: str = defaults.OPS_LISTEN  # "host:port", or "off"
+    listen: str = defaults.OPS_LISTEN  # "host:port", "off", or "app": on the application's own port
     token_file: str | None = None
 
 

@@ -1,0 +1,99 @@
+"""Between the schema, the settings that every room reads, and plain dicts for JSON. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oatie_ops.config.settings import (
+    AppSettings,
+    DeploySettings,
+    LogSettings,
+    OpsSettings,
+    ServiceSettings,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from oatie_ops.config.schema import File
+
+# Keys of the file whose field in the settings is not just the key and its unit.
+_LOG_KEYS = {"max_bytes": "max_size", "keep_files": "keep"}
+
+
+def file_key(field_name: str) -> str:
+    """``ready_timeout_seconds`` is ``ready_timeout`` in the file, where the value brings its unit."""
+    return field_name.removesuffix("_seconds").removesuffix("_bytes")
+
+
+def to_settings(file: File, *, root: Path, path: Path | None, environment: str) -> Settings:
+    services = {
+        name: ServiceSettings(
+            name=name,
+            check=service.check.model_dump(exclude_none=True) if service.check else None,
+            breaker=service.breaker.model_dump() if service.breaker else None,
+            recover=tuple(rung.model_dump(exclude_none=True) for rung in service.recover),
+            routes=tuple(service.routes),
+            needs=tuple(service.needs),
+            degrade=service.degrade.model_dump() if service.degrade else None,
+        )
+        for name, service in file.services.items()
+    }
+    return Settings(
+        root=root,
+        file=path,
+        environment=environment,
+        app=_section(AppSettings, file.app.model_dump()),
+        deploy=_section(DeploySettings, file.deploy.model_dump()),
+        services=services,
+        ops=_section(OpsSettings, file.ops.model_dump()),
+        logs=LogSettings(**{name: getattr(file.logs, key) for name, key in _LOG_KEYS.items()}),
+        secrets=file.secrets.model_dump(exclude_none=True),
+        alerts={name: alert.model_dump(exclude_none=True) for name, alert in file.alerts.items()},
+    )
+
+
+def _section(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    known = ((field.name, file_key(field.name)) for field in fields(kind))
+    return kind(**{name: _frozen(values[key]) for name, key in known if key in values})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def settings_to_dict(settings: Settings) -> dict[str, Any]:
+    """For JSON. Holds every value in clear: what comes from outside must be a template by then."""
+    data = {field.name: getattr(settings, field.name) for field in fields(Settings)}
+    for name in ("app", "deploy", "ops", "logs"):
+        data[name] = asdict(data[name])
+    data["services"] = {name: asdict(service) for name, service in settings.services.items()}
+    return {
+        **data,
+        "root": str(settings.root),
+        "file": None if settings.file is None else str(settings.file),
+        "secrets": dict(settings.secrets),
+        "alerts": dict(settings.alerts),
+    }
+
+
+def settings_from_dict(data: Mapping[str, Any]) -> Settings:
+    """The reverse of `settings_to_dict`, also by way of JSON. Raises `KeyError`, `TypeError`."""
+    return Settings(
+        root=Path(data["root"]),
+        file=None if data["file"] is None else Path(data["file"]),
+        environment=data["environment"],
+        app=_thaw(AppSettings, data["app"]),
+        deploy=_thaw(DeploySettings, data["deploy"]),
+        services={name: _thaw(ServiceSettings, service) for name, service in data["services"].items()},
+        ops=_thaw(OpsSettings, data["ops"]),
+        logs=_thaw(LogSettings, data["logs"]),
+        secrets=data["secrets"],
+        alerts=data["alerts"],
+    )
+
+
+def _thaw(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    return kind(**{name: _frozen(value) for name, value in values.items()})

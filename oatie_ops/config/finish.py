@@ -1,0 +1,179 @@
+"""From a declaration to the settings: references resolved, the application found, its environment complete.
+
+Runs on every load, also on one from the cache; standard library only.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from oatie_ops.config.address import join_address, listen_address, same_port
+from oatie_ops.config.convert import settings_from_dict
+from oatie_ops.config.declared import Declared
+from oatie_ops.config.discover import DEMO, Candidate, discover
+from oatie_ops.config.inputs import Inputs, lookup
+from oatie_ops.config.interpolate import Lookup, expand, missing, references
+from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted
+from oatie_ops.config.layers import DEFAULT, Origin, Source
+from oatie_ops.config.names import PREFIX
+from oatie_ops.config.profiles import DERIVED, PROFILES, app_environment, with_environment
+from oatie_ops.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Finished:
+    """``unresolved`` are the paths whose references only the secrets backend can resolve."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    issues: tuple[Issue, ...]
+    discovered: Candidate | None
+    unresolved: tuple[str, ...]
+
+
+def finish(declared: Declared, inputs: Inputs) -> Finished:
+    outside = declared.env_file.values if declared.env_file else {}
+    find = lookup(inputs.environ, outside)
+    data, unresolved = _resolved(declared, find)
+    settings = settings_from_dict(data)
+    origins = dict(declared.origins)
+    issues = list(declared.issues)
+    settings, discovered = _with_application(settings, origins)
+    settings = _with_ops_port(settings, origins, issues)
+    settings = _with_app_environment(settings, declared, inputs, find, origins)
+    issues += _invented_database(settings, declared.profile, origins)
+    return Finished(settings, origins, tuple(issues), discovered, unresolved)
+
+
+def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], tuple[str, ...]]:
+    data: dict[str, Any] = copy.deepcopy(dict(declared.data))
+    unresolved = []
+    for path in declared.templates:
+        parent: Any = data
+        for part in path[:-1]:
+            parent = parent[part]
+        template = parent[path[-1]]
+        if missing(template, find):
+            unresolved.append(dotted(path))
+        parent[path[-1]] = expand(template, find)
+    return data, tuple(unresolved)
+
+
+def _with_application(settings: Settings, origins: dict[str, Origin]) -> tuple[Settings, Candidate | None]:
+    """What runs, where the file does not say: the best of what is found here, else the demo."""
+    app, found = settings.app, None
+    if app.run is None and app.command is None:
+        found = next(iter(discover(settings.root)), DEMO)
+        origin = Origin(Source.DISCOVERED, found.evidence)
+        app = replace(app, run=found.run, command=found.command)
+        origins["app.run" if found.run else "app.command"] = origin
+        if "app.name" not in origins and found.name:
+            app = replace(app, name=found.name)
+            origins["app.name"] = origin
+        if "deploy.build" not in origins and found.build:
+            settings = replace(settings, deploy=replace(settings.deploy, build=found.build))
+            origins["deploy.build"] = origin
+    if app.command is not None and app.socket is None and app.workers > 1:
+        app = replace(app, workers=1)
+        below = origins.get("app.workers")
+        origins["app.workers"] = Origin(Source.DEFAULT, "one process for a plain command", overrides=below)
+    return replace(settings, app=app), found
+
+
+def _with_ops_port(settings: Settings, origins: dict[str, Origin], issues: list[Issue]) -> Settings:
+    """The application keeps the port that it was given; the ops API takes the next one."""
+    address = listen_address(settings.ops.listen)
+    if address is None or not same_port(settings.app.host, settings.app.port, address):
+        return settings
+    moved = join_address(address[0], address[1] + 1 if address[1] < 65535 else address[1] - 1)
+    origins["ops.listen"] = Origin(
+        Source.DEFAULT, "the port after the application's", overrides=origins.get("ops.listen")
+    )
+    why = origins.get("app.port", DEFAULT).describe()
+    issues.append(
+        Issue(
+            NOTE,
+            "ops-moved",
+            "ops.listen",
+            f"is {moved}: the application has port {settings.app.port} ({why})",
+            hint="set ops.listen to choose another",
+        )
+    )
+    return replace(settings, ops=replace(settings.ops, listen=moved))
+
+
+def _with_app_environment(
+    settings: Settings, declared: Declared, inputs: Inputs, find: Lookup, origins: dict[str, Origin]
+) -> Settings:
+    """profile < settings < ``[app.env]`` < env file < the process environment, name by name."""
+    app = settings.app
+    templates = {
+        str(path[2]): declared.data["app"]["env"][path[2]]
+        for path in declared.templates
+        if path[:2] == ("app", "env")
+    }
+    env = app_environment(app, PROFILES[declared.profile])
+    sealed: dict[str, str] = {}
+    for name, attribute in DERIVED.items():
+        if find(name) and not _beats_variable(origins.get(f"app.{attribute}", DEFAULT)):
+            env[name], sealed[name] = str(find(name)), f"${{{name}}}"
+    for name, value in app.env.items():
+        env[name] = value
+        sealed.pop(name, None)
+        if name in templates:
+            sealed[name] = templates[name]
+    file_values = declared.env_file.values if declared.env_file else {}
+    for name in {**env, **file_values}:
+        outer = find(name)
+        if outer is None or (name in DERIVED and name not in app.env) or name.startswith(PREFIX):
+            continue
+        template = templates.get(name, "")
+        if any(reference.name == name for reference in references(template)):
+            continue  # it is built from the outer value: "/opt/bin:${PATH}"
+        if origins.get(f"app.env.{name}", DEFAULT).name.startswith(PREFIX):
+            continue
+        sealed[name] = _sealed(name, None if name in templates else app.env.get(name))
+        env[name] = outer
+        source = Source.ENVIRONMENT if name in inputs.environ else Source.ENV_FILE
+        origins[f"app.env.{name}"] = Origin(source, name, overrides=origins.get(f"app.env.{name}"))
+    for name in env:
+        if f"app.env.{name}" not in origins:
+            origins[f"app.env.{name}"] = _inherited(name, origins, declared.profile)
+    return replace(settings, app=with_environment(app, env, sealed))
+
+
+def _beats_variable(origin: Origin) -> bool:
+    return origin.source is Source.FLAG or origin.name.startswith(PREFIX)
+
+
+def _inherited(name: str, origins: Mapping[str, Origin], profile: str) -> Origin:
+    attribute = DERIVED.get(name)
+    if attribute is None:
+        return Origin(Source.PROFILE, profile)
+    return origins.get(f"app.{attribute}", DEFAULT)
+
+
+def _sealed(name: str, otherwise: str | None) -> str:
+    """The template that gives the outer value again, or where there is none any more, the file's."""
+    if otherwise is None or "}" in otherwise:
+        return f"${{{name}}}"
+    return f"${{{name}:-{otherwise}}}"
+
+
+def _invented_database(settings: Settings, profile: str, origins: Mapping[str, Origin]) -> list[Issue]:
+    """The profile's address with its example password is for trying things out."""
+    if origins.get("app.env.DATABASE_URL", DEFAULT).source is not Source.PROFILE:
+        return []
+    return [
+        Issue(
+            WARNING,
+            "example-database",
+            "app.env.DATABASE_URL",
+            "is not set: the application gets the example address of the profile",
+            hint="set DATABASE_URL, in the environment or as [app.env] DATABASE_URL",
+            source=f"profile {profile}",
+        )
+    ]

@@ -1,0 +1,143 @@
+"""One call from "this directory, this environment, these flags" to validated settings.
+
+Importing this module needs the standard library only; pydantic comes in on a cache miss.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.config import cache
+from oatie_ops.config.declared import Declared
+from oatie_ops.config.discover import Candidate
+from oatie_ops.config.finish import finish
+from oatie_ops.config.inputs import Inputs, find_environment
+from oatie_ops.config.issues import Issue, errors, ordered, render, summary
+from oatie_ops.config.layers import DEFAULT, Origin
+from oatie_ops.config.locate import Located, find_file, locate
+from oatie_ops.config.settings import Settings
+from oatie_ops.errors import ConfigInvalid
+
+__all__ = ["Loaded", "examine", "find_file", "load"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """``issues`` are warnings and notes (and errors, from `examine`). ``origins`` goes by dotted key.
+
+    ``discovered`` is what runs where the file names nothing; ``unresolved`` are keys whose ``${NAME}``
+    only the secrets backend can resolve.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    issues: tuple[Issue, ...]
+    file: Path | None
+    profile: str
+    discovered: Candidate | None = None
+    unresolved: tuple[str, ...] = ()
+
+    def origin(self, key: str) -> Origin:
+        return self.origins.get(key, DEFAULT)
+
+
+def load(
+    root: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    environment: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    env_file: Path | None = None,
+    use_cache: bool = True,
+) -> Loaded:
+    """The configuration of ``root`` (default: the current directory) or of a directory above it.
+
+    ``environment`` is ``--environment``; ``overrides`` maps dotted keys to the values of flags, None for
+    a flag that was not given; ``env_file`` is ``--env-file``. Raises `ConfigInvalid` with every problem.
+    """
+    inputs = _gather(root, environ, environment, overrides, env_file)
+    declared = cache.read(inputs) if use_cache else None
+    if declared is None:
+        declared = _declare(inputs)
+        _refuse(declared.issues)
+        if use_cache:
+            cache.write(inputs, declared)
+    return _loaded(declared, inputs)
+
+
+def examine(
+    root: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    environment: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    env_file: Path | None = None,
+) -> Loaded:
+    """Like `load`, but wrong keys are left out and told in ``issues`` instead of raised."""
+    inputs = _gather(root, environ, environment, overrides, env_file)
+    return _loaded(_declare(inputs), inputs)
+
+
+def _gather(
+    root: Path | None,
+    environ: Mapping[str, str] | None,
+    environment: str | None,
+    overrides: Mapping[str, Any] | None,
+    env_file: Path | None,
+) -> Inputs:
+    environ = dict(os.environ if environ is None else environ)
+    located = locate(root or Path.cwd())
+    return Inputs(
+        located=located,
+        content=_content(located),
+        environ=environ,
+        environment=find_environment(environ, environment),
+        overrides=dict(overrides or {}),
+        env_file=None if env_file is None else env_file.absolute(),
+    )
+
+
+def _content(located: Located) -> bytes | None:
+    if located.file is None:
+        return None
+    try:
+        return located.file.read_bytes()
+    except OSError:
+        return None
+
+
+def _declare(inputs: Inputs) -> Declared:
+    from oatie_ops.config.declare import declare
+
+    return declare(inputs)
+
+
+def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
+    finished = finish(declared, inputs)
+    return Loaded(
+        settings=finished.settings,
+        origins=finished.origins,
+        issues=ordered(finished.issues),
+        file=inputs.located.file,
+        profile=declared.profile,
+        discovered=finished.discovered,
+        unresolved=finished.unresolved,
+    )
+
+
+def _refuse(issues: tuple[Issue, ...]) -> None:
+    wrong = errors(issues)
+    if not wrong:
+        return
+    place = wrong[0].file or wrong[0].source
+    raise ConfigInvalid(
+        f"the configuration is not valid: {summary(wrong)}",
+        why=wrong[0].where if len(wrong) == 1 else f"all that is wrong, in {place} or elsewhere:",
+        details=[render(issue) for issue in wrong],
+        fix="correct what is marked; `oatie config check` checks again without doing anything",
+        data={"issues": [issue.as_dict() for issue in wrong]},
+    )

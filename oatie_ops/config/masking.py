@@ -1,0 +1,48 @@
+"""What of a configuration may be shown: names always, values only where they cannot be a secret."""
+
+from __future__ import annotations
+
+import re
+
+from oatie_ops.config.spans import KeyPath
+
+MASK = "********"
+
+_SENSITIVE_NAME = re.compile(
+    r"passw|passphrase|secret|token|api_?key|private|credential|cookie|authorization"
+    r"|(^|_)(auth|dsn|key|keys|pwd|salt|signature|pass|pin)($|_)",
+    re.IGNORECASE,
+)
+# A name that ends so holds a place or a limit, not the secret itself.
+_HARMLESS_END = re.compile(r"(^|_)(file|path|dir|name|ttl|timeout|enabled|header|backend)$", re.IGNORECASE)
+_USER_INFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/?#@:\"']*):([^\s/?#@\"']*)@", re.IGNORECASE)
+_TOKEN_SHAPES = re.compile(
+    r"AKIA[0-9A-Z]{12,}|ASIA[0-9A-Z]{12,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_|glpat-[\w-]{16,}|xox[abprs]-"
+    r"|sk_(live|test)_|rk_live_|sk-[A-Za-z0-9_-]{16,}|AIza[\w-]{30,}|ya29\.|eyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|hooks\.slack\.com/services/|npm_[A-Za-z0-9]{20,}|SG\.[\w-]{16,}"
+)
+
+
+def is_sensitive_name(name: str) -> bool:
+    flat = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").replace(".", "_")
+    return bool(_SENSITIVE_NAME.search(flat)) and not _HARMLESS_END.search(flat)
+
+
+def holds_credentials(text: str) -> bool:
+    """A URL with a password in it, or the shape of a well-known token."""
+    match = _USER_INFO.search(text)
+    return bool(match and match[2] and not match[2].startswith("${")) or bool(_TOKEN_SHAPES.search(text))
+
+
+def mask_url(text: str) -> str:
+    """The password of each URL in ``text`` masked; a template in its place stays readable."""
+
+    def replace(match: re.Match[str]) -> str:
+        return match[0] if match[2].startswith("${") else f"{match[1]}:{MASK}@"
+
+    return _USER_INFO.sub(replace, text)
+
+
+def is_sensitive_path(path: KeyPath) -> bool:
+    """Is some key on the way to this value named like a secret?"""
+    return any(isinstance(part, str) and is_sensitive_name(part) for part in path)

@@ -1,0 +1,290 @@
+"""The schema of ``[services.NAME]``: checks, breaker, recovery ladder, degradation."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    WithJsonSchema,
+    model_validator,
+)
+
+from oatie_ops.config import defaults
+from oatie_ops.config.fields import (
+    SENSITIVE,
+    Argv,
+    Duration,
+    HttpPath,
+    PositiveDuration,
+    RoutePattern,
+    SecretText,
+    Size,
+    Strings,
+    refuse,
+)
+from oatie_ops.config.interpolate import has_reference
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Table(BaseModel):
+    """Unknown keys are errors, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Check(Table):
+    interval: PositiveDuration = defaults.CHECK_INTERVAL_SECONDS
+    """Time from the start of one check to the start of the next."""
+    timeout: PositiveDuration = defaults.CHECK_TIMEOUT_SECONDS
+    """A check that has not answered by then has failed."""
+    rise: int = Field(default=defaults.CHECK_RISE, ge=1)
+    """Passes in a row after which a failed service counts as healthy again."""
+    fall: int = Field(default=defaults.CHECK_FALL, ge=1)
+    """Failures in a row after which the service counts as failed."""
+    groups: list[Literal["live", "ready", "startup"]] = Field(default_factory=list)
+    """Health groups whose answer this check decides too."""
+
+
+def _statuses(value: Any) -> Any:
+    values = value if isinstance(value, list) else [value]
+    texts = [str(item).strip().lower() for item in values if not isinstance(item, bool)]
+    if len(texts) != len(values) or not texts or not all(_STATUS.fullmatch(text) for text in texts):
+        raise refuse('must be a status such as 204, "2xx", "200-399", or a list of those')
+    return texts
+
+
+_STATUS = re.compile(r"[1-5](xx|\d\d)|[1-5]\d\d-[1-5]\d\d", re.ASCII)
+Statuses = Annotated[
+    list[str],
+    BeforeValidator(_statuses),
+    WithJsonSchema({"type": ["string", "integer", "array"], "examples": ["2xx", 204, [200, 204]]}),
+]
+
+
+def _url(*schemes: str) -> AfterValidator:
+    """What stands after the scheme is not judged here, and never shown."""
+
+    def check(value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if not has_reference(value) and (scheme.lower() not in schemes or not separator or not rest):
+            raise refuse(f"must start with {' or '.join(f'{name}://' for name in schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+HttpUrl = Annotated[SecretText, _url("http", "https")]
+TcpUrl = Annotated[SecretText, _url("tcp")]
+PostgresUrl = Annotated[SecretText, _url("postgresql", "postgres")]
+RedisUrl = Annotated[SecretText, _url("redis", "rediss", "unix")]
+
+
+class HttpCheck(Check):
+    """An HTTP request is answered with an accepted status."""
+
+    type: Literal["http"]
+    url: HttpUrl | None = None
+    """http:// or https:// address."""
+    path: HttpPath | None = None
+    """Path on the application's own address, instead of `url`."""
+    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = "GET"
+    """Request method."""
+    status: Statuses = Field(default_factory=lambda: ["2xx"])
+    """Status codes that pass."""
+    headers: dict[str, SecretText] = Field(default_factory=dict)
+    """Headers of the request."""
+    contains: str | None = None
+    """Text that the body must hold."""
+    redirects: bool = False
+    """Follow redirects; without it a redirect is an answer like any other."""
+    verify_tls: bool = True
+    """Check the certificate."""
+
+
+class TcpCheck(Check):
+    """A connection is accepted."""
+
+    type: Literal["tcp"]
+    host: str = "127.0.0.1"
+    """Address or host name."""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """Port."""
+    url: TcpUrl | None = None
+    """tcp://host:port, instead of `host` and `port`."""
+
+
+class PostgresCheck(Check):
+    """A query is answered."""
+
+    type: Literal["postgres"]
+    url: PostgresUrl
+    """postgresql:// address; take it from the environment: "${DATABASE_URL}"."""
+    query: str = "SELECT 1"
+    """Query to run."""
+
+
+class RedisCheck(Check):
+    """PING is answered."""
+
+    type: Literal["redis"]
+    url: RedisUrl
+    """redis:// address; take it from the environment: "${REDIS_URL}"."""
+
+
+class SqliteCheck(Check):
+    """A SQLite database opens and answers."""
+
+    type: Literal["sqlite"]
+    path: str
+    """File of the database."""
+    query: str = "SELECT 1"
+    """Query to run."""
+
+
+class ProcessCheck(Check):
+    """A process lives: give `pid_file` or `name`."""
+
+    type: Literal["process"]
+    pid_file: str | None = None
+    """File that holds its process id."""
+    name: str | None = None
+    """Name of its program."""
+
+
+class DiskCheck(Check):
+    """Disk space in use."""
+
+    type: Literal["disk"]
+    path: str = "."
+    """Any path on the file system; the one that holds the application without it."""
+    warn: Percent = 80.0
+    """Percent in use from which it is degraded."""
+    fail: Percent = 90.0
+    """Percent in use from which it has failed."""
+    min_free: Size = 0
+    """Fails below this much free space, whatever the percentage."""
+
+
+class MemoryCheck(Check):
+    """Memory in use."""
+
+    type: Literal["memory"]
+    warn: Percent = 80.0
+    """Percent in use from which it is degraded."""
+    fail: Percent = 90.0
+    """Percent in use from which it has failed."""
+
+
+class CpuCheck(Check):
+    """Processor time in use."""
+
+    type: Literal["cpu"]
+    warn: Percent = 85.0
+    """Percent in use from which it is degraded."""
+    fail: Percent = 95.0
+    """Percent in use from which it has failed."""
+
+
+AnyCheck = Annotated[
+    HttpCheck
+    | TcpCheck
+    | PostgresCheck
+    | RedisCheck
+    | SqliteCheck
+    | ProcessCheck
+    | DiskCheck
+    | MemoryCheck
+    | CpuCheck,
+    Field(discriminator="type"),
+]
+
+
+class Breaker(Table):
+    failure_threshold: int = Field(default=5, ge=1)
+    """Failures in a row that open the breaker."""
+    success_threshold: int = Field(default=3, ge=1)
+    """Successes of trial calls that close it again."""
+    timeout: PositiveDuration = 60.0
+    """Deadline of one call."""
+    recovery_timeout: PositiveDuration = 300.0
+    """How long it stays open before the first trial call."""
+
+
+ACTIONS = ("restart", "run", "webhook", "degrade", "page")
+
+
+class Rung(Table):
+    """One step of the ladder: exactly one action, and how its success is proven."""
+
+    restart: str | None = None
+    """"worker", "app", "systemd:UNIT" or "docker:CONTAINER"."""
+    run: Argv | None = None
+    """Program and arguments, run without a shell."""
+    webhook: str | None = Field(default=None, json_schema_extra=SENSITIVE)
+    """Address to POST to."""
+    degrade: str | None = None
+    """Service to degrade."""
+    page: str | None = None
+    """Name of an [alerts.NAME] to notify."""
+    max: int = Field(default=1, ge=1)
+    """Attempts before the next rung."""
+    settle: Duration = 5.0
+    """Time to wait after the action before it is verified."""
+    timeout: PositiveDuration = 60.0
+    """Deadline of the action."""
+    verify: str | None = None
+    """Service whose check proves the success; this service without it."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_action(cls, value: Any, handler: ModelWrapValidatorHandler[Rung]) -> Rung:
+        rung = handler(value)
+        chosen = [name for name in ACTIONS if getattr(rung, name) is not None]
+        if len(chosen) != 1:
+            names = ", ".join(f"`{name}`" for name in ACTIONS)
+            raise refuse(f"needs exactly one of {names}")
+        return rung
+
+
+class CannedResponse(Table):
+    match: str
+    """Method and path, such as "GET /api/reports"; a path alone matches every method."""
+    status: int = Field(default=200, ge=100, le=599)
+    """Status of the answer."""
+    body: JsonValue = None
+    """Body of the answer: a table or a list becomes JSON."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Headers of the answer."""
+
+
+class Degrade(Table):
+    auto: Strings = Field(default_factory=list)
+    """Services whose failure degrades this one by itself."""
+    responses: list[CannedResponse] = Field(default_factory=list)
+    """Answers served while degraded; 503 with Retry-After where none matches."""
+    retry_after: Duration = 30.0
+    """Retry-After of a refused request."""
+
+
+class Service(Table):
+    check: AnyCheck | None = None
+    """How its health is found out."""
+    breaker: Breaker | None = None
+    """Circuit breaker around calls to it."""
+    recover: list[Rung] = Field(default_factory=list)
+    """Recovery ladder: what is tried, in this order, when it has failed."""
+    routes: list[RoutePattern] = Field(default_factory=list)
+    """Routes of the application that belong to it; `*` at the end matches the rest."""
+    needs: Strings = Field(default_factory=list)
+    """Services that it depends on."""
+    degrade: Degrade | None = None
+    """What is served while it is degraded."""
