@@ -51,6 +51,5 @@ def app_from_dict(data: Mapping[str, Any]) -> AppSettings:
     """Reads a manifest; keys that a newer oatie added are ignored, so that a downgrade can roll back."""
     known = {f.name for f in fields(AppSettings)}
     values = {key: value for key, value in data.items() if key in known}
-    if values.get("command") is not None:
-        values["command"] = tuple(values["command"])
-    return AppSettings(**values)
+    sequences = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return AppSettings(**{**values, **sequences})
