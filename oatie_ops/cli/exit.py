@@ -13,15 +13,23 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from oatie_ops.errors import OatieError, UsageError
+from oatie_ops.errors import OatieError, PrerequisiteMissing, UsageError
 from oatie_ops.exit_codes import ExitCode
+
+NOT_ON_WINDOWS = PrerequisiteMissing(
+    "oatie does not run on Windows itself",
+    why="it hands sockets from process to process, which needs POSIX",
+    fix="install WSL (`wsl --install`) and run oatie there",
+)
 
 
 def run(argv: Sequence[str]) -> int:
     """Runs ``oatie ARGV`` and returns the exit code; prints errors, never raises one."""
     _prepare_streams()
-    _raise_on_terminate()
     as_json = wants_json(argv)
+    if sys.platform == "win32":
+        return _report(NOT_ON_WINDOWS, as_json)
+    _raise_on_terminate()
     try:
         code = _invoke(list(argv))
         if sys.stdout is not None:

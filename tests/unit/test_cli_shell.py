@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from oatie_ops.cli import table
+from oatie_ops.cli.exit import run
 
 PROGRAM = [sys.executable, "-m", "oatie_ops"]
 
@@ -196,6 +197,14 @@ def test_a_locale_without_the_character_does_not_break_the_output(tmp_path: Path
         [*PROGRAM, "stöp"], check=False, capture_output=True, env=environ, cwd=tmp_path, timeout=60
     )
     assert done.returncode == 2 and b"\\xf6" in done.stderr
+
+
+def test_windows_is_told_about_wsl(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert run(["status"]) == 5
+    assert "WSL" in capsys.readouterr().err
 
 
 # -- what is imported ----------------------------------------------------------------------------------
