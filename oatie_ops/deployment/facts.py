@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from oatie_ops.config import defaults
+from oatie_ops.config.discover import DEMO_RUN
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
 from oatie_ops.deployment.manifest import Manifest
@@ -39,10 +41,13 @@ class Facts:
     host: Host
     source_bytes: int = 0
     program_problem: str = ""
-    demo: bool = False
     health_check: bool = True
     notes: tuple[str, ...] = ()
     made: Manifest | None = None
+
+    @property
+    def demo(self) -> bool:
+        return self.app.run == DEMO_RUN
 
     @property
     def builds(self) -> bool:
@@ -71,7 +76,6 @@ def gather_deploy(
     paths: StatePaths,
     running: Running | None,
     *,
-    demo: bool = False,
     health_check: bool = True,
 ) -> Facts:
     """Only looks: a dry run gathers the same facts."""
@@ -92,7 +96,6 @@ def gather_deploy(
         host=_host(settings, paths, running),
         source_bytes=seen.total_bytes,
         program_problem=_program_problem(settings),
-        demo=demo,
         health_check=health_check,
         notes=tuple(_notes(settings, seen)),
     )
@@ -125,21 +128,17 @@ def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Hos
     app = probe_port(settings.app.host, settings.app.port)
     if running is None:
         return measure(paths.home, app, _ops_port(settings.ops.listen))
-    return measure(paths.home, beside(app, running, owns_port(settings.app)), None)
-
-
-def beside(port: Port, running: Running, each_program_binds: bool) -> Port:
-    """The port as it concerns a deploy over a running supervisor, which holds it all the time.
-
-    Where each program binds the port itself, the supervisor does not, so a free one says nothing.
-    """
     ours = {running.supervisor_pid, *running.worker_pids}
-    if port.holders and not ours.intersection(holder.pid for holder in port.holders):
-        return port
-    if port.problem == "" and running.serves and not each_program_binds and port.port != 0:
-        where = f"the running supervisor (process {running.supervisor_pid}) holds another address"
-        return replace(port, problem=f"{where}: {running.app_url}; it cannot change while it runs")
-    return replace(port, problem="", holders=())
+    if not app.holders or ours.intersection(holder.pid for holder in app.holders):
+        app = replace(app, problem="", holders=())
+    return measure(paths.home, app, None)
+
+
+def at_running_port(settings: Settings, running: Running | None) -> Settings:
+    """A supervisor holds its port for life, so what is deployed into it goes where it listens."""
+    if running is None or running.port is None:
+        return settings
+    return replace(settings, app=replace(settings.app, port=running.port))
 
 
 def owns_port(app: AppSettings) -> bool:
@@ -148,6 +147,8 @@ def owns_port(app: AppSettings) -> bool:
 
 
 def _ops_port(listen: str) -> Port | None:
+    if listen == defaults.OPS_LISTEN:
+        return None  # not asked for by name: the supervisor takes the next free port
     host, _, port = listen.rpartition(":")
     return probe_port(host.strip("[]"), int(port)) if port.isdecimal() else None
 
