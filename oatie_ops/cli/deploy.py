@@ -110,27 +110,18 @@ def refuse_missing(target: str | None) -> None:
 def look_around(context: Context, order: Order, events: Events) -> Found:
     """What is to be deployed, what runs, what is in the way."""
     from oatie_ops.cli.releasing import Found, settle_leftovers
-    from oatie_ops.deployment.facts import gather_deploy
-    from oatie_ops.deployment.targets.process import ProcessTarget
+    from oatie_ops.config.layers import Source
+    from oatie_ops.deployment.facts import at_running_port, gather_deploy
+    from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
     paths, settings = context.paths, context.loaded.settings
     tell_what_was_found(context.loaded, events)
     settle_leftovers(paths, order, events)
+    running = ProcessSupervisor(paths).running()
+    if context.loaded.origin("app.port").source < Source.FILE:  # nobody asked for it
+        settings = at_running_port(settings, running)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
-    facts = gather_deploy(
-        settings,
-        paths,
-        target.running(),
-        demo=is_demo(context.loaded),
-        health_check=order.health_check,
-    )
-    return Found(facts, target, paths)
-
-
-def is_demo(loaded: Loaded) -> bool:
-    from oatie_ops.config.discover import DEMO
-
-    return loaded.settings.app.run == DEMO.run
+    return Found(gather_deploy(settings, paths, running, health_check=order.health_check), target, paths)
 
 
 def tell_what_was_found(loaded: Loaded, events: Events) -> None:

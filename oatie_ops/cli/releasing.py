@@ -145,8 +145,8 @@ class Closing:
         assert self._result is not None, "the result is always said"
         if self._result.status == "planned" and self._plan is not None:
             output.emit("\n".join(plan_lines(self._plan)))
-        else:
-            output.emit("\n".join(verdict_lines(self._result, self._serving)))
+        elif lines := verdict_lines(self._result, self._serving):
+            output.emit("\n".join(lines))
 
 
 def plan_lines(plan: Planned) -> list[str]:
@@ -161,7 +161,9 @@ def plan_lines(plan: Planned) -> list[str]:
 
 
 def verdict_lines(result: Result, serving: Serving | None) -> list[str]:
-    if serving is None:
+    if serving is None:  # it ended before anything was looked at or changed
+        return []
+    if serving.release is None:
         return [output.paint("failed: nothing serves", "red", sys.stdout)]
     what = "this checkout" if serving.release == CHECKOUT else f"release {serving.release}"
     where = f" on {serving.app}" if serving.app else ""

@@ -67,23 +67,26 @@ def look_around(context: Context, wanted: str | None, order: Order, events: Even
     """Which release it is, what runs, what is in the way."""
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
-    from oatie_ops.deployment.events import Result, Serving
-    from oatie_ops.deployment.facts import gather_rollback
+    from oatie_ops.deployment.conduct import serving as serving_now
+    from oatie_ops.deployment.events import Result
+    from oatie_ops.deployment.facts import at_running_port, gather_rollback
     from oatie_ops.deployment.rollback import choose
-    from oatie_ops.deployment.targets.process import ProcessTarget
+    from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
-    paths, settings = context.paths, context.loaded.settings
+    paths = context.paths
     settle_leftovers(paths, order, events)
     releases, serving = remembered(context)
     number = choose(releases, serving, wanted)
-    target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
-    running = target.running()
+    running = ProcessSupervisor(paths).running()
     if running is not None and running.serves and running.release == str(number):
         events.notice(f"release {number} serves already: nothing to do")
-        events.say(Serving(running.release, running.app_url, running.ops_url))
+        events.say(serving_now(running))
         return Result("deployed", number, serving, ExitCode.OK)
+    # Whatever the configuration says by now: this is no moment to argue about a port.
+    settings = at_running_port(context.loaded.settings, running)
     outside = ChainMap(dict(os.environ), dict(settings.app.env))
     made = manifest.read(paths.releases / str(number), outside.get)
+    target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     return Found(gather_rollback(settings, paths, running, made, serving), target, paths)
 
 

@@ -25,8 +25,7 @@ def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
         events.notice(f"could not be undone, the next command tries again: {leftover}")
     if outcome.error is not None:
         events.say(Failure(outcome.error))
-    if running is not None and running.serves:
-        events.say(Serving(running.release, running.app_url, running.ops_url))
+    events.say(serving(running))
     try:
         remember(run, result, outcome.error)
     except OatieError as error:
@@ -47,6 +46,12 @@ def verdict(outcome: Outcome, running: Running | None, release: int | None, prev
     if outcome.failed_step in HARMLESS_STEPS:
         return Result("failed", release, previous, outcome.error.exit_code)
     return Result(status, release, previous, ExitCode.ROLLED_BACK if still_serves else ExitCode.FAILED)
+
+
+def serving(running: Running | None) -> Serving:
+    if running is None or not running.serves:
+        return Serving(None, None, None)
+    return Serving(running.release, running.app_url, running.ops_url)
 
 
 def remember(run: Deployment, result: Result, error: OatieError | None) -> None:

@@ -22,18 +22,27 @@ from oatie_ops.errors import Interrupted, OatieError
 C = TypeVar("C")
 
 
+# A wait that is polled many times a second is told once a second.
+TELL_SECONDS = 1.0
+
+
 class Voice:
     """How the step that runs tells what it waits for, and passes on what a command prints."""
 
     def __init__(self, step: str, events: Events, clock: Callable[[], float] = time.monotonic) -> None:
         self._step, self._events, self._clock = step, events, clock
         self._started_at = clock()
+        self._told_at: float | None = None
 
     @property
     def seconds(self) -> float:
         return self._clock() - self._started_at
 
     def waiting(self, message: str) -> None:
+        now = self._clock()
+        if self._told_at is not None and now - self._told_at < TELL_SECONDS:
+            return
+        self._told_at = now
         self._say(StepEvent(self._step, "waiting", self.seconds, message))
 
     def output(self, line: str) -> None:

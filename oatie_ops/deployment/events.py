@@ -93,7 +93,7 @@ class Failure(Event):
 
 @dataclass(frozen=True)
 class Serving(Event):
-    """What serves now, and where the application and the ops API answer."""
+    """What serves after the run, and where the application and the ops API answer; all None: nothing."""
 
     name: ClassVar[str] = "serving"
     release: str | None

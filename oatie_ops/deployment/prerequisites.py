@@ -134,8 +134,14 @@ def _memory(facts: Facts) -> Iterator[Problem]:
 
 
 def _ports(facts: Facts) -> Iterator[Problem]:
-    app, ops = facts.host.app_port, facts.host.ops_port
-    if app.problem:
+    app, ops, running = facts.host.app_port, facts.host.ops_port, facts.running
+    if running is not None and running.port not in (None, facts.settings.app.port):
+        yield Problem(
+            f"the running supervisor listens on port {running.port}, not on {facts.settings.app.port}",
+            f"process {running.supervisor_pid} cannot change its port while it serves",
+            f"deploy with --port {running.port}, or `oatie stop` first (nothing serves meanwhile)",
+        )
+    elif app.problem:
         yield Problem(
             f"cannot listen on {app.host}:{app.port}",
             _held(app),

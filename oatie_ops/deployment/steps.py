@@ -207,7 +207,8 @@ def abort_switch(run: Deployment) -> None:
 
 
 def drain(run: Deployment, voice: Voice) -> str:
-    return run.target.drain(voice.waiting)
+    said = run.target.drain(voice.waiting)
+    return said if run.previous is not None else "nothing to wait for"
 
 
 def bake(run: Deployment, voice: Voice) -> str:

@@ -23,6 +23,7 @@ class Running:
     state: str  # running | degraded | failed | starting | stopping
     app_url: str | None
     ops_url: str | None
+    port: int | None = None  # where its application listens; it cannot change while it runs
     candidate: str | None = None  # the release of a switch that is under way
     serving_workers: int = 0
     worker_releases: frozenset[str] = frozenset()

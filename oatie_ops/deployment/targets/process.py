@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.targets.base import Running, Tell
@@ -201,12 +202,19 @@ def running_from(status: dict[str, Any]) -> Running:
         state=str(status.get("state", "")),
         app_url=(status.get("app") or {}).get("url"),
         ops_url=(status.get("ops") or {}).get("url"),
+        port=_port(status.get("app") or {}),
         candidate=(status.get("switch") or {}).get("release"),
         worker_releases=frozenset(str(worker.get("release")) for worker in workers),
         serving_workers=sum(worker.get("state") == "serving" for worker in workers),
         worker_pids=tuple(int(worker["pid"]) for worker in workers),
         worker_rss_bytes=tuple(int(worker["rss_bytes"]) for worker in workers if worker.get("rss_bytes")),
     )
+
+
+def _port(app: dict[str, Any]) -> int | None:
+    """None where the address is that of a forwarder (https) and says nothing about this host."""
+    parts = urlsplit(str(app.get("url") or ""))
+    return (parts.port or 80) if parts.scheme == "http" else None
 
 
 def sentence(event: dict[str, Any]) -> str:
