@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from oatie_ops.config.durations import format_duration
+from oatie_ops.health.model import Status
 from oatie_ops.health.words import SYMBOLS, WORDS
 
 REFRESH_SECONDS = 30
@@ -65,10 +66,15 @@ def _banner(data: Mapping[str, Any]) -> str:
 
 
 def _services(services: Mapping[str, Any]) -> str:
-    rows = [
-        (_state(check["status"]), escape(name), escape(check_name), escape(check["output"]), _since(check))
+    checks = [
+        (name, check_name, check)
         for name, service in services.items()
         for check_name, check in service["checks"].items()
+    ]
+    checks.sort(key=lambda item: -Status(item[2]["status"]).severity)
+    rows = [
+        (_state(check["status"]), escape(name), escape(check_name), escape(check["output"]), _since(check))
+        for name, check_name, check in checks
     ]
     return _table("Services", ("State", "Service", "Check", "Finding", "For"), rows)
 

@@ -9,16 +9,18 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import JSONResponse
 
 from oatie_ops.api.services import ops_services
 from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.embedded import EmbeddedServer
+from oatie_ops.supervisor.main import OpsServices
 
 DEADLINE_SECONDS = 60.0
 
@@ -74,9 +76,9 @@ class View:
 
 
 @contextlib.asynccontextmanager
-async def supervised(view: View) -> AsyncIterator[None]:
-    """The ops API on the project's control socket, once its checks have run."""
-    services = ops_services(view)
+async def supervised(view: View, services: OpsServices | None = None) -> AsyncIterator[None]:
+    """The ops API on the project's control socket, and its checks."""
+    services = services or ops_services(view)
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(str(view.paths.control_socket))
     sock.listen(64)
@@ -207,6 +209,32 @@ def test_degraded_and_unknown_exit_3(tmp_path: Path) -> None:
         app.close()
 
     run(work)
+
+
+def test_supervisor_that_is_still_starting_is_asked_again(tmp_path: Path) -> None:
+    """Its socket answers before its checks are there; `oatie start && oatie health` must not fail."""
+    asked = 0
+
+    async def work() -> None:
+        configured(tmp_path, free_port())
+        view = View(tmp_path, free_port())
+        services = ops_services(view)
+
+        async def late(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += 1
+            if asked > 2:
+                await services.trusted(scope, receive, send)
+                return
+            error = {"what": "the ops API is still starting", "data": {"retry_after_seconds": 1}}
+            await JSONResponse({"error": error}, 503)(scope, receive, send)
+
+        async with supervised(view, replace(services, trusted=late)):
+            done = await oatie(tmp_path, "app", "--json")
+        assert done.json["services"]["app"]["checks"]["http"]["checked_at"]
+
+    run(work)
+    assert asked > 2
 
 
 def test_supervisor_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> None:

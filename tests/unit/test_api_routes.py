@@ -259,6 +259,13 @@ def test_page_escapes_what_comes_from_outside_and_holds_no_script(ops: Ops) -> N
     assert "unsafe" not in answer.headers["content-security-policy"]
 
 
+def test_page_shows_the_worst_first(ops: Ops) -> None:
+    ops.all_are(Status.PASS)
+    ops.find("db", Status.FAIL, "refused")
+    page = ops.get("/health/dashboard/html").text
+    assert page.index("<td>db</td>") < page.index("<td>app</td>") < page.index("<td>system</td>")
+
+
 def test_front_door_leads_to_the_dashboard(ops: Ops) -> None:
     assert ops.get("/").headers["location"] == "/health/dashboard/html"
 
