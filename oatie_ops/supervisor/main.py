@@ -195,7 +195,7 @@ class _Main:
         sock = None if listen == "off" else self._bind_ops(supervisor, listen)
         await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
         services = await asyncio.to_thread(self.options.ops, supervisor)
-        trusted.application = services.trusted
+        trusted.arrive(services.trusted)
         waits = [services.run()]
         if sock is not None:
             from oatie_ops.supervisor.embedded import EmbeddedServer

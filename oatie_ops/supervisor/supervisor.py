@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oatie_ops._version import __version__
-from oatie_ops.config.settings import Settings
+from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
@@ -208,6 +208,7 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """The object of ``GET /control/status``; times are epoch seconds."""
         generation = self.fleet.generation
+        serving = generation.spec.app if generation else self.settings.app
         state, detail = self.state()
         workers = list(generation.workers) if generation else []
         if self.switch is not None:
@@ -226,7 +227,7 @@ class Supervisor:
             "wanted_workers": self.fleet.desired,
             "restarts": self.fleet.restarts,
             "switch": self._switch_status(),
-            "app": {"url": self.app_url(), "name": self.settings.app.name},
+            "app": {"url": self.app_url(), "name": serving.name, **_ready_path(serving)},
             "ops": {"url": self.ops_url()},
         }
 
@@ -293,6 +294,10 @@ class Supervisor:
             "connections": sample.connections,
             "gate_port": worker.port,
         }
+
+
+def _ready_path(app: AppSettings) -> dict[str, Any]:
+    return {"ready": app.ready, "ready_host": app.ready_host}
 
 
 def install_signals(supervisor: Supervisor) -> None:
