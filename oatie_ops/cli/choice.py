@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
+    """The release, or the checkout as one, and what to call it."""
+
     spec: ReleaseSpec
     what: str  # for people: "release 7", "this checkout (main:app)"
 
@@ -36,7 +38,8 @@ def choose(loaded: Loaded, paths: StatePaths, *, dev: bool = False, log_level: s
 
 def deployed(paths: StatePaths) -> int | None:
     """The release that serves according to the store, or the last good one."""
-    if not paths.database.exists():
+    # Cheaper than to ask the database; there is one as soon as anything has run here.
+    if not paths.releases.is_dir() or not any(paths.releases.iterdir()):
         return None
     from oatie_ops.store import Store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,10 @@ from oatie_ops.cli.waiting import waiting_for
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import StatePaths
+
+if TYPE_CHECKING:
+    from oatie_ops.supervisor.main import OpsServices
+    from oatie_ops.supervisor.supervisor import Supervisor
 
 # Imported by the supervisor, once its workers serve.
 OPS_FACTORY = "oatie_ops.api.services:ops_services"
@@ -105,14 +109,20 @@ def given_overrides(
     return {path: value for path, value in values.items() if value is not None}
 
 
+def _ops_services(view: Supervisor) -> OpsServices:
+    """`OPS_FACTORY`; called in a thread, once the workers serve, because its imports take long."""
+    from oatie_ops.api.services import ops_services
+
+    return ops_services(view)
+
+
 def _in_foreground(
     settings: Settings, paths: StatePaths, choice: Choice, pid_file: Path | None, *, dev: bool
 ) -> int:
     from oatie_ops.supervisor import prestart
-    from oatie_ops.supervisor.daemon import resolve
     from oatie_ops.supervisor.main import RunOptions, run
 
-    options = RunOptions(pid_file=pid_file, dev=dev, forkserver=prestart.take(), ops=resolve(OPS_FACTORY))
+    options = RunOptions(pid_file=pid_file, dev=dev, forkserver=prestart.take(), ops=_ops_services)
     return run(settings, paths, choice.spec, options)
 
 
