@@ -11,8 +11,8 @@ import hmac
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -59,15 +59,16 @@ def write(inputs: Inputs, declared: Declared) -> None:
         "env_file": None if declared.env_file is None else str(declared.env_file.path),
         "declared": _to_json(declared),
     }
-    temporary = ""
+    temporary = path.with_name(f".config-{os.getpid()}-{salt.hex()}.json")
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".config-", dir=path.parent)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except OSError:
         # A full or read-only disk costs the next start its short cut, nothing else.
-        Path(temporary).unlink(missing_ok=True) if temporary else None
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _key(inputs: Inputs, salt: bytes, variables: Any, env_file: EnvFile | None) -> str:

@@ -88,12 +88,25 @@ class Catalogue:
         mapping = plain.get("discriminator", {}).get("mapping", {})
         if isinstance(chosen, str) and chosen in mapping:
             return self._resolved({"$ref": mapping[chosen]})
+        return {"type": "object", "properties": self._merged(mapping)}
+
+    def _merged(self, mapping: Mapping[str, str]) -> dict[str, Any]:
+        """The keys of all kinds of checks, each described for the kinds that have it."""
+        tables = {kind: self._resolved({"$ref": target})["properties"] for kind, target in mapping.items()}
         merged: dict[str, Any] = {}
-        for kind in kinds:
-            merged.update(self._resolved(kind)["properties"])
-        merged["type"] = {**merged["type"], "enum": list(mapping), "const": None}
-        merged["type"].pop("const")
-        return {"type": "object", "properties": merged}
+        for name in dict.fromkeys(name for table in tables.values() for name in table):
+            having = {kind: table[name] for kind, table in tables.items() if name in table}
+            texts: dict[str, list[str]] = {}
+            for kind, node in having.items():
+                texts.setdefault(node.get("description", ""), []).append(kind)
+            described = [
+                text if len(kinds) == len(tables) else f"{', '.join(kinds)}: {text}"
+                for text, kinds in texts.items()
+            ]
+            merged[name] = {**next(iter(having.values())), "description": " ".join(described)}
+        description = "What is checked: each type has keys of its own."
+        merged["type"] = {"enum": list(mapping), "type": "string", "description": description}
+        return merged
 
     def _resolved(self, node: Node) -> Node:
         while True:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from oatie_ops.config.schema import File
 
 # Keys of the file whose field in the settings is not just the key and its unit.
-_LOG_KEYS = {"max_bytes": "max_size", "keep_files": "keep"}
+LOG_KEYS = {"max_bytes": "max_size", "keep_files": "keep"}
 
 
 def file_key(field_name: str) -> str:
@@ -49,7 +49,7 @@ def to_settings(file: File, *, root: Path, path: Path | None, environment: str) 
         deploy=_section(DeploySettings, file.deploy.model_dump()),
         services=services,
         ops=_section(OpsSettings, file.ops.model_dump()),
-        logs=LogSettings(**{name: getattr(file.logs, key) for name, key in _LOG_KEYS.items()}),
+        logs=LogSettings(**{name: getattr(file.logs, key) for name, key in LOG_KEYS.items()}),
         secrets=file.secrets.model_dump(exclude_none=True),
         alerts={name: alert.model_dump(exclude_none=True) for name, alert in file.alerts.items()},
     )
@@ -77,6 +77,13 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
         "secrets": dict(settings.secrets),
         "alerts": dict(settings.alerts),
     }
+
+
+def json_ready(value: Any) -> Any:
+    """A copy in dicts and lists alone, as JSON would bring it back."""
+    if isinstance(value, Mapping):
+        return {key: json_ready(child) for key, child in value.items()}
+    return [json_ready(child) for child in value] if isinstance(value, list | tuple) else value
 
 
 def settings_from_dict(data: Mapping[str, Any]) -> Settings:

@@ -17,7 +17,7 @@ from typing import Any
 from oatie_ops.config import document as documents
 from oatie_ops.config import envfile, interpolate, rules, variables
 from oatie_ops.config.catalogue import catalogue
-from oatie_ops.config.convert import settings_to_dict, to_settings
+from oatie_ops.config.convert import json_ready, settings_to_dict, to_settings
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.document import PROFILE, Document
 from oatie_ops.config.inputs import ENV_FILE_VARIABLE, Inputs, lookup
@@ -57,14 +57,17 @@ class _Declaration:
         for problem in rules.plaintext_secrets(leaves(self.document.data)):
             self._add(problem, problem.path)
         return Declared(
-            data=_with_templates(settings_to_dict(settings), templates),
+            data=_with_templates(json_ready(settings_to_dict(settings)), templates),
             templates=tuple(templates),
             variables=tuple(
                 sorted({r.name for text in templates.values() for r in interpolate.references(text)})
             ),
             env_file=self.env_file,
             profile=self.profile,
-            origins={dotted(path): origin for path, origin in merged.origins.items()},
+            origins={
+                "environment": self.inputs.environment.origin,
+                **{dotted(path): origin for path, origin in merged.origins.items()},
+            },
             issues=ordered(self.issues),
         )
 
@@ -292,16 +295,19 @@ def _resolve(
 def _resolved_later(merged: Merged) -> bool:
     """Names that no variable has may be in the secrets backend, which is asked only when it is needed."""
     secrets = merged.data.get("secrets")
-    backend = secrets.get("backend") if isinstance(secrets, Mapping) else None
-    return backend not in (None, "env")
+    if not isinstance(secrets, Mapping):
+        return False
+    if secrets.get("backend") is not None:
+        return bool(secrets["backend"] != "env")
+    return any(secrets.get(name) for name in ("name", "vault_url", "path")) or (
+        "project" in secrets and merged.origin(("secrets", "project")).source in (Source.FILE, Source.OVERLAY)
+    )
 
 
 def _reference_problems(path: KeyPath, value: str, find: interpolate.Lookup, later: bool) -> list[Problem]:
     if any(reference.malformed for reference in interpolate.references(value)):
         hint = "write ${NAME} or ${NAME:-default}; $${ stands for a plain ${"
         return [Problem("bad-reference", path, "holds a ${ that names no variable", hint, needle="${")]
-    if later:
-        return []
     return [
         Problem(
             "missing-variable",
@@ -311,6 +317,7 @@ def _reference_problems(path: KeyPath, value: str, find: interpolate.Lookup, lat
             needle=f"${{{name}",
         )
         for name in interpolate.missing(value, find)
+        if not later and ":" not in name
     ]
 
 
@@ -360,7 +367,6 @@ def _with_templates(data: dict[str, Any], templates: dict[KeyPath, str]) -> dict
         parent: Any = data
         try:
             for part in path[:-1]:
-                parent[part] = _mutable(parent[part])
                 parent = parent[part]
             is_text = isinstance(parent[path[-1]], str)
         except (KeyError, IndexError, TypeError):
@@ -370,9 +376,3 @@ def _with_templates(data: dict[str, Any], templates: dict[KeyPath, str]) -> dict
         else:
             del templates[path]
     return data
-
-
-def _mutable(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return dict(value) if isinstance(value, Mapping) else value

@@ -55,7 +55,7 @@ def is_showable(path: KeyPath, value: Any, names: Iterable[str]) -> bool:
     if isinstance(value, str) and _REFERENCE.fullmatch(value):
         return True
     node = known.node(settings_path)
-    if is_sensitive_path(path) or (node is not None and known.is_sensitive(node)):
+    if is_sensitive_path(settings_path[1:]) or (node is not None and known.is_sensitive(node)):
         return False
     if isinstance(value, bool):
         return True

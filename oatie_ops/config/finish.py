@@ -6,12 +6,12 @@ Runs on every load, also on one from the cache; standard library only.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from oatie_ops.config.address import join_address, listen_address, same_port
-from oatie_ops.config.convert import settings_from_dict
+from oatie_ops.config.convert import json_ready, settings_from_dict, settings_to_dict
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import DEMO, Candidate, discover
 from oatie_ops.config.inputs import Inputs, lookup
@@ -21,23 +21,25 @@ from oatie_ops.config.layers import DEFAULT, Origin, Source
 from oatie_ops.config.names import PREFIX
 from oatie_ops.config.profiles import DERIVED, PROFILES, app_environment, with_environment
 from oatie_ops.config.settings import Settings
+from oatie_ops.config.spans import KeyPath
 
 
 @dataclass(frozen=True)
 class Finished:
-    """``unresolved`` are the paths whose references only the secrets backend can resolve."""
+    """See `oatie_ops.config.load.Loaded`, whose parts these are."""
 
     settings: Settings
     origins: Mapping[str, Origin]
     issues: tuple[Issue, ...]
     discovered: Candidate | None
-    unresolved: tuple[str, ...]
+    unresolved: tuple[KeyPath, ...]
+    templates: Mapping[str, str]
 
 
 def finish(declared: Declared, inputs: Inputs) -> Finished:
     outside = declared.env_file.values if declared.env_file else {}
     find = lookup(inputs.environ, outside)
-    data, unresolved = _resolved(declared, find)
+    data, templates, unresolved = _resolved(declared, find)
     settings = settings_from_dict(data)
     origins = dict(declared.origins)
     issues = list(declared.issues)
@@ -45,21 +47,35 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
     settings = _with_ops_port(settings, origins, issues)
     settings = _with_app_environment(settings, declared, inputs, find, origins)
     issues += _invented_database(settings, declared.profile, origins)
-    return Finished(settings, origins, tuple(issues), discovered, unresolved)
+    templates.update({f"app.env.{name}": text for name, text in settings.app.env_templates.items()})
+    return Finished(settings, origins, tuple(issues), discovered, unresolved, templates)
 
 
-def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], dict[str, str], tuple[KeyPath, ...]]:
     data: dict[str, Any] = copy.deepcopy(dict(declared.data))
+    templates: dict[str, str] = {}
     unresolved = []
     for path in declared.templates:
-        parent: Any = data
-        for part in path[:-1]:
-            parent = parent[part]
+        parent = _parent(data, path)
         template = parent[path[-1]]
+        templates[dotted(path)] = template
         if missing(template, find):
-            unresolved.append(dotted(path))
+            unresolved.append(path)
         parent[path[-1]] = expand(template, find)
-    return data, tuple(unresolved)
+    return data, templates, tuple(unresolved)
+
+
+def resolved(settings: Settings, templates: Mapping[KeyPath, str], reveal: Callable[[str], str]) -> Settings:
+    data = json_ready(settings_to_dict(settings))
+    for path, template in templates.items():
+        _parent(data, path)[path[-1]] = expand(template, reveal)
+    return settings_from_dict(data)
+
+
+def _parent(data: Any, path: KeyPath) -> Any:
+    for part in path[:-1]:
+        data = data[part]
+    return data
 
 
 def _with_application(settings: Settings, origins: dict[str, Origin]) -> tuple[Settings, Candidate | None]:

@@ -1,5 +1,6 @@
 """``${NAME}`` and ``${NAME:-default}`` in the strings of the file; ``$${`` stands for ``${``.
 
+``${aws:NAME#key}`` and its like (`SECRET_SCHEMES`) name a secret, which is looked up when it is needed.
 Kept apart from validation so that a value that came from outside (often a secret) never has to be
 written anywhere: the cache and the manifest of a release hold the template.
 """
@@ -12,8 +13,12 @@ from dataclasses import dataclass
 
 Lookup = Callable[[str], str | None]
 
+SECRET_SCHEMES = ("env", "file", "aws", "gcp", "azure")
+
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
-_INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+_INSIDE = re.compile(
+    rf"([A-Za-z_][A-Za-z0-9_]*|(?:{'|'.join(SECRET_SCHEMES)}):[^-].*?)(?::-(.*))?", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,10 @@ class Reference:
     default: str | None
     start: int  # offset in the text
     malformed: bool = False
+
+    @property
+    def is_secret(self) -> bool:
+        return ":" in self.name
 
 
 def references(text: str) -> Iterator[Reference]:
@@ -62,6 +71,13 @@ def missing(text: str, lookup: Lookup) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if lookup(name) is None))
 
 
-def escape(text: str) -> str:
-    """The template that expands to ``text`` whatever it holds."""
-    return text.replace("${", "$${")
+def masked(text: str, mask: str) -> str:
+    """The references alone: text around them and defaults may be secrets."""
+    parts, end = [], 0
+    for match in _REFERENCE.finditer(text):
+        parts.append(mask if text[end : match.start()] else "")
+        inside = _INSIDE.fullmatch(match[1]) if match[0] != "$${" else None
+        default = f":-{mask}" if inside and inside[2] else ""
+        parts.append(f"${{{inside[1]}{default}}}" if inside else mask)
+        end = match.end()
+    return "".join([*parts, mask if text[end:] else ""])

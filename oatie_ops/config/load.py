@@ -6,31 +6,33 @@ Importing this module needs the standard library only; pydantic comes in on a ca
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from oatie_ops.config import cache
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import Candidate
-from oatie_ops.config.finish import finish
+from oatie_ops.config.finish import finish, resolved
 from oatie_ops.config.inputs import Inputs, find_environment
-from oatie_ops.config.issues import Issue, errors, ordered, render, summary
+from oatie_ops.config.issues import Issue, dotted, errors, ordered, render, summary
 from oatie_ops.config.layers import DEFAULT, Origin
 from oatie_ops.config.locate import Located, find_file, locate
 from oatie_ops.config.settings import Settings
+from oatie_ops.config.spans import KeyPath
 from oatie_ops.errors import ConfigInvalid
 
-__all__ = ["Loaded", "examine", "find_file", "load"]
+__all__ = ["Loaded", "examine", "find_file", "load", "with_secrets"]
 
 
 @dataclass(frozen=True)
 class Loaded:
     """``issues`` are warnings and notes (and errors, from `examine`). ``origins`` goes by dotted key.
 
-    ``discovered`` is what runs where the file names nothing; ``unresolved`` are keys whose ``${NAME}``
-    only the secrets backend can resolve.
+    ``discovered`` is what runs where the file names nothing. ``templates`` has the ``${NAME}`` form of
+    every value from outside; ``unresolved`` are the paths of those whose secret is yet to be looked up
+    (`with_secrets`), and which still hold the template.
     """
 
     settings: Settings
@@ -39,7 +41,8 @@ class Loaded:
     file: Path | None
     profile: str
     discovered: Candidate | None = None
-    unresolved: tuple[str, ...] = ()
+    unresolved: tuple[KeyPath, ...] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, key: str) -> Origin:
         return self.origins.get(key, DEFAULT)
@@ -78,8 +81,19 @@ def examine(
     env_file: Path | None = None,
 ) -> Loaded:
     """Like `load`, but wrong keys are left out and told in ``issues`` instead of raised."""
+    from oatie_ops.config.checkout import run_issues
+
     inputs = _gather(root, environ, environment, overrides, env_file)
-    return _loaded(_declare(inputs), inputs)
+    loaded = _loaded(_declare(inputs), inputs)
+    return replace(loaded, issues=ordered([*loaded.issues, *run_issues(loaded.settings, loaded.origins)]))
+
+
+def with_secrets(loaded: Loaded, reveal: Callable[[str], str]) -> Loaded:
+    """The same with what was unresolved. ``reveal`` gets a name, or a reference such as ``aws:NAME#key``."""
+    if not loaded.unresolved:
+        return loaded
+    templates = {path: loaded.templates[dotted(path)] for path in loaded.unresolved}
+    return replace(loaded, settings=resolved(loaded.settings, templates, reveal), unresolved=())
 
 
 def _gather(
@@ -126,6 +140,7 @@ def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
         profile=declared.profile,
         discovered=finished.discovered,
         unresolved=finished.unresolved,
+        templates=finished.templates,
     )
 
 

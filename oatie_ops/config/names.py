@@ -17,6 +17,12 @@ CONTROL_VARIABLES = frozenset(
         "OATIE_DATA_DIR",
         "OATIE_TOKEN",
         "OATIE_NO_COLOR",
+        # What oatie itself sets for the processes that it starts.
+        "OATIE_GENERATION",
+        "OATIE_RELEASE",
+        "OATIE_SECRETS_FD",
+        "OATIE_SECRETS_FILE",
+        "OATIE_WORKER",
     }
 )
 

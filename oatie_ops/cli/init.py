@@ -1,0 +1,98 @@
+"""``oatie init``: looks around, without importing anything, and writes a commented oatie.toml."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oatie_ops.cli.output import emit, emit_json
+from oatie_ops.errors import OatieError, PrerequisiteMissing
+
+if TYPE_CHECKING:
+    from oatie_ops.config.discover import Candidate
+
+SCHEMA = "oatie.init/v1"
+
+
+class AlreadyConfigured(OatieError):
+    """There is a configuration, which is not overwritten without being asked."""
+
+
+def command(
+    force: Annotated[bool, typer.Option("--force", help="Replace an oatie.toml that is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object with a stable shape.")] = False,
+) -> None:
+    """Write a commented oatie.toml for the application found in this directory."""
+    from oatie_ops.config.discover import DEMO, discover
+    from oatie_ops.config.locate import FILE_NAME, PYPROJECT, has_table
+    from oatie_ops.config.template import render, survey
+
+    root = Path.cwd()
+    file = root / FILE_NAME
+    if has_table(root / PYPROJECT):
+        raise AlreadyConfigured(
+            "pyproject.toml has a [tool.oatie] already",
+            why="one directory takes one configuration",
+            fix="change that table, or remove it and run `oatie init` again",
+        )
+    if not force and os.path.lexists(file):
+        raise AlreadyConfigured(
+            f"{FILE_NAME} is there already", fix="`oatie config check` checks it; --force replaces it"
+        )
+    best, *others = discover(root) or [DEMO]
+    _write(file, render(best, others, survey(root, best)))
+    if json:
+        emit_json(document(file, best, others))
+    else:
+        emit("\n".join(report(best, others)))
+
+
+def _write(file: Path, text: str) -> None:
+    """Complete or not at all, also over a file that is there."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PrerequisiteMissing(
+            f"cannot write {file.name}", why=error.strerror or str(error), fix="make this directory writable"
+        ) from error
+
+
+def document(file: Path, best: Candidate, others: list[Candidate]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "file": str(file),
+        "application": _candidate(best),
+        "alternatives": [_candidate(other) for other in others],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "run": candidate.run,
+        "command": list(candidate.command) if candidate.command else None,
+        "kind": candidate.kind,
+        "evidence": candidate.evidence,
+        "confidence": candidate.confidence,
+        "build": list(candidate.build),
+        "ready": candidate.ready,
+    }
+
+
+def report(best: Candidate, others: list[Candidate]) -> list[str]:
+    if best.kind == "demo":
+        found = ["No application was found here; oatie.toml runs the built-in demo until you name one."]
+    else:
+        found = [f"Found {best.kind}: {_what(best)}", f"  {best.evidence}"]
+        found += [f"  also here: {_what(other)} ({other.evidence})" for other in others]
+    return [*found, "Wrote oatie.toml. Next: `oatie deploy`, or `oatie start` to just run it."]
+
+
+def _what(candidate: Candidate) -> str:
+    return candidate.run or shlex.join(candidate.command or ())
