@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import importlib
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
@@ -109,7 +111,9 @@ class _Reporter:
             self._control.sendall(line.encode())
 
     def boot_failed(self, error: BaseException, directory: str) -> None:
-        traceback.print_exception(error)
+        shown = traceback.TracebackException.from_exception(error)
+        shown.stack = traceback.StackSummary.from_list(_beyond_the_import(shown.stack))
+        sys.stderr.write("".join(shown.format()))
         sys.stderr.flush()
         frames = traceback.extract_tb(error.__traceback__)
         own = [f for f in frames if f.filename.startswith(directory)]
@@ -119,6 +123,14 @@ class _Reporter:
         kind = "" if isinstance(error, LoadError) else f"{type(error).__name__}: "
         deterministic = isinstance(error, LoadError | ImportError | SyntaxError | NameError | AttributeError)
         self.send("boot-failed", error=f"{kind}{error}", where=where, deterministic=deterministic)
+
+
+def _beyond_the_import(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """The frames from the application's own first one on; all of them where it has none."""
+    own = str(Path(__file__).parents[1])
+    machinery = (own, importlib.__path__[0], "<frozen importlib")
+    first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(machinery)), 0)
+    return list(stack)[first:]
 
 
 class WorkerServer(Server):
