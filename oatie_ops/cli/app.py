@@ -19,7 +19,7 @@ from oatie_ops.errors import UsageError
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Command(TyperCommand):
+class ExamplesFirst(click.Command):
     """Shows its epilog (the examples) before the options: that is what most readers came for."""
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -29,6 +29,14 @@ class Command(TyperCommand):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Shown above."""
+
+
+class Command(ExamplesFirst, TyperCommand):
+    """A subcommand."""
+
+
+class Group(ExamplesFirst, TyperGroup):
+    """A subcommand that has subcommands."""
 
 
 class LazyGroup(TyperGroup):
@@ -78,8 +86,10 @@ def _command(entry: table.Entry, function: Callable[..., Any]) -> click.Command:
 def _group(entry: table.Entry, app: typer.Typer) -> click.Command:
     # Typer's own default draws boxes that break grep.
     app.rich_markup_mode = None
+    app.info.cls = Group
     group = get_group(app)
     group.name = entry.name
+    group.epilog = table.examples_text(entry.examples)
     group.context_settings = dict(CONTEXT_SETTINGS)
     group.no_args_is_help = True
     for sub in group.commands.values():
