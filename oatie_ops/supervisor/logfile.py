@@ -56,12 +56,13 @@ class RotatingFile:
     def _current(self) -> tuple[int, int]:
         """The descriptor of what is at the path now, and its size."""
         if self._fd is not None:
+            ours = os.fstat(self._fd)
             try:
-                named, ours = self._path.stat(), os.fstat(self._fd)
+                still_there = os.path.samestat(self._path.stat(), ours)
             except FileNotFoundError:
-                named = ours = None
-            if named and ours and (named.st_ino, named.st_dev) == (ours.st_ino, ours.st_dev):
-                return self._fd, named.st_size
+                still_there = False
+            if still_there:
+                return self._fd, ours.st_size
             self.close()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
