@@ -6,10 +6,10 @@ Names are imported when they are first used (PEP 562), so that importing the pac
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from oatie_ops._version import __version__
 
+TYPE_CHECKING = False  # type checkers take it for true; the import of typing is half of `oatie --version`
 if TYPE_CHECKING:
     from oatie_ops.environment import EnvironmentDetector
 
@@ -21,11 +21,11 @@ _LAZY = {
 __all__ = ["EnvironmentDetector", "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(module), name)
+    value: object = getattr(import_module(module), name)
     globals()[name] = value
     return value
 

@@ -88,7 +88,7 @@ def command(
     if daemon:
         _in_background(settings, paths, choice, pid_file, as_json=json)
         return None
-    return _in_foreground(settings, paths, choice, pid_file, dev=dev)
+    return _in_foreground(settings, paths, choice, pid_file, dev=dev, health_check=health_check)
 
 
 def given_overrides(
@@ -117,12 +117,24 @@ def _ops_services(view: Supervisor) -> OpsServices:
 
 
 def _in_foreground(
-    settings: Settings, paths: StatePaths, choice: Choice, pid_file: Path | None, *, dev: bool
+    settings: Settings,
+    paths: StatePaths,
+    choice: Choice,
+    pid_file: Path | None,
+    *,
+    dev: bool,
+    health_check: bool,
 ) -> int:
     from oatie_ops.supervisor import prestart
     from oatie_ops.supervisor.main import RunOptions, run
 
-    options = RunOptions(pid_file=pid_file, dev=dev, forkserver=prestart.take(), ops=_ops_services)
+    options = RunOptions(
+        pid_file=pid_file,
+        dev=dev,
+        health_check=health_check,
+        forkserver=prestart.take(),
+        ops=_ops_services,
+    )
     return run(settings, paths, choice.spec, options)
 
 

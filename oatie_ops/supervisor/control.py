@@ -34,8 +34,12 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
 
     async def stop(request: Request) -> Response:
         body = await _body(request)
-        supervisor.stop(quick=bool(body.get("quick", False)))
-        return JSONResponse({"stopping": True})
+        given = body.get("timeout_seconds")
+        patience = supervisor.stop(
+            quick=bool(body.get("quick", False)),
+            drain_seconds=None if given is None else float(given),
+        )
+        return JSONResponse({"stopping": True, "deadline_seconds": patience})
 
     async def reload(request: Request) -> Response:
         actor = str((await _body(request)).get("actor", "control socket"))

@@ -66,7 +66,11 @@ def start(
     with child.stdin:
         child.stdin.write(pickle.dumps(launch))
     wait_seconds = (spec.app.ready_timeout_seconds if spec else 0.0) + SLACK_SECONDS
-    verdict = _read_verdict(read_end, wait_seconds)
+    try:
+        verdict = _read_verdict(read_end, wait_seconds)
+    except BaseException:  # Ctrl-C while waiting: nothing may be left that nobody asked for any more
+        child.terminate()
+        raise
     if verdict is None:
         code = child.poll()
         child.kill()

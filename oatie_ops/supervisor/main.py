@@ -53,6 +53,7 @@ class RunOptions:
 
     pid_file: Path | None = None
     dev: bool = False
+    health_check: bool = False  # give up where no worker is ready in time; a daemon always does
     echo: bool = True
     report_fd: int | None = None
     forkserver: tuple[socket.socket, int] | None = None  # from `prestart.take`
@@ -242,7 +243,8 @@ class _Main:
             over = loop.time() - deadline
             # The gate's own deadline began later; its words are worth waiting for.
             spoken = supervisor.fleet.failure is not None
-            given_up = self.options.report_fd is not None and over > (0.0 if spoken else VERDICT_SECONDS)
+            impatient = self.options.health_check or self.options.report_fd is not None
+            given_up = impatient and over > (0.0 if spoken else VERDICT_SECONDS)
             if (supervisor.fleet.hopeless.is_set() and not self.options.dev) or (
                 given_up and not supervisor.fleet.served.is_set()
             ):

@@ -27,6 +27,8 @@ from oatie_ops.supervisor.workers import Worker
 
 # A supervisor that a deploy started has this long to be given its first release.
 EMPTY_SECONDS = 60.0
+# What ends after SIGKILL ends within this.
+KILL_SECONDS = 5.0
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Supervisor:
     started_at: float = field(default_factory=time.time)
     switch: Switch | None = None
     started_empty: bool = False
+    drain_seconds: float = 0.0
     quick: bool = False
     ops_address: tuple[str, int] | None = None
     ops_failure: str = ""
@@ -78,13 +81,17 @@ class Supervisor:
         if self.fleet.generation is None and self.switch is None:
             self.stop()
 
-    def stop(self, *, quick: bool = False) -> None:
+    def stop(self, *, quick: bool = False, drain_seconds: float | None = None) -> float:
+        """Graceful the first time, at once the second. Seconds after which it is over at the latest."""
+        app = self.fleet.generation.spec.app if self.fleet.generation else self.settings.app
+        self.drain_seconds = app.drain_seconds if drain_seconds is None else drain_seconds
         self.quick = self.quick or quick or self.stopping.is_set()
         self.stopping.set()
         if self.quick and self.fleet.generation is not None:
             for worker in self.fleet.generation.living:
                 worker.expected_end = True
                 worker.kill()
+        return (0.0 if self.quick else self.drain_seconds) + app.stop_timeout_seconds + KILL_SECONDS
 
     async def shut_down(self) -> None:
         """Lets every connection leave, within ``drain``, then ends the workers."""
@@ -97,7 +104,7 @@ class Supervisor:
         if not self.quick:
             await generation.drain_all()
             generation.public.refuse()
-            deadline = time.monotonic() + generation.spec.app.drain_seconds
+            deadline = time.monotonic() + self.drain_seconds
             drained = asyncio.ensure_future(generation.wait_drained(deadline))
             while not drained.done() and not self.quick:
                 await asyncio.wait({drained}, timeout=0.1)
@@ -309,8 +316,8 @@ def install_signals(supervisor: Supervisor) -> None:
         supervisor.machinery.sink.note(f"scaling to {wanted} workers (signal)")
         supervisor.fleet.scale_soon(wanted)
 
-    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
-    loop.add_signal_handler(signal.SIGINT, supervisor.stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
     loop.add_signal_handler(signal.SIGQUIT, lambda: supervisor.stop(quick=True))
     loop.add_signal_handler(signal.SIGHUP, lambda: supervisor.reload_soon("SIGHUP"))
     loop.add_signal_handler(signal.SIGUSR1, supervisor.machinery.sink.reopen)
