@@ -126,6 +126,8 @@ def look_around(context: Context, order: Order, events: Events) -> Found:
 
 def tell_what_was_found(loaded: Loaded, events: Events) -> None:
     """Nothing is chosen silently: what was found instead of configured, and every warning."""
+    from oatie_ops.config.issues import render
+
     found = loaded.discovered
     if found is not None and found.kind == "demo":
         events.notice("no application was found here: this deploys the built-in demo service")
@@ -133,6 +135,4 @@ def tell_what_was_found(loaded: Loaded, events: Events) -> None:
         what = found.run or " ".join(found.command or ())
         events.notice(f"found {what} ({found.evidence}); `oatie init` writes it to oatie.toml")
     for issue in loaded.issues:
-        events.notice(
-            f"{issue.severity}: {issue.path} {issue.message}" + (f"; {issue.hint}" if issue.hint else "")
-        )
+        events.notice(render(issue))

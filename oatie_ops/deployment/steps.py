@@ -6,13 +6,23 @@ The order is in `plan`, the rules of journalling and undoing are in `engine`.
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.deployment import manifest, releases
 from oatie_ops.deployment import prerequisites as required
 from oatie_ops.deployment.build import plan_build, run_build
-from oatie_ops.deployment.commands import command_environment, run_command
+from oatie_ops.deployment.commands import (
+    TAIL_LINES,
+    CommandFailed,
+    CommandTimedOut,
+    LineListener,
+    command_environment,
+    run_command,
+)
 from oatie_ops.deployment.engine import Voice
 from oatie_ops.deployment.facts import Facts, live
 from oatie_ops.deployment.interrupts import Interrupts
@@ -139,13 +149,15 @@ def remove_release(run: Deployment) -> None:
 def build(run: Deployment, voice: Voice) -> str:
     made, settings = _made(run), run.facts.settings.deploy
     plan = plan_build(made.directory, settings.build, builds=run.paths.builds, release=run.number)
-    result = run_build(
-        plan,
-        environment={**os.environ, **made.app.env},
-        log=run.paths.logs / BUILD_LOG,
-        on_line=voice.output,
-        timeout_seconds=settings.build_timeout_seconds,
-    )
+    log = run.paths.logs / BUILD_LOG
+    with _explained(run, voice, log) as take_line:
+        result = run_build(
+            plan,
+            environment={**os.environ, **made.app.env},
+            log=log,
+            on_line=take_line,
+            timeout_seconds=settings.build_timeout_seconds,
+        )
     _record(run, made.directory, python=result.python, build_key=result.key)
     run.store.releases.mark(run.number, "built")
     if result.reused and not result.ran:
@@ -162,17 +174,40 @@ def release_command(run: Deployment, voice: Voice) -> str:
         "OATIE_RELEASE": str(run.number),
         "OATIE_DATA_DIR": str(run.paths.data),
     }
-    run_command(
-        settings.release,
-        role="release command",
-        cwd=made.directory,
-        environment=command_environment({**os.environ, **made.app.env}, python=made.python, extra=identity),
-        log=run.paths.logs / RELEASE_LOG,
-        on_line=voice.output,
-        timeout_seconds=settings.release_timeout_seconds,
-        timeout_key="[deploy] release_timeout",
-    )
+    log = run.paths.logs / RELEASE_LOG
+    with _explained(run, voice, log) as take_line:
+        run_command(
+            settings.release,
+            role="release command",
+            cwd=made.directory,
+            environment=command_environment(
+                {**os.environ, **made.app.env}, python=made.python, extra=identity
+            ),
+            log=log,
+            on_line=take_line,
+            timeout_seconds=settings.release_timeout_seconds,
+            timeout_key="[deploy] release_timeout",
+        )
     return "exit code 0"
+
+
+@contextmanager
+def _explained(run: Deployment, voice: Voice, log: Path) -> Iterator[LineListener]:
+    """A failing command is shown with the last lines of the whole step, not only with its own; and the
+    operator is not sent to the release's directory, which the undo is about to remove."""
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def take_line(line: str) -> None:
+        tail.append(line)
+        voice.output(line)
+
+    try:
+        yield take_line
+    except CommandFailed as error:
+        error.details = tuple(tail)
+        if not isinstance(error, CommandTimedOut):
+            error.fix = f"run it by hand in {run.facts.settings.root}; all of its output is in {log}"
+        raise
 
 
 def start_supervisor(run: Deployment, voice: Voice) -> str:
