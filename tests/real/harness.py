@@ -31,7 +31,7 @@ from tests.real.loadrun import LoadRun
 from tests.real.waiting import PATIENCE_SECONDS, free_port, port_answers, wait_for
 
 APPS = Path(__file__).resolve().parent / "apps"
-MARKER = "OATIE_TEST_RUN"
+MARKER = "PROOF_RUN_MARKER"
 COMMAND_TIMEOUT_SECONDS = 90
 # Signals and variables of the machine that runs the tests must not steer the program under test.
 FOREIGN_VARIABLES = ("CI", "NO_COLOR", "FORCE_COLOR", "OATIE_HOME", "PORT", "NOTIFY_SOCKET", "LISTEN_FDS")
@@ -220,15 +220,15 @@ class Project:
         return self.deploy().expect(0)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Background:
-        """`oatie start` in the foreground, answering."""
+        """`oatie start` in the foreground, at its full strength."""
         running = self.background("start", *arguments, env=env)
 
-        def answers() -> bool:
+        def complete() -> bool:
             if running.process.poll() is not None:
                 pytest.fail(f"oatie start ended\n{running.so_far()}", pytrace=True)
-            return self.get("/ready") == 200
+            return self.status()["state"] == "running"
 
-        wait_for(answers, "the application to answer", evidence=running.so_far)
+        wait_for(complete, "the application to run", evidence=running.so_far)
         return running
 
     def status(self) -> dict[str, Any]:

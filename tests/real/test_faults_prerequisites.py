@@ -107,11 +107,14 @@ def test_a_full_disk_fails_the_deploy_and_is_cleaned_up(project: Project) -> Non
 
 
 def test_too_little_memory_for_old_and_new_together_is_refused(project: Project) -> None:
+    project.configure(app={"workers": 1})
     project.deployed("1")
-    available_kib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
-    workers = available_kib // (4 * 1024)  # even 4 MB each would fill this machine
+    most_workers = 1024
+    memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    # As many workers as may be asked for, each as large as the one that is measured now.
+    assert project.get(f"/grow?mb={memory_mb // most_workers + 50}") == 200
     project.version("2")
-    refused = project.deploy("--workers", str(workers)).expect(5)
+    refused = project.deploy("--workers", str(most_workers)).expect(5)
     assert "memory" in refused.said
     assert refused.step("snapshot", "started") is None
     assert project.serving() == "1"

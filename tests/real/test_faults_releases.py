@@ -160,10 +160,10 @@ def test_rollback_to_a_release_that_no_longer_starts_keeps_what_serves(project: 
     """The way back passes the same gate."""
     flag = project.outputs / "flag"
     flag.touch()
+    project.configure(app={"ready_timeout": "2s"})  # each release keeps its own
     project.deployed("1", ready_file=str(flag))
     project.deployed("2")
     flag.unlink()
-    project.configure(app={"ready_timeout": "1s"})
     project.oatie("rollback", "1", "--yes", "--json").expect(7)
     assert project.serving() == "2"
     flag.touch()

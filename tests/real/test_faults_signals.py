@@ -7,8 +7,13 @@ import random
 import signal
 import time
 
+import psutil
 import pytest
 
+from oatie_ops.config.settings import AppSettings
+from oatie_ops.errors import OatieError
+from oatie_ops.supervisor.client import ControlClient
+from oatie_ops.supervisor.spec import ReleaseSpec
 from tests.real.harness import Project
 from tests.real.loadrun import lost
 from tests.real.waiting import wait_for
@@ -113,6 +118,32 @@ def test_a_first_deploy_hit_by_a_signal_leaves_nothing(project: Project, step: s
     project.assert_settled()
     project.oatie("stop").expect(0)
     project.assert_gone()
+
+
+def test_candidates_that_die_before_anybody_asks_are_not_let_in(project: Project) -> None:
+    """The deploying process is slow, and all its new workers have ended when it asks for the gate."""
+    project.deployed("1")
+    serving = {worker["pid"] for worker in project.workers()}
+    bad = project.outputs / "bad"
+    bad.mkdir()
+    (bad / "service.py").write_text("raise SystemExit(9)\n")
+    spec = ReleaseSpec("2", bad, AppSettings(run="service:app", port=project.port, ready_timeout_seconds=5))
+    client = ControlClient(project.state.control_socket)
+    lease = client.stream("POST", "/control/switch", {"release": spec.to_dict(), "actor": "test"})
+    switch = next(lease)["switch"]
+    candidates = [
+        worker["pid"] for worker in client.call("POST", f"/control/switch/{switch}/spawn")["workers"]
+    ]
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in candidates), "the new workers to end")
+    *_, verdict = client.stream("POST", f"/control/switch/{switch}/gate")
+    assert verdict["event"] == "failed"
+    assert "9" in verdict["error"]["why"]
+    with pytest.raises(OatieError):
+        client.call("POST", f"/control/switch/{switch}/promote")
+    lease.close()
+    wait_for(lambda: project.status()["switch"] is None, "the switch to be undone")
+    assert {worker["pid"] for worker in project.workers()} == serving
+    assert project.serving() == "1"
 
 
 def test_a_second_signal_leaves_at_once_and_the_next_command_cleans_up(project: Project) -> None:

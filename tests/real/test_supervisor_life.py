@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -157,8 +158,7 @@ def test_dev_reloads_when_a_file_changes(project: Project) -> None:
     project.version("1")
     project.start("--dev")
     project.version("2")
-    (project.root / "service.py").touch()
-    wait_for(lambda: project.serving() == "2", "the changed application")
+    wait_for(lambda: _touched(project) and project.serving() == "2", "the changed application")
 
 
 def test_dev_survives_broken_code_and_takes_the_mended(project: Project) -> None:
@@ -166,11 +166,34 @@ def test_dev_survives_broken_code_and_takes_the_mended(project: Project) -> None
     project.start("--dev")
     source = (project.root / "service.py").read_text()
     (project.root / "service.py").write_text("this is no python\n")
-    wait_for(lambda: "SyntaxError" in project.oatie("logs").stdout, "the syntax error in the logs")
+
+    def refused() -> bool:
+        return _touched(project) and "SyntaxError" in project.oatie("logs").stdout
+
+    wait_for(refused, "the syntax error in the logs")
     assert project.serving() == "1"
     project.version("2")
     (project.root / "service.py").write_text(source)
     wait_for(lambda: project.serving() == "2", "the mended application")
+
+
+def _touched(project: Project) -> bool:
+    """Again and again, with room for a reload in between: nobody says from when on files are watched."""
+    (project.root / "service.py").touch()
+    time.sleep(1)
+    return True
+
+
+def test_dev_does_not_reload_for_what_the_application_itself_writes(project: Project) -> None:
+    """A log, a data file, or the output of this very command, redirected into the checkout."""
+    project.version("1")
+    running = project.start("--dev")
+    wait_for(lambda: _touched(project) and "reloaded" in project.oatie("logs").stdout, "files to be watched")
+    settled = project.workers()[-1]["pid"]
+    for name in ("out.txt", "data.sqlite3", "data.sqlite3-wal", "nohup.out", "service.log"):
+        (project.root / name).write_text("written")
+    time.sleep(1)
+    assert project.workers()[-1]["pid"] == settled, running.so_far()
 
 
 def test_logs_are_captured_per_worker_with_their_time(project: Project) -> None:
@@ -185,7 +208,7 @@ def test_logs_are_captured_per_worker_with_their_time(project: Project) -> None:
 
 
 def test_logs_are_rotated_and_bounded(project: Project) -> None:
-    project.configure(logs={"max_bytes": "50KB", "keep_files": 2})
+    project.configure(logs={"max_size": "50KB", "keep": 2})
     project.version("1")
     project.start()
     for _ in range(60):
@@ -295,7 +318,8 @@ def test_a_reload_after_a_reload_keeps_two_workers(project: Project) -> None:
     with project.load(new=3, keep=3) as load:
         for _ in range(3):
             running.signal(signal.SIGHUP)
-        project.oatie("reload").expect(0)
+        # Exit 6 while the one that a signal asked for is under way.
+        wait_for(lambda: project.oatie("reload").code == 0, "a reload of our own")
         load.wait_for_more(100)
         result = load.finish()
     assert not lost(result)

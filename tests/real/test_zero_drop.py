@@ -71,6 +71,7 @@ def test_requests_in_flight_at_the_switch_finish_on_the_old_release(project: Pro
 
 
 def test_a_streamed_answer_survives_the_switch_whole(project: Project) -> None:
+    project.configure(app={"drain": "4s"})  # a client that does not hang up is waited for
     project.deployed("1")
     connection = http.client.HTTPConnection("127.0.0.1", project.port, timeout=30)
     connection.request("GET", "/stream?seconds=2")
