@@ -108,11 +108,12 @@ def _trusted_json(path: Path) -> Any:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    info = os.fstat(descriptor)
+    others_may_write = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or others_may_write:
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(descriptor)
-        others_may_write = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or others_may_write:
-            return None
         try:
             return json.loads(file.read(_MAX_BYTES))
         except (OSError, ValueError, RecursionError):

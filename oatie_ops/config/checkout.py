@@ -33,15 +33,14 @@ def _wrong(root: Path, run: str) -> str:
     module, _, attribute = run.partition(":")
     file = _file(root, module)
     if file is None:
-        return "" if _is_installed(module) else f"names the module {module}, which is not in this directory"
+        return "" if _is_installed(module) else "names a module that is not in this directory"
     names = _names(file)
     wanted = (attribute.partition(".")[0],) if attribute else _USUAL_ATTRIBUTES
     if names is None or any(name in names for name in wanted):
         return ""
     near = get_close_matches(wanted[0], names, n=1)
-    return f"names {wanted[0]}, which {file.relative_to(root)} does not define" + (
-        f" (it has {near[0]})" if near else ""
-    )
+    has = f" (it has {near[0]})" if near else ""
+    return f"names something that {file.relative_to(root)} does not define{has}"
 
 
 def _file(root: Path, module: str) -> Path | None:

@@ -59,9 +59,7 @@ class _Declaration:
         return Declared(
             data=_with_templates(json_ready(settings_to_dict(settings)), templates),
             templates=tuple(templates),
-            variables=tuple(
-                sorted({r.name for text in templates.values() for r in interpolate.references(text)})
-            ),
+            variables=_referred(merged.data),
             env_file=self.env_file,
             profile=self.profile,
             origins={
@@ -359,6 +357,12 @@ def _set(data: Any, path: KeyPath, value: Any) -> None:
     for part in path[:-1]:
         data = data[part]
     data[path[-1]] = value
+
+
+def _referred(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Also those of values that became numbers, and so have no template any more."""
+    texts = [value for _, value in leaves(data) if isinstance(value, str)]
+    return tuple(sorted({reference.name for text in texts for reference in interpolate.references(text)}))
 
 
 def _with_templates(data: dict[str, Any], templates: dict[KeyPath, str]) -> dict[str, Any]:

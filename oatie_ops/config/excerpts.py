@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from oatie_ops.config.interpolate import masked
 from oatie_ops.config.issues import Excerpt
 from oatie_ops.config.masking import MASK, is_sensitive_name, is_sensitive_path
 from oatie_ops.config.spans import KeyPath, Span
@@ -110,8 +111,7 @@ def _masked(
         shown += text[at:low]
         columns.append((low, len(shown), 0))
         if high > low:
-            quote = text[low] if text[low] in "\"'" else ""
-            shown += f"{quote}{MASK}{quote}"
+            shown += _mask(text[low:high])
         at = high
 
     def column(offset: int) -> int:
@@ -121,6 +121,12 @@ def _masked(
     caret = column(marked[0])
     after = column(marked[1]) if marked[1] <= end else len(shown)
     return _cut(shown.rstrip(), caret + 1, max(1, after - caret))
+
+
+def _mask(written: str) -> str:
+    quote = written[0] if written[0] in "\"'" else ""
+    inside = written.strip(quote) if quote else written
+    return f"{quote}{masked(inside, MASK)}{quote}"
 
 
 def _cut(shown: str, caret: int, length: int) -> Excerpt:

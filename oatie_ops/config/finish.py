@@ -102,7 +102,8 @@ def _with_application(settings: Settings, origins: dict[str, Origin]) -> tuple[S
 def _with_ops_port(settings: Settings, origins: dict[str, Origin], issues: list[Issue]) -> Settings:
     """The application keeps the port that it was given; the ops API takes the next one."""
     address = listen_address(settings.ops.listen)
-    if address is None or not same_port(settings.app.host, settings.app.port, address):
+    chosen = origins.get("ops.listen", DEFAULT).source > Source.PROFILE
+    if chosen or address is None or not same_port(settings.app.host, settings.app.port, address):
         return settings
     moved = join_address(address[0], address[1] + 1 if address[1] < 65535 else address[1] - 1)
     origins["ops.listen"] = Origin(

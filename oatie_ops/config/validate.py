@@ -74,6 +74,7 @@ def validate(data: Mapping[str, Any]) -> tuple[File, list[Problem]]:
     """The configuration without what is wrong in it, and everything that is wrong."""
     remaining = copy.deepcopy(dict(data))
     problems: list[Problem] = []
+    removed: set[KeyPath] = set()
     for _ in range(_MAX_ROUNDS):
         try:
             return File.model_validate(remaining), problems
@@ -81,9 +82,11 @@ def validate(data: Mapping[str, Any]) -> tuple[File, list[Problem]]:
             found = error.errors(include_url=False, include_context=True, include_input=False)
         for item in found:
             problem = _problem(item, remaining)
-            if problem not in problems:
+            was_there = item["type"] == "missing" and _file_path(item["loc"], remaining) in removed
+            if problem not in problems and not was_there:
                 problems.append(problem)
         for path in {_to_remove(item, remaining) for item in found}:
+            removed.add(path)
             _remove(remaining, path)
     return File(), problems
 
