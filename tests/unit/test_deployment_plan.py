@@ -1,0 +1,139 @@
+"""The plan: which steps, in which order, why; pure, and the same for a dry run and for the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oatie_ops.config.discover import DEMO_RUN
+from oatie_ops.config.settings import AppSettings
+from oatie_ops.deployment.facts import Facts
+from oatie_ops.deployment.plan import Plan, plan
+from tests.unit.deployment_world import World
+
+SWITCH = ["spawn", "gate", "promote", "drain", "bake", "mark-good"]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def serving(world: World, release: str = "6") -> Facts:
+    world.target.supervised, world.target.serving = True, release
+    return replace(world.facts(), release=7, previous=6)
+
+
+def names(made: Plan) -> list[str]:
+    return [step.name for step in made.steps]
+
+
+def why(made: Plan, name: str) -> str:
+    return next(step.why for step in made.steps if step.name == name)
+
+
+def test_a_first_deploy_starts_a_supervisor_between_the_files_and_the_workers(world: World) -> None:
+    made = plan(world.facts())
+    assert names(made) == ["prerequisites", "lock", "snapshot", "start-supervisor", *SWITCH, "prune"]
+    assert made.title == "deploy shop (main:app): release 1"
+
+
+def test_a_deploy_over_a_running_release_starts_none_and_names_both(world: World) -> None:
+    made = plan(serving(world))
+    assert names(made) == ["prerequisites", "lock", "snapshot", *SWITCH, "prune"]
+    assert made.title == "deploy shop (main:app): release 7 in place of release 6"
+    assert "release 6" in why(made, "drain")
+
+
+def test_build_and_release_command_run_before_any_new_worker(world: World) -> None:
+    world.configure(build=("pip install -r requirements.txt",), release="python migrate.py")
+    made = plan(world.facts())
+    assert names(made)[2:6] == ["snapshot", "build", "release-command", "start-supervisor"]
+    assert "pip install -r requirements.txt" in why(made, "build")
+    assert "python migrate.py" in why(made, "release-command")
+
+
+def test_a_release_command_over_a_running_release_is_said_to_stay(world: World) -> None:
+    world.configure(release="python migrate.py")
+    assert any("not undone" in note for note in plan(serving(world)).notes)
+    world.target.supervised = False
+    assert not any("not undone" in note for note in plan(world.facts()).notes)
+
+
+def test_mark_good_is_the_one_commit_point_and_only_tidying_comes_after_it(world: World) -> None:
+    made = plan(serving(world))
+    assert [step.name for step in made.steps if step.commit] == ["mark-good"]
+    assert names(made)[names(made).index("mark-good") + 1 :] == ["prune"]
+
+
+def test_everything_that_changes_something_before_the_commit_point_can_be_undone(world: World) -> None:
+    made = plan(world.facts())
+    undoable = {step.name for step in made.steps if step.undo is not None}
+    assert undoable == {"lock", "snapshot", "start-supervisor", "spawn", "promote", "mark-good"}
+    assert all(step.undo_why for step in made.steps if step.undo is not None)
+
+
+def test_a_bake_of_no_time_and_a_run_without_health_checks_have_no_bake(world: World) -> None:
+    world.configure(bake_seconds=0.0)
+    assert "bake" not in names(plan(world.facts()))
+    world.configure(bake_seconds=5.0)
+    unchecked = plan(world.facts(health_check=False))
+    assert "bake" not in names(unchecked)
+    assert "up" in why(unchecked, "gate")
+    assert any("--no-health-check" in note for note in unchecked.notes)
+
+
+def test_the_gate_says_what_it_will_ask(world: World) -> None:
+    assert "GET /ready with 2xx in 30 s" in why(plan(world.facts()), "gate")
+    world.settings = replace(world.settings, app=replace(world.settings.app, ready=None))
+    assert "GET / below 500" in why(plan(world.facts()), "gate")
+
+
+def test_the_demo_is_called_the_demo(world: World) -> None:
+    world.settings = replace(world.settings, app=AppSettings(name="demo", run=DEMO_RUN))
+    made = plan(world.facts())
+    assert "the built-in demo service" in made.title
+    assert "the demo service" in why(made, "snapshot")
+
+
+def test_a_program_that_binds_the_port_itself_has_a_stated_gap(world: World) -> None:
+    program = AppSettings(name="shop", command=("node", "server.js"), workers=1)
+    world.settings = replace(world.settings, app=program)
+    assert plan(world.facts()).gap == ""  # nothing is replaced
+    made = plan(serving(world))
+    assert "connections are refused" in made.gap
+    assert why(made, "promote") == "stop release 6, then start release 7 on port 8080"
+    assert any("private port" in note for note in made.notes)
+
+
+def test_a_program_that_takes_the_socket_has_no_gap(world: World) -> None:
+    program = AppSettings(name="shop", command=("./server",), socket="activation")
+    world.settings = replace(world.settings, app=program)
+    assert plan(serving(world)).gap == ""
+
+
+def test_a_rollback_makes_nothing_and_passes_the_same_gate(world: World) -> None:
+    facts = replace(serving(world), kind="rollback", release=5)
+    made = plan(facts)
+    assert names(made) == ["prerequisites", "lock", *SWITCH]
+    assert made.title == "roll back shop (main:app): release 5 in place of release 6"
+    # A release that was good is neither removed nor called bad because its second start failed.
+    assert {step.name for step in made.steps if step.undo is not None} == {"spawn", "promote", "mark-good"}
+
+
+def test_workers_from_the_checkout_are_called_by_what_they_are(world: World) -> None:
+    assert plan(serving(world, "checkout")).title.endswith("in place of what runs from the checkout")
+
+
+def test_data_that_is_linked_is_told(world: World) -> None:
+    (world.root / "shop.sqlite3").write_bytes(b"")
+    assert any("shop.sqlite3" in note for note in plan(world.facts()).notes)
+
+
+def test_the_event_lists_exactly_the_steps_of_the_plan(world: World) -> None:
+    made = plan(serving(world))
+    event = made.event().as_dict()
+    assert [step["name"] for step in event["steps"]] == names(made)
+    assert event["event"] == "plan"

@@ -1,0 +1,161 @@
+"""What must hold before anything changes: every problem with what, why and fix, all of them at once."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oatie_ops.config.settings import AppSettings
+from oatie_ops.deployment.facts import Facts, at_running_port
+from oatie_ops.deployment.host import (
+    Holder,
+    Port,
+    cgroup_available_bytes,
+    nearest_existing,
+    probe_port,
+    write_problem,
+)
+from oatie_ops.deployment.prerequisites import (
+    BUILD_ESTIMATE_BYTES,
+    disk_needed_bytes,
+    error_for,
+    memory_needed_bytes,
+    problems,
+)
+from oatie_ops.exit_codes import ExitCode
+from tests.unit.deployment_world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def with_host(facts: Facts, **values: object) -> Facts:
+    return replace(facts, host=replace(facts.host, **values))  # type: ignore[arg-type]
+
+
+def test_a_healthy_host_has_no_problem(world: World) -> None:
+    assert problems(world.facts()) == []
+
+
+def test_all_problems_are_told_at_once_each_with_why_and_fix(world: World) -> None:
+    bad = with_host(
+        world.facts(),
+        python=(3, 9),
+        disk_free_bytes=0,
+        memory_available_bytes=0,
+        state_problem="/srv is not writable for this user",
+        app_port=Port("127.0.0.1", 8080, "address already in use", (Holder(42, "python -m http.server"),)),
+    )
+    found = problems(bad)
+    assert len(found) == 5
+    assert all(problem.what and problem.why and problem.fix for problem in found)
+    error = error_for(found)
+    assert error.exit_code == ExitCode.PREREQUISITE_MISSING
+    text = "\n".join(error.details)
+    for word in ("Python 3.9", "disk", "memory", "/srv", "process 42", "python -m http.server"):
+        assert word in text
+    assert [problem["what"] for problem in error.data["problems"]] == [problem.what for problem in found]
+
+
+def test_one_problem_speaks_for_itself(world: World) -> None:
+    found = problems(with_host(world.facts(), disk_free_bytes=0))
+    error = error_for(found)
+    assert (error.what, error.why, error.fix) == (found[0].what, found[0].why, found[0].fix)
+
+
+def test_a_build_needs_more_disk_and_a_python_that_makes_environments(world: World) -> None:
+    plain = world.facts()
+    world.configure(build=("pip install flask",))
+    building = world.facts()
+    assert disk_needed_bytes(building) - disk_needed_bytes(plain) == BUILD_ESTIMATE_BYTES
+    no_venv = "python has no module ensurepip"
+    assert problems(with_host(plain, venv_problem=no_venv)) == []
+    assert "python3-venv" in problems(with_host(building, venv_problem=no_venv))[0].fix
+
+
+def test_memory_for_the_overlap_is_what_the_running_workers_were_measured_with(world: World) -> None:
+    estimated = memory_needed_bytes(world.facts())
+    world.target.supervised, world.target.serving = True, "6"
+    running = world.facts()
+    assert running.running is not None
+    heavy = replace(running, running=replace(running.running, worker_rss_bytes=(10**9, 2 * 10**9)))
+    assert memory_needed_bytes(heavy) == 2 * 2 * 10**9
+    assert memory_needed_bytes(heavy) > estimated
+    found = problems(with_host(heavy, memory_available_bytes=10**9))
+    assert "as measured now" in found[0].why
+
+
+def test_a_program_that_is_nowhere_is_found_missing_before_anything_starts(world: World) -> None:
+    world.settings = replace(world.settings, app=AppSettings(command=("no-such-program-here", "--x")))
+    assert "'no-such-program-here' is in no directory of PATH" in problems(world.facts())[0].why
+    world.settings = replace(world.settings, app=AppSettings(command=("./server",)))
+    assert "server is not there" in problems(world.facts())[0].why
+    (world.root / "server").write_text("#!/bin/sh\n")
+    (world.root / "server").chmod(0o755)
+    assert problems(world.facts()) == []
+
+
+def test_a_program_that_the_build_makes_is_not_looked_for_before_it(world: World) -> None:
+    world.configure(build=("make server",))
+    world.settings = replace(world.settings, app=AppSettings(command=("./server",)))
+    assert problems(world.facts()) == []
+
+
+def test_a_release_whose_files_or_build_are_gone_cannot_be_rolled_back_to(world: World) -> None:
+    world.deploy()
+    facts = world.rollback_facts(1)
+    assert problems(facts) == []
+    assert facts.made is not None
+    (facts.made.directory / "main.py").unlink()
+    facts.made.directory.rmdir()
+    assert "oatie rollback --list" in problems(world.rollback_facts(1))[0].fix
+
+
+def test_a_supervisor_on_another_port_is_a_problem_only_for_a_port_that_was_asked_for(world: World) -> None:
+    world.target.supervised, world.target.serving = True, "6"
+    facts = world.facts()
+    moved = replace(world.settings, app=replace(world.settings.app, port=9000))
+    assert "9000" in problems(replace(facts, settings=moved))[0].what
+    assert at_running_port(moved, facts.running).app.port == 8080
+    assert at_running_port(moved, None).app.port == 9000
+
+
+def test_a_taken_port_names_its_holder() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        number = holder.getsockname()[1]
+        taken = probe_port("127.0.0.1", number)
+    assert taken.problem
+    assert os.getpid() in [each.pid for each in taken.holders]
+    assert probe_port("127.0.0.1", number) == Port("127.0.0.1", number)
+
+
+def test_an_address_of_another_machine_is_a_problem_and_port_0_is_not() -> None:
+    assert probe_port("192.0.2.7", 8080).problem  # TEST-NET-1 belongs to nobody
+    assert probe_port("no-such-host.invalid", 8080).problem
+    assert probe_port("127.0.0.1", 0).problem == ""
+
+
+def test_the_place_of_a_state_directory_that_is_not_there_yet_is_judged(tmp_path: Path) -> None:
+    assert nearest_existing(tmp_path / "a" / "b") == tmp_path
+    assert write_problem(tmp_path) == ""
+    file = tmp_path / "file"
+    file.write_text("")
+    assert "not a directory" in write_problem(file)
+
+
+def test_the_limit_of_a_control_group_counts_less_what_can_be_reclaimed(tmp_path: Path) -> None:
+    assert cgroup_available_bytes(tmp_path) is None
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 300\n")
+    assert cgroup_available_bytes(tmp_path) == 400
+    (tmp_path / "memory.max").write_text("max\n")
+    assert cgroup_available_bytes(tmp_path) is None
