@@ -53,12 +53,9 @@ class AwsBackend(Backend):
 
     def prepare(self) -> None:
         try:
-            import boto3
+            import boto3  # noqa: F401
         except ImportError:
             raise sdk_missing("aws", "boto3") from None
-        with self._lock:
-            if self._session is None:
-                self._session = boto3.session.Session()
         cap_sdk_loggers()
 
     def where(self) -> str:
@@ -121,15 +118,17 @@ class AwsBackend(Backend):
             token = {"NextToken": page["NextToken"]}
 
     def _client(self, name: str, deadline: Deadline) -> Any:
+        from botocore.exceptions import BotoCoreError
+
         self.prepare()
-        region = self._region_for(name)
-        with self._lock:
-            self._used_region = region
-            if region not in self._clients:
-                self._clients[region] = self._new_client(region, deadline)
-            client = self._clients[region]
-        # Looked for here, so that a chain that hangs is told apart from a store that does.
-        credentials = self._session.get_credentials()
+        try:
+            with self._lock:
+                client = self._client_for(name, deadline)
+            # Looked for here, so that a chain that hangs is told apart from a store that does.
+            credentials = self._session.get_credentials()
+            self._identity = _identity(credentials)
+        except BotoCoreError as error:
+            raise broken(self, type(error).__name__, name) from None
         if credentials is None:
             raise NoCredentials(
                 f"there are no AWS credentials to read `{name}`" if name else "there are no AWS credentials",
@@ -138,9 +137,18 @@ class AwsBackend(Backend):
                 why="environment, profile, web identity, container and instance metadata gave none",
                 fix="attach a role, run `aws sso login` or `aws configure`, or set AWS_PROFILE",
             )
-        self._identity = _identity(credentials)
         deadline.phase = READING
         return client
+
+    def _client_for(self, name: str, deadline: Deadline) -> Any:
+        import boto3
+
+        if self._session is None:
+            self._session = boto3.session.Session()
+        self._used_region = region = self._region_for(name)
+        if region not in self._clients:
+            self._clients[region] = self._new_client(region, deadline)
+        return self._clients[region]
 
     def _new_client(self, region: str, deadline: Deadline) -> Any:
         from botocore.config import Config
@@ -202,6 +210,8 @@ class AwsBackend(Backend):
 
 def _identity(credentials: Any) -> str:
     """How the credentials were found, and the end of the key id, which is no secret."""
+    if credentials is None:
+        return ""
     method = getattr(credentials, "method", "") or "unknown source"
     key_id = getattr(credentials, "access_key", "") or ""
     return f"AWS key …{key_id[-4:]} from {method}" if key_id else f"credentials from {method}"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TypeVar
 
 from oatie_ops.errors import OatieError
-from oatie_ops.secrets.errors import NoCredentials, SecretError, SecretsUnreachable
+from oatie_ops.secrets.errors import NoCredentials, SecretError, SecretMalformed, SecretsUnreachable
 from oatie_ops.secrets.reference import Reference
 from oatie_ops.secrets.value import Secret
 
@@ -103,16 +105,18 @@ def within(deadline: Deadline, backend: Backend, name: str, work: Callable[[Dead
     """Runs ``work(deadline)`` and gives up at the deadline, whatever an SDK is waiting for.
 
     The thread that still waits is abandoned; it is a daemon and ends with its SDK's own time-out.
-    Raises `SecretsUnreachable` or `NoCredentials` (by the phase), or what the work raised.
+    Raises `SecretsUnreachable` or `NoCredentials` (by the phase), or the `OatieError` of the work.
     """
     results: list[T] = []
-    failures: list[BaseException] = []
+    failures: list[OatieError] = []
 
     def run() -> None:
         try:
             results.append(work(deadline))
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        except OatieError as error:
             failures.append(error)
+        except Exception as error:  # noqa: BLE001 - reported; it may hold an answer, so it cannot be raised
+            failures.append(_unexpected(error, deadline, backend, name))
 
     thread = threading.Thread(target=run, name=f"oatie-{backend.name}", daemon=True)
     thread.start()
@@ -124,12 +128,32 @@ def within(deadline: Deadline, backend: Backend, name: str, work: Callable[[Dead
     raise _late(deadline, backend, name)
 
 
-def _stripped(error: BaseException) -> BaseException:
+def _stripped(error: OatieError) -> OatieError:
     """Without the errors and frames behind it: an SDK's error may hold an answer, a frame a value."""
-    if isinstance(error, OatieError):
-        error.__context__ = None
-        return error.with_traceback(None)
-    return error
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _unexpected(error: Exception, deadline: Deadline, backend: Backend, name: str) -> OatieError:
+    """SDKs trip over answers they do not expect; what they raise then is known by its place only."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    why = f"{type(error).__name__} in {Path(innermost.filename).name}:{innermost.lineno}"
+    if deadline.phase == CREDENTIALS:
+        return NoCredentials(
+            f"looking for credentials for {backend.place} failed",
+            backend=backend.name,
+            name=name,
+            why=why,
+            fix="check the metadata service or the credential files of this machine",
+        )
+    return SecretMalformed(
+        f"{backend.place} answered something that cannot be read",
+        backend=backend.name,
+        name=name,
+        identity=backend.identity(),
+        why=why,
+        fix="check the address of the store in [secrets], and what stands between it and this machine",
+    )
 
 
 def _late(deadline: Deadline, backend: Backend, name: str) -> SecretError:

@@ -42,7 +42,7 @@ class GcpBackend(Backend):
         self._endpoint = endpoint
         self._lock = threading.Lock()
         self._client_object: Any = None
-        self._identity = ""
+        self._credentials: Any = None
 
     def prepare(self) -> None:
         try:
@@ -56,7 +56,8 @@ class GcpBackend(Backend):
         return f"project {self._project}" if self._project else ""
 
     def identity(self) -> str:
-        return self._identity
+        """A machine's own account has a name only after its first token, so this is asked late."""
+        return "" if self._credentials is None else _identity(self._credentials)
 
     def fetch(self, reference: Reference, deadline: Deadline) -> Fetched:
         path = self._path(reference)
@@ -72,7 +73,7 @@ class GcpBackend(Backend):
             f"secret `{reference.name}` from {self.place} arrived damaged",
             backend=self.name,
             name=reference.name,
-            identity=self._identity,
+            identity=self.identity(),
             why="its CRC-32C is wrong, twice in a row",
             fix="check what stands between this machine and the service",
         )
@@ -140,7 +141,7 @@ class GcpBackend(Backend):
             credentials, _ = google.auth.default(scopes=SCOPES)
         except GoogleAuthError as error:
             raise self._no_credentials(name, type(error).__name__) from None
-        self._identity = _identity(credentials)
+        self._credentials = credentials
         options = ClientOptions(api_endpoint=self._endpoint) if self._endpoint else None
         return SecretManagerServiceClient(credentials=credentials, client_options=options)
 
@@ -160,7 +161,7 @@ class GcpBackend(Backend):
         cause = getattr(error, "cause", None) or error
         kind, message = type(cause).__name__, str(getattr(cause, "message", ""))
         why = f"{kind}: {message}" if message else kind
-        facts: dict[str, Any] = {"backend": self.name, "name": name, "identity": self._identity, "why": why}
+        facts: dict[str, Any] = {"backend": self.name, "name": name, "identity": self.identity(), "why": why}
         match kind:
             case "NotFound":
                 facts["why"] += self.similar(name, deadline) if name else ""
@@ -220,7 +221,7 @@ class GcpBackend(Backend):
             f"there are no valid Google credentials to read `{name}`",
             backend=self.name,
             name=name,
-            identity=self._identity,
+            identity=self.identity(),
             why=why,
             fix="attach a service account, run `gcloud auth application-default login`, "
             "or set GOOGLE_APPLICATION_CREDENTIALS",
@@ -236,7 +237,8 @@ def _retry(deadline: Deadline) -> Any:
         initial=FIRST_RETRY_SECONDS,
         maximum=LONGEST_RETRY_SECONDS,
         multiplier=2.0,
-        timeout=deadline.left(),
+        # A little earlier than the deadline, so that what it gave up on is known: throttled or dead.
+        timeout=deadline.left() * 0.9,
     )
 
 
