@@ -32,7 +32,6 @@ class Fleet:
         self.desired = app.workers
         self.spare = app.spare
         self.failure: OatieError | None = None
-        self.looping = False
         self.served = asyncio.Event()  # set when the first worker ever serves
         self.hopeless = asyncio.Event()  # set when a first boot fails in a way that trying again cannot mend
         self.restarts = 0
@@ -40,14 +39,25 @@ class Fleet:
         self._endings: deque[Ending] = deque(maxlen=100)
         self._tasks: set[asyncio.Task[None]] = set()
         self._raising = 0
+        self._claimed = 0  # places of workers that are just being told to accept
         self._recycling = asyncio.Lock()
         self._no_recycle_before = 0.0
+        self._told_of_loop = False
+
+    @property
+    def looping(self) -> bool:
+        """More unplanned ends within the window than the limit: a state, until the window is over."""
+        if self.generation is None:
+            return False
+        app = self.generation.spec.app
+        since = time.monotonic() - app.restart_window_seconds
+        return sum(ending.at >= since for ending in self._endings) > app.restart_limit
 
     def adopt(self, generation: Generation) -> None:
         """From now on this generation serves and is kept at strength."""
         self.generation = generation
         self._endings.clear()
-        self.failure, self.looping = None, False
+        self.failure = None
         generation.on_exit = self._on_exit
         generation.on_terminating = self._on_terminating
         if generation.serving:
@@ -74,9 +84,9 @@ class Fleet:
         if generation is None:
             return
         spares = [w for w in generation.workers if w.state == WorkerState.READY]
-        gap = self.desired - len(generation.serving)
-        for worker in spares[: max(0, gap)]:
-            self._start(self._promote_spare(generation, worker))
+        for worker in spares[: max(0, self._places(generation))]:
+            worker.state = WorkerState.STARTING  # nobody else takes it
+            self._start(self._take_place(generation, worker))
         missing = self.desired + self.spare - len(generation.serving) - len(spares) - self._raising
         for _ in range(missing):
             self._raising += 1
@@ -145,11 +155,18 @@ class Fleet:
         worker.expected_end = True
         self.refill()
 
-    async def _promote_spare(self, generation: Generation, worker: Worker) -> None:
-        worker.state = WorkerState.STARTING  # nobody else takes it
-        with contextlib.suppress(ChildProcessError):
-            await worker.accept()
-        self.refill()
+    def _places(self, generation: Generation) -> int:
+        return self.desired - len(generation.serving) - self._claimed
+
+    async def _take_place(self, generation: Generation, worker: Worker) -> None:
+        self._claimed += 1
+        try:
+            await generation.accept_worker(worker)
+            self.served.set()
+        except ChildProcessError as error:
+            self._note(f"a spare could not take over: {error}")
+        finally:
+            self._claimed -= 1
 
     async def _raise(self, generation: Generation) -> None:
         """Boots one worker of the serving release, as often as it takes."""
@@ -177,9 +194,8 @@ class Fleet:
             worker = await generation.add_worker(direct=direct)
             if not direct:
                 await generation.gate(worker)
-            if len(generation.serving) < self.desired:
-                await generation.accept_worker(worker)
-                self.served.set()
+            if self._places(generation) > 0:
+                await self._take_place(generation, worker)
         except (OatieError, ChildProcessError, TimeoutError) as error:
             self._boot_failed(error)
         except asyncio.CancelledError:
@@ -206,9 +222,9 @@ class Fleet:
         self._note(f"a new worker failed to boot (try {failed}): {self.failure.why or self.failure.what}")
 
     def _report_loop(self, looping: bool) -> None:
-        if looping and not self.looping:
+        if looping and not self._told_of_loop:
             self._note("workers end again and again; trying on slowly (see `oatie status`)")
-        self.looping = looping
+        self._told_of_loop = looping
 
     async def _replace(self, generation: Generation, old: Worker, reason: str, *, kill: bool) -> None:
         """A reload of one worker: the new one serves before the old one stops."""

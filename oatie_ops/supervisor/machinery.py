@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.guarded import Guarded
 from oatie_ops.supervisor.launcher import ForkServer
 from oatie_ops.supervisor.listen import BACKLOG, bind_private, bind_public, cannot_bind
 from oatie_ops.supervisor.logs import LogSink
@@ -18,7 +19,7 @@ from oatie_ops.supervisor.programs import ProgramWorker
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.stats import StatsPage
-from oatie_ops.supervisor.workers import PythonWorker, Worker
+from oatie_ops.supervisor.workers import Ended, PythonWorker, Worker
 
 
 class PublicSocket:
@@ -70,6 +71,7 @@ class Machinery:
     reaper: Reaper
     stats: StatsPage = field(default_factory=StatsPage)
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
+    guarded: Guarded = field(default_factory=Guarded)
     _ids: set[int] = field(default_factory=set)
 
     def take_id(self) -> int:
@@ -77,6 +79,16 @@ class Machinery:
         worker_id = next(n for n in range(1, len(self._ids) + 2) if n not in self._ids)
         self._ids.add(worker_id)
         return worker_id
+
+    def expect(self, pid: int, callback: Callable[[Ended], None]) -> None:
+        """For every worker process, which leads a group of its own: reaped by us, guarded while it lives."""
+
+        def ended(how: Ended) -> None:
+            callback(how)
+            self.guarded.discard(pid)
+
+        self.guarded.add(pid)
+        self.reaper.expect(pid, ended)
 
     def forget(self, worker: Worker) -> None:
         self._ids.discard(worker.id)
@@ -132,7 +144,7 @@ class Machinery:
             port = int(private.getsockname()[1])
             private.close()
         worker.attach(ours, pid, port)
-        self.reaper.expect(pid, worker.finish)
+        self.expect(pid, worker.finish)
         return worker
 
     def _make_program(self, birth: Birth, worker_id: int, slot: int, *, direct: bool) -> Worker:
@@ -145,7 +157,7 @@ class Machinery:
             public_port=birth.public.port,
             public=birth.public.hold,
             attach_output=lambda out, err: self.attach_output(worker_id, out, err),
-            expect=self.reaper.expect,
+            expect=self.expect,
         )
         if not direct:
             worker.boot()
@@ -157,6 +169,7 @@ class Machinery:
         self.sink.attach(loop, err_read, worker_id, "stderr")
 
     def close(self) -> None:
+        self.guarded.close()
         os.close(self.lifeline[1])
         os.close(self.lifeline[0])
         self.stats.close()

@@ -135,6 +135,7 @@ class _Main:
         reaper = Reaper()
         reaper.install()
         machinery = Machinery(self.paths, sink, reaper)
+        reaper.expect(machinery.guarded.pid, lambda _ended: None)
         stack.callback(machinery.close)
         supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
         supervisor.started_empty = self.spec is None

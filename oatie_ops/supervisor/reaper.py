@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from oatie_ops.supervisor.workers import Ended
 
@@ -18,52 +20,63 @@ ORPHAN_GRACE_SECONDS = 2.0
 class Reaper:
     """Call `install` on the loop's thread; `expect` every child that we start ourselves."""
 
-    def __init__(self) -> None:
+    def __init__(self, proc: Path = Path("/proc")) -> None:
         self._expected: dict[int, Callable[[Ended], None]] = {}
-        self._early: dict[int, Ended] = {}
         self._orphans: dict[int, float] = {}
         self._orphan_check: asyncio.TimerHandle | None = None
+        self._proc = proc
 
     def install(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self.collect)
 
     def expect(self, pid: int, callback: Callable[[Ended], None]) -> None:
-        if pid in self._early:
-            asyncio.get_running_loop().call_soon(callback, self._early.pop(pid))
-        else:
-            self._expected[pid] = callback
-            self.collect()
+        self._expected[pid] = callback
+        self.collect()
 
     def collect(self) -> None:
         for pid in list(self._expected):
             ended = _wait(pid)
             if ended is not None:
                 self._expected.pop(pid)(ended)
-        self._collect_orphans()
+        if self._orphan_check is None and self._somebody_elses():
+            self._orphan_check = asyncio.get_running_loop().call_later(
+                ORPHAN_GRACE_SECONDS / 2, self._collect_orphans
+            )
+
+    def _somebody_elses(self) -> bool:
+        """Is there an ended child left that we did not start? Looks without collecting it (waitid(2))."""
+        if sys.platform != "linux":
+            return False  # orphans are given to nobody but the init process here
+        try:
+            return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return False
 
     def _collect_orphans(self) -> None:
-        if not hasattr(os, "waitid"):
-            return
-        try:
-            zombie = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if zombie is None or zombie.si_pid in self._expected:
-            return
-        now = time.monotonic()
-        seen = self._orphans.setdefault(zombie.si_pid, now)
-        if now - seen >= ORPHAN_GRACE_SECONDS:
-            self._orphans.pop(zombie.si_pid)
-            ended = _wait(zombie.si_pid)
-            if ended is not None:
-                self._early[zombie.si_pid] = ended
-        if self._orphan_check is None:
-            self._orphan_check = asyncio.get_running_loop().call_later(ORPHAN_GRACE_SECONDS, self._look_again)
-
-    def _look_again(self) -> None:
         self._orphan_check = None
-        self._early.clear()
+        now, seen = time.monotonic(), self._orphans
+        zombies = [pid for pid in _zombie_children(self._proc) if pid not in self._expected]
+        self._orphans = {pid: seen.get(pid, now) for pid in zombies}
+        for pid, since in list(self._orphans.items()):
+            if now - since >= ORPHAN_GRACE_SECONDS / 2:
+                _wait(pid)
+                del self._orphans[pid]
         self.collect()
+
+
+def _zombie_children(proc: Path) -> list[int]:
+    """proc_pid_stat(5): the state and the parent stand behind the name, which may hold anything."""
+    found = []
+    for entry in proc.iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (OSError, ValueError):
+            continue
+        if state == "Z" and int(parent) == os.getpid():
+            found.append(int(entry.name))
+    return found
 
 
 def _wait(pid: int) -> Ended | None:

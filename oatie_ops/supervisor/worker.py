@@ -43,6 +43,7 @@ EMPTY_LOOKS = 3
 # Above this many requests in a tenth of a second, one tenth in eight is timed, and the rest only counted.
 HEAVY_REQUESTS_PER_TICK = 50
 TIMED_TICKS = 8
+STOP_GRACE_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,8 @@ class WorkerServer(Server):
             self._drain()
             self._reporter.send("draining")
         elif order == "stop":
+            # Whoever had to be waited for has been waited for in the drain.
+            self.config.timeout_graceful_shutdown = STOP_GRACE_SECONDS
             self._close_public()
             self.should_exit = True
         elif order == "quit":
