@@ -42,7 +42,8 @@ def render(candidate: Candidate, alternatives: Iterable[Candidate], around: Surr
         "\n".join(["[app]", *_app(candidate, list(alternatives), around)]),
         "\n".join(["[deploy]", *_deploy(candidate, around)]),
         _SERVICES,
-        _REST,
+        _OPS,
+        _ENVIRONMENTS + ("# app.workers = 4" if candidate.command is None else '# app.log_level = "warning"'),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -119,11 +120,12 @@ _SERVICES = """\
 # [services.api]
 # check = { type = "http", url = "https://api.example.com/health" }"""
 
-_REST = f"""\
+_OPS = f"""\
 # [ops]
-# listen = "{defaults.OPS_LISTEN}"  # health, metrics and dashboard
+# listen = "{defaults.OPS_LISTEN}"  # health, metrics and dashboard"""
 
+_ENVIRONMENTS = """\
 # What differs where the environment is production (`oatie detect` tells which one applies):
 #
 # [environments.production]
-# app.workers = 4"""
+"""

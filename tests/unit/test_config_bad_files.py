@@ -42,9 +42,19 @@ CASES = [
     # -- names
     case("unknown key", "[app]\nprot = 1\n", "error unknown-key app.prot 2:1", hint="`port`"),
     case("unknown table", "[service.db]\n", "error unknown-key service 1:2", hint="`services`"),
-    case("key of another table", "[deploy]\nworkers = 2\n", "error unknown-key deploy.workers 2:1", hint="[app]"),
+    case(
+        "key of another table",
+        "[deploy]\nworkers = 2\n",
+        "error unknown-key deploy.workers 2:1",
+        hint="[app]",
+    ),
     case("another tool's word", "[app]\nbind = 'x'\n", "error unknown-key app.bind 2:1", hint="`host`"),
-    case("dashes", "[app]\nready-timeout = 5\n", "error unknown-key app.ready-timeout 2:1", hint="`ready_timeout`"),
+    case(
+        "dashes",
+        "[app]\nready-timeout = 5\n",
+        "error unknown-key app.ready-timeout 2:1",
+        hint="`ready_timeout`",
+    ),
     case("dotted key", "app.ports = 1\n", "error unknown-key app.ports 1:5", hint="`port`"),
     case("quoted key", '[app]\n"po rt" = 1\n', 'error unknown-key app."po rt" 2:1'),
     case("deep in a table", "app = { name = 'x', env_fil = 'y' }\n", "error unknown-key app.env_fil 1:21"),
@@ -56,16 +66,25 @@ CASES = [
     case("bad service name", '[services."a b"]\n', 'error bad-name services."a b" 1:11'),
     case("bad variable name", RUN + "env = { 1A = 'x' }\n", "error bad-name app.env.1A 3:9"),
     # -- types
-    case("number in quotes", "[app]\nworkers = '2'\n", "error bad-type app.workers 2:11", hint="without quotes"),
+    case(
+        "number in quotes", "[app]\nworkers = '2'\n", "error bad-type app.workers 2:11", hint="without quotes"
+    ),
     case("fraction", "[app]\nworkers = 1.5\n", "error bad-type app.workers 2:11"),
     case("boolean for a number", "[app]\nport = true\n", "error bad-type app.port 2:8"),
     case("number for a string", "[app]\nname = 5\n", "error bad-type app.name 2:8", hint="in quotes"),
     case("word for a boolean", "[app]\naccess_log = 'yes'\n", "error bad-type app.access_log 2:14"),
-    case("string for a list", "[services.a]\nroutes = '/x'\n", "error bad-type services.a.routes 2:10", hint="["),
+    case(
+        "string for a list",
+        "[services.a]\nroutes = '/x'\n",
+        "error bad-type services.a.routes 2:10",
+        hint="[",
+    ),
     case("value for a table", "app = 5\n", "error bad-type app 1:7"),
     case("list for a table", "[[app]]\nport = 1\n", "error bad-type app 1:3"),
     case("date for a string", "[app]\nready = 2020-01-01\n", "error bad-type app.ready 2:9"),
-    case("number in a list of strings", "[deploy]\nshared = ['a', 5]\n", "error bad-type deploy.shared[1] 2:16"),
+    case(
+        "number in a list of strings", "[deploy]\nshared = ['a', 5]\n", "error bad-type deploy.shared[1] 2:16"
+    ),
     # -- values
     case("too small", "[app]\nworkers = 0\n", "error bad-value app.workers 2:11"),
     case("too large", "[app]\nport = 65536\n", "error bad-value app.port 2:8"),
@@ -87,7 +106,9 @@ CASES = [
         "error bad-value services.db.check.type 2:18",
         hint="postgres",
     ),
-    case("check without a type", "[services.db.check]\nport = 1\n", "error missing-key services.db.check 1:14"),
+    case(
+        "check without a type", "[services.db.check]\nport = 1\n", "error missing-key services.db.check 1:14"
+    ),
     case(
         "check without its url",
         "[services.db]\ncheck = { type = 'postgres' }\n",
@@ -130,7 +151,11 @@ CASES = [
         RUN + "port = 9000\n[ops]\nlisten = '127.0.0.1:9000'\n",
         "error same-port ops.listen 5:10",
     ),
-    case("needs nobody", "[services.a]\nneeds = ['bb']\n[services.b]\n", "error unknown-service services.a.needs[0] 2:10"),
+    case(
+        "needs nobody",
+        "[services.a]\nneeds = ['bb']\n[services.b]\n",
+        "error unknown-service services.a.needs[0] 2:10",
+    ),
     case(
         "circle",
         "[services.a]\nneeds = ['b']\n[services.b]\nneeds = ['a']\n",
@@ -160,8 +185,11 @@ CASES = [
         "error bad-value services.a.degrade.responses[0].match 3:36",
     ),
     # -- warnings
-    case("debug in production", RUN + "[environments.production]\napp.debug = true\n",
-         "warning debug-in-production environments.production.app.debug 4:13"),
+    case(
+        "debug in production",
+        RUN + "[environments.production]\napp.debug = true\n",
+        "warning debug-in-production environments.production.app.debug 4:13",
+    ),
     case(
         "any origin with credentials",
         RUN + "cors_origins = ['*']\ncors_credentials = true\n",
@@ -169,8 +197,11 @@ CASES = [
     ),
     case("no drain", RUN + "drain = 0\n", "warning no-drain app.drain 3:9"),
     case("nothing to roll back to", RUN + "[deploy]\nkeep = 1\n", "warning no-rollback deploy.keep 4:8"),
-    case("slow check", RUN + "[services.a]\ncheck = { type = 'tcp', port = 1, timeout = '20s' }\n",
-         "warning slow-check services.a.check.timeout 4:45"),
+    case(
+        "slow check",
+        RUN + "[services.a]\ncheck = { type = 'tcp', port = 1, timeout = '20s' }\n",
+        "warning slow-check services.a.check.timeout 4:45",
+    ),
     case("open to others", RUN + "[ops]\nlisten = '0.0.0.0:8000'\n", "warning exposed ops.listen 4:10"),
     case(
         "no shell",
@@ -206,7 +237,7 @@ CASES = [
         "error unknown-service services.a.needs[0] 7:10",
         "error unknown-key nope 8:2",
     ),
-]  # fmt: skip
+]
 
 
 def examined(root: Path, text: str) -> list[Issue]:

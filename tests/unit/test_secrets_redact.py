@@ -90,6 +90,17 @@ def test_members_of_a_json_secret_and_the_password_of_a_url_are_values_too() -> 
         assert redactor.redact(f"<{value}>") == f"<{MASK}>", value
 
 
+def test_everyday_words_of_a_database_secret_stay_readable() -> None:
+    secret = '{"engine": "postgres", "host": "db.internal", "username": "reports", "password": "canary-pw"}'
+    redactor = knowing(secret)
+
+    assert (
+        redactor.redact("postgres at db.internal refuses reports")
+        == "postgres at db.internal refuses reports"
+    )
+    assert redactor.redact(f"canary-pw {secret}") == f"{MASK} {MASK}"
+
+
 def test_short_values_count_only_as_whole_words() -> None:
     redactor = knowing("4711")
 
