@@ -87,7 +87,12 @@ class Resolver:
         return attempt(fresh)
 
     def lookup(self, name: str) -> str | None:
-        """For ``${NAME}`` in the configuration: the plain value, or None where no store has it."""
+        """For ``${NAME}`` in the configuration: the plain value, or None where the store does not have it.
+
+        The environment is not asked: the configuration reads it itself, and not everything in it is secret.
+        """
+        if self.default == "env":
+            return None
         try:
             return self.get(Reference(None, name)).reveal()
         except SecretMissing:

@@ -16,6 +16,35 @@ MIN_PART_CHARACTERS = 7
 # A longer value is looked for in pieces, so that what is held back of a stream stays small.
 PIECE_BYTES = 1024
 
+# Members of the usual documents (of databases, of service accounts) that are everyday words in logs.
+_HARMLESS_MEMBERS = frozenset(
+    [
+        "engine",
+        "host",
+        "hostname",
+        "port",
+        "dbname",
+        "database",
+        "dbinstanceidentifier",
+        "dbclusteridentifier",
+        "username",
+        "user",
+        "region",
+        "type",
+        "scheme",
+        "protocol",
+        "project_id",
+        "client_email",
+        "client_id",
+        "private_key_id",
+        "auth_uri",
+        "token_uri",
+        "auth_provider_x509_cert_url",
+        "client_x509_cert_url",
+        "universe_domain",
+    ]
+)
+
 _URL_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/?#@:]*:([^\s/?#@]+)@", re.IGNORECASE)
 
 
@@ -37,16 +66,31 @@ def _forms(raw: bytes) -> Iterator[bytes]:
     yield raw.hex().encode()
     yield raw.hex().upper().encode()
     yield repr(raw)[2:-1].encode()
+    # How programs that expect text show bytes that are none.
+    if not _is_text(raw):
+        shown = [raw.decode("utf-8", handler) for handler in ("replace", "backslashreplace", "ignore")]
+        for form in (*shown, raw.decode("latin-1")):
+            yield form.encode()
+            yield from map(str.encode, _text_forms(form))
     text = raw.decode("utf-8", "surrogateescape")
     yield from (form.encode("utf-8", "surrogateescape") for form in _text_forms(text))
-    if "\n" in text:
-        for line in filter(None, map(str.strip, text.splitlines())):
+    lines = text.splitlines()
+    if len(lines) > 1:
+        for line in filter(None, map(str.strip, lines)):
             yield line.encode("utf-8", "surrogateescape")
             yield from (form.encode("utf-8", "surrogateescape") for form in _text_forms(line))
     for leaf in _leaves(text):
         yield leaf.encode("utf-8", "surrogateescape")
         yield from (form.encode("utf-8", "surrogateescape") for form in _text_forms(leaf))
         yield from _base64_forms(leaf.encode("utf-8", "surrogateescape"))
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _text_forms(text: str) -> Iterator[str]:
@@ -101,7 +145,7 @@ def _members(text: str) -> Iterator[str]:
     while left:
         value = left.pop()
         if isinstance(value, dict):
-            left.extend(value.values())
+            left.extend(item for key, item in value.items() if key.lower() not in _HARMLESS_MEMBERS)
         elif isinstance(value, list):
             left.extend(value)
         elif isinstance(value, str) or (isinstance(value, int | float) and not isinstance(value, bool)):

@@ -68,10 +68,9 @@ def main() -> None:
             line_us = (
                 best(lambda line=line, known=redactor: [known.redact_bytes(line) for _ in range(1000)]) * 1e3
             )
-            print(
-                f"{count:>4} {kind:<10} values ({patterns:>4} patterns): {stream_rate(redactor, hit):6.0f} MB/s, "
-                f"a line of 100 bytes {line_us:5.1f} us"
-            )
+            rate = stream_rate(redactor, hit)
+            print(f"{count:>4} {kind:<10} values, {patterns:>4} patterns: {rate:5.0f} MB/s", end="; ")
+            print(f"a line of 100 bytes {line_us:4.1f} us")
 
 
 if __name__ == "__main__":
