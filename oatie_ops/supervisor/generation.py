@@ -100,15 +100,19 @@ class Generation:
         )
         self.boot_seconds = time.monotonic() - worker.started_monotonic
 
-    async def gate_all(self, *, health_check: bool = True, on_wait: OnWait | None = None) -> None:
-        """Every worker must pass; the first that does not speaks for all."""
+    async def gate_all(
+        self, born: Iterable[Worker], *, health_check: bool = True, on_wait: OnWait | None = None
+    ) -> None:
+        """Every worker that was born must pass, the dead ones too; the first that does not speaks for all."""
         async with asyncio.TaskGroup() as group:
-            for worker in self.workers:
+            for worker in born:
                 group.create_task(self.gate(worker, health_check=health_check, on_wait=on_wait))
 
     async def accept(self, count: int) -> None:
         """Lets ``count`` workers serve; the rest stay spare. Raises where one of them died meanwhile."""
-        for worker in list(self.workers)[:count]:
+        if len(self.living) < count:
+            raise ChildProcessError(f"only {len(self.living)} of {count} workers still live")
+        for worker in self.living[:count]:
             if worker.state != WorkerState.SERVING:
                 await self.accept_worker(worker)
 

@@ -35,7 +35,7 @@ class Observer:
     """
 
     def __init__(self, application: Application) -> None:
-        self._application = application
+        self.application = application
         trusted = os.environ.get("FORWARDED_ALLOW_IPS", TRUSTED_BY_DEFAULT)
         # uvicorn's own, but entered only for requests that came through a proxy: it copies the headers.
         self._behind_proxy: Any = ProxyHeadersMiddleware(application, trusted_hosts=trusted)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ class Observer:
         for name, _value in scope["headers"]:
             if name[:11] == FORWARDED:
                 return self._behind_proxy(scope, receive, counted)  # type: ignore[no-any-return]
-        return self._application(scope, receive, self._timed(counted) if self.timing else counted)
+        return self.application(scope, receive, self._timed(counted) if self.timing else counted)
 
     def count_error(self) -> None:
         """Once per request: a framework that answers 500 often raises as well, so that it gets logged."""

@@ -58,6 +58,7 @@ class Switch:
         self._health_check = health_check
         self._max_error_ratio = max_error_ratio
         self._old: Generation | None = None
+        self._born: list[Worker] = []
         self._before = Traffic()
         self._promoted_at = 0.0
         self._watch: asyncio.Task[None] | None = None
@@ -75,15 +76,15 @@ class Switch:
 
     async def spawn(self) -> list[int]:
         for _ in range(self.wanted + self._fleet.spare):
-            await self.candidate.add_worker()
+            self._born.append(await self.candidate.add_worker())
         self.stage = Stage.SPAWNED
-        return [worker.pid for worker in self.candidate.workers]
+        return [worker.pid for worker in self._born]
 
     async def gate(self, on_wait: OnWait) -> float:
         """Seconds that it took. Raises the explained error of the first worker that fails."""
         began = time.monotonic()
         try:
-            await self.candidate.gate_all(health_check=self._health_check, on_wait=on_wait)
+            await self.candidate.gate_all(self._born, health_check=self._health_check, on_wait=on_wait)
         except ExceptionGroup as group:
             raise _first(group) from None
         self.stage = Stage.GATED
@@ -241,8 +242,8 @@ class Switch:
         return not all(result.ready(declared=app.ready is not None) for result in results)
 
     def _candidate_ended(self, worker: Worker) -> None:
-        if self.stage == Stage.PROMOTED and not worker.expected_end and worker.ready_monotonic is not None:
-            lived = time.monotonic() - worker.ready_monotonic
+        if self.stage == Stage.PROMOTED and not worker.expected_end:
+            lived = time.monotonic() - (self._promoted_at or time.monotonic())
             self._fail(
                 f"worker {worker.id} (pid {worker.pid}) {worker.ended} {lived:.1f} s into the bake", worker
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import faulthandler
 import importlib
 import json
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
-from uvicorn.server import Server
+from uvicorn.server import Server, ServerState
 
 from oatie_ops.supervisor import stats
 from oatie_ops.supervisor.loading import LoadError, load_application
@@ -44,6 +45,7 @@ EMPTY_LOOKS = 3
 HEAVY_REQUESTS_PER_TICK = 50
 TIMED_TICKS = 8
 STOP_GRACE_SECONDS = 1
+GATE_BACKLOG = 16
 
 
 @dataclass(frozen=True)
@@ -154,13 +156,15 @@ class WorkerServer(Server):
         self._reporter = reporter
         self._accept_at_once = accept
         self._public: asyncio.AbstractServer | None = None
+        self._private: asyncio.AbstractServer | None = None
+        self._private_state = ServerState()
         self._drain_task: asyncio.Task[None] | None = None
         self._buffer = b""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._beat()
         try:
-            await super().startup(sockets=[self._sockets.private])
+            await super().startup(sockets=[])
         except SystemExit:
             self._reporter.send(
                 "boot-failed",
@@ -171,6 +175,9 @@ class WorkerServer(Server):
             raise
         if self.should_exit:
             return
+        self._private = await asyncio.get_running_loop().create_server(
+            self._private_protocol, sock=self._sockets.private, backlog=GATE_BACKLOG
+        )
         asyncio.get_running_loop().add_reader(self._sockets.control, self._read_orders)
         if self._accept_at_once:
             await self._accept()
@@ -178,7 +185,9 @@ class WorkerServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._close_public()
-        await super().shutdown(sockets=sockets)
+        if self._private is not None:
+            self._private.close()
+        await super().shutdown(sockets=[])
         self._publish()
 
     @contextlib.contextmanager
@@ -254,6 +263,17 @@ class WorkerServer(Server):
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    def _private_protocol(self) -> asyncio.Protocol:
+        """For the gate's own questions: the bare application and a state of their own.
+
+        They are not a user's traffic, so they are neither counted nor waited for in a drain.
+        """
+        config = copy.copy(self.config)
+        config.loaded_app = self._observer.application
+        return config.http_protocol_class(  # type: ignore[call-arg]
+            config=config, server_state=self._private_state, app_state=self.lifespan.state
         )
 
     def _close_public(self) -> None:
