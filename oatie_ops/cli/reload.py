@@ -56,11 +56,7 @@ def _follow(client: ControlClient, *, as_json: bool) -> Event:
 
 
 def describe(event: Event) -> str:
-    """``{"event": "waiting", "worker": 3, "why": "503"}`` becomes ``waiting: worker 3, why 503``."""
-    facts = ", ".join(
-        f"{key} {value}" for key, value in event.items() if key != "event" and value is not None
-    )
-    return f"{event['event']}: {facts}" if facts else str(event["event"])
+    return f"{event.get('name', event['event'])}: {event.get('message', '')}"
 
 
 def failure(result: Event) -> OatieError:

@@ -176,12 +176,17 @@ class Supervisor:
     async def _reload(self, switch: Switch, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         release, began = switch.candidate.spec.name, time.monotonic()
         try:
-            emit({"event": "step", "name": "spawn", "workers": await switch.spawn()})
+            pids = await switch.spawn()
+            emit(_step("spawn", f"{len(pids)} new workers boot; waiting until they are ready", workers=pids))
             seconds = await switch.gate(lambda _worker, _seconds, _why: None)
-            emit({"event": "step", "name": "gate", "seconds": round(seconds, 3)})
-            emit({"event": "step", "name": "promote", "cutover_ms": round(await switch.promote(), 1)})
+            emit(
+                _step("gate", f"every new worker is ready, after {seconds:.1f} s", seconds=round(seconds, 3))
+            )
+            cutover_ms = await switch.promote()
+            emit(_step("promote", "the new workers serve; waiting for old connections to leave", cutover_ms))
             drained = await switch.drain(lambda _connections, _in_flight: None)
-            emit({"event": "step", "name": "drain", "complete": drained})
+            left = "every connection left by itself" if drained else "the drain time is over: the rest is cut"
+            emit(_step("drain", left, complete=drained))
             await switch.commit()
         except OatieError as error:
             self.machinery.sink.note(f"reload refused: {error.why or error.what}")
@@ -301,6 +306,11 @@ class Supervisor:
             "connections": sample.connections,
             "gate_port": worker.port,
         }
+
+
+def _step(name: str, message: str, cutover_ms: float | None = None, **facts: Any) -> dict[str, Any]:
+    timing = {} if cutover_ms is None else {"cutover_ms": round(cutover_ms, 1)}
+    return {"event": "step", "name": name, "message": message, **timing, **facts}
 
 
 def _ready_path(app: AppSettings) -> dict[str, Any]:

@@ -184,10 +184,8 @@ def test_a_failed_reload_carries_the_supervisors_reason() -> None:
 
 
 def test_events_are_described_in_one_line() -> None:
-    assert (
-        reload.describe({"event": "step", "name": "gate", "seconds": 0.2, "x": None})
-        == "step: name gate, seconds 0.2"
-    )
+    step = {"event": "step", "name": "gate", "message": "every new worker is ready", "seconds": 0.2}
+    assert reload.describe(step) == "gate: every new worker is ready"
 
 
 # -- start ---------------------------------------------------------------------------------------------
