@@ -93,6 +93,10 @@ class Merged:
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
 
+    def exact_origin(self, path: KeyPath) -> Origin:
+        """Of this very value; `DEFAULT` where only a table around it was written."""
+        return self.origins.get(path, DEFAULT)
+
     def origin(self, path: KeyPath) -> Origin:
         """Of the value or of the nearest table around it that has one."""
         for length in range(len(path), 0, -1):

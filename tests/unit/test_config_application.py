@@ -135,6 +135,11 @@ def test_booleans_and_numbers_become_text(tmp_path: Path) -> None:
     assert (env["A"], env["B"], env["C"]) == ("true", "8", "1.5")
 
 
+def test_a_level_from_a_variable_is_written_as_the_schema_writes_it(tmp_path: Path) -> None:
+    app = configured(tmp_path, RUN + 'log_level = "${LEVEL}"\n', environ={"LEVEL": "DEBUG"}).settings.app
+    assert (app.log_level, app.env["LOG_LEVEL"]) == ("debug", "DEBUG")
+
+
 # -- references ------------------------------------------------------------------------------------
 
 
@@ -219,6 +224,11 @@ def test_the_application_keeps_the_port_it_was_given_and_the_ops_api_takes_the_n
     [note] = loaded.issues
     assert (note.severity, note.code) == ("note", "ops-moved")
     assert "profile codespaces" in note.message
+
+
+def test_an_empty_table_chooses_nothing(tmp_path: Path) -> None:
+    loaded = configured(tmp_path, RUN + "[ops]\n", environment="codespaces")
+    assert loaded.settings.ops.listen == "127.0.0.1:8001"
 
 
 @pytest.mark.parametrize(
