@@ -12,12 +12,14 @@ from oatie_ops.exit_codes import ExitCode
 
 # What fails here has changed nothing, so it keeps its own exit code (5, 6).
 HARMLESS_STEPS = ("prerequisites", "lock")
+# A supervisor is there and does not answer.
+UNKNOWN = Running(supervisor_pid=0, release=None, state="unknown", app_url=None, ops_url=None)
 
 
 def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
     """Says everything but the plan and the result: these are the caller's first and last word."""
     outcome = Engine(run, run.journal, events, run.interrupts).run(plan.steps)
-    running = run.target.running()
+    running = _look(run, events)
     result = verdict(outcome, running, run.release, run.known_previous)
     for warning in outcome.warnings:
         events.notice(f"{warning.what}: {warning.why}. Release {run.release} serves all the same")
@@ -25,13 +27,22 @@ def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
         events.notice(f"could not be undone, the next command tries again: {leftover}")
     if outcome.error is not None:
         events.say(Failure(outcome.error))
-    events.say(serving(running))
+    if running is not UNKNOWN:
+        events.say(serving(running))
     try:
         remember(run, result, outcome.error)
     except OatieError as error:
         events.notice(f"the audit could not be written: {error.what} ({error.why})")
     run.lock.release()
     return result
+
+
+def _look(run: Deployment, events: Events) -> Running | None:
+    try:
+        return run.target.running()
+    except OatieError as error:
+        events.notice(f"what serves now is not known: {error.what} ({error.why})")
+        return UNKNOWN
 
 
 def verdict(outcome: Outcome, running: Running | None, release: int | None, previous: int | None) -> Result:
