@@ -78,7 +78,7 @@ def _key(inputs: Inputs, salt: bytes, variables: Any, env_file: EnvFile | None) 
     parts = [
         [FORMAT, __version__, _code()],
         [str(located.root), str(located.file), str(located.rival)],
-        [environment.name, environment.profile, environment.asked],
+        [environment.name, environment.profile, environment.asked, environment.warnings],
         sorted({**inputs.variables(), **names}.items()),
         sorted((name, repr(value)) for name, value in inputs.overrides.items()),
         [str(inputs.env_file), None if env_file is None else sorted(env_file.values.items())],

@@ -11,6 +11,7 @@ from oatie_ops.config.interpolate import Lookup
 from oatie_ops.config.layers import Origin, Source
 from oatie_ops.config.locate import Located
 from oatie_ops.config.names import CONTROL_VARIABLES, is_relevant
+from oatie_ops.errors import UsageError
 
 ENVIRONMENT_VARIABLE = "OATIE_ENVIRONMENT"
 ENV_FILE_VARIABLE = "OATIE_ENV_FILE"
@@ -27,6 +28,7 @@ class Environment:
     profile: str
     asked: str | None
     origin: Origin
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,26 @@ class Inputs:
 
 
 def find_environment(environ: Mapping[str, str], asked: str | None) -> Environment:
-    """``--environment``, $OATIE_ENVIRONMENT, or what the detector finds."""
+    """``--environment``, $OATIE_ENVIRONMENT, or what the detector finds. Raises `UsageError`."""
     from oatie_ops.environment import EnvironmentDetector
+    from oatie_ops.environment.profile import is_name
 
+    if asked is not None and not is_name(asked):
+        raise UsageError(
+            f"--environment {asked!r} is not a name",
+            fix="use production, staging, development, or the NAME of an [environments.NAME] table",
+        )
     variable = environ.get(ENVIRONMENT_VARIABLE, "").strip() or None
     found = EnvironmentDetector(environ, environment=asked).detect()
     if found.environment_source != "override":
         origin = Origin(Source.DISCOVERED, found.environment_why)
-        return Environment(found.environment, found.profile.value, None, origin)
-    if asked and asked.strip():
+        return Environment(found.environment, found.profile.value, None, origin, found.warnings)
+    if asked:
         origin = Origin(Source.FLAG, "--environment")
     else:
         origin = Origin(Source.ENVIRONMENT, ENVIRONMENT_VARIABLE)
     name = (asked or "").strip() or variable or found.environment
-    return Environment(found.environment, found.profile.value, name, origin)
+    return Environment(found.environment, found.profile.value, name, origin, found.warnings)
 
 
 def lookup(environ: Mapping[str, str], env_file: Mapping[str, str]) -> Lookup:

@@ -148,10 +148,8 @@ def _refuse(issues: tuple[Issue, ...]) -> None:
     wrong = errors(issues)
     if not wrong:
         return
-    place = wrong[0].file or wrong[0].source
     raise ConfigInvalid(
         f"the configuration is not valid: {summary(wrong)}",
-        why=wrong[0].where if len(wrong) == 1 else f"all that is wrong, in {place} or elsewhere:",
         details=[render(issue) for issue in wrong],
         fix="correct what is marked; `oatie config check` checks again without doing anything",
         data={"issues": [issue.as_dict() for issue in wrong]},

@@ -35,7 +35,7 @@ def locate(start: Path) -> Located:
     for directory in _upwards(start):
         file, pyproject = directory / FILE_NAME, directory / PYPROJECT
         in_pyproject = has_table(pyproject)
-        if file.exists():
+        if os.path.lexists(file):
             return Located(directory, file, pyproject if in_pyproject else None)
         if in_pyproject:
             return Located(directory, pyproject)

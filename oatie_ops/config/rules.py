@@ -28,6 +28,7 @@ def check(settings: Settings, origin: OriginOf, profile: str) -> list[Problem]:
         *_exposure(settings),
         *_debug(settings.app, profile),
         *_cors(settings.app),
+        *_port_variable(settings.app),
         *check_services(settings),
         *check_alerts(settings),
     ]
@@ -153,6 +154,12 @@ def _debug(app: AppSettings, profile: str) -> Iterator[Problem]:
             f"is on in an environment of the profile {profile}: errors would show code and settings to users",
             severity=WARNING,
         )
+
+
+def _port_variable(app: AppSettings) -> Iterator[Problem]:
+    if app.env.get("PORT", str(app.port)) != str(app.port):
+        what = "is not the port that is listened on"
+        yield Problem("conflict", ("app", "env", "PORT"), what, "set app.port", WARNING)
 
 
 def _cors(app: AppSettings) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from oatie_ops.config.issues import ERROR, WARNING, Issue, Problem
 from oatie_ops.config.layers import Layer, Origin, Source, merge
 from oatie_ops.config.profiles import PROFILE_OF_OTHERS, PROFILES
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.environment.layers import profile_of
 
 ENV_FILE: KeyPath = ("app", "env_file")
 
@@ -36,6 +37,9 @@ def read_document(inputs: Inputs) -> Document:
 
 def environment_name(found: Environment, document: Document, findings: Findings) -> str:
     """An overlay with the very name that was asked for goes before the profile that the name stands for."""
+    findings.issues += [
+        Issue(WARNING, "environment", "", warning, source="environment") for warning in found.warnings
+    ]
     overlays = document.overlays()
     name = found.asked if found.asked and found.asked in overlays else found.name
     if name not in PROFILES and name not in overlays and not document.issues:
@@ -45,8 +49,6 @@ def environment_name(found: Environment, document: Document, findings: Findings)
 
 def profile_name(name: str, document: Document) -> str:
     """What the overlay says, else the profile that the name stands for, else the one for other names."""
-    from oatie_ops.environment.layers import profile_of
-
     overlay = document.overlays().get(name)
     declared = overlay.get(PROFILE) if isinstance(overlay, Mapping) else None
     if isinstance(declared, str) and declared in PROFILES:
@@ -70,6 +72,10 @@ def check_overlay_heads(document: Document, findings: Findings) -> None:
         return
     for name, overlay in environments.items():
         path = (ENVIRONMENTS, name)
+        near = get_close_matches(name.lower(), PROFILES, n=1, cutoff=0.8)
+        if near and profile_of(name) is None:
+            what, hint = "is the name of no profile", f"did you mean {near[0]}?"
+            findings.in_document(Problem("unlikely-name", (), what, hint, WARNING, at="key"), path)
         if not isinstance(overlay, Mapping):
             findings.in_document(Problem("bad-type", (), "must be a table"), path)
         elif PROFILE in overlay and overlay[PROFILE] not in list(PROFILES):

@@ -226,6 +226,18 @@ CASES = [
         RUN + "[environments.qa]\nprofile = 'prod'\n",
         "error bad-value environments.qa.profile 4:11",
     ),
+    case(
+        "environment that is nearly a profile",
+        RUN + "[environments.prodution]\napp.port = 5\n",
+        "warning unlikely-name environments.prodution 3:15",
+        hint="production",
+    ),
+    case(
+        "port of the application alone",
+        RUN + "env = { PORT = 5 }\n",
+        "warning conflict app.env.PORT 3:16",
+        hint="app.port",
+    ),
     case("environments that are none", "environments = 5\n", "error bad-type environments 1:16"),
     # -- all at once
     case(
@@ -319,6 +331,12 @@ def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "oatie.toml").write_bytes(b"\xef\xbb\xbf[app]\r\nport = 1\r\n")
     loaded = examine(tmp_path, environ={}, environment="local")
     assert (loaded.issues, loaded.settings.app.port) == ((), 1)
+
+
+def test_a_link_to_nothing_is_not_taken_for_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "oatie.toml").symlink_to(tmp_path / "nowhere")
+    [issue] = examine(tmp_path, environ={}, environment="local").issues
+    assert "cannot be read" in issue.message
 
 
 def test_a_directory_in_place_of_the_file_cannot_be_read(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from oatie_ops.config.layers import Layer, Origin, Source, merge
 from oatie_ops.config.load import Loaded, examine, load
-from oatie_ops.errors import ConfigInvalid
+from oatie_ops.errors import ConfigInvalid, UsageError
 
 # Weakest first. Each gives app.workers another value.
 SOURCES = ("profile", "file", "overlay", "env file", "plain variable", "variable", "flag")
@@ -265,6 +265,13 @@ def test_a_mistyped_environment_is_an_error_and_an_unheard_of_one_a_warning(tmp_
     assert "did you mean production?" in caught.value.details[0]
     [issue] = configured(tmp_path, "", environment="zebra").issues
     assert (issue.severity, issue.where) == ("warning", "--environment")
+
+
+def test_what_cannot_be_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        configured(tmp_path, "", environment="a b")
+    loaded = configured(tmp_path, "", environment=None, environ={"OATIE_ENVIRONMENT": "a b"})
+    assert [issue.severity for issue in loaded.issues] == ["warning"]
 
 
 # -- the pure merge --------------------------------------------------------------------------------
