@@ -18,6 +18,7 @@ CONTROL_VARIABLES = frozenset(
         "OATIE_TOKEN",
         "OATIE_NO_COLOR",
         # What oatie itself sets for the processes that it starts.
+        "OATIE_APP",
         "OATIE_GENERATION",
         "OATIE_RELEASE",
         "OATIE_SECRETS_FD",

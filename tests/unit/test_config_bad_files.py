@@ -162,6 +162,9 @@ CASES = [
         "error cycle services.a.needs 2:9",
     ),
     case(
+        "ops on the application's port", RUN + "[ops]\nlisten = 'app'\n", "error unsupported ops.listen 4:10"
+    ),
+    case(
         "page nobody",
         "[services.a]\nrecover = [{ page = 'opps' }]\n[alerts.ops]\ncommand = ['x']\n",
         "error unknown-alert services.a.recover[0].page 2:21",
@@ -205,7 +208,7 @@ CASES = [
     case("open to others", RUN + "[ops]\nlisten = '0.0.0.0:8000'\n", "warning exposed ops.listen 4:10"),
     case(
         "no shell",
-        "[app]\ncommand = ['srv', '--dir=$HOME', '$PORT']\n",
+        "[app]\ncommand = ['srv', '--dir=$HOME', '5$']\n",
         "warning unexpanded app.command[1] 2:19",
     ),
     case(
