@@ -115,7 +115,7 @@ LogLevel = Annotated[
 def _listen(value: str) -> str:
     if value in ("off", "app") or has_reference(value) or listen_address(value):
         return value
-    raise refuse('must be "host:port", "off" or "app"', hint='such as "127.0.0.1:8000"')
+    raise refuse('must be "host:port" or "off"', hint='such as "127.0.0.1:8000"')
 
 
 Listen = Annotated[str, AfterValidator(_listen)]

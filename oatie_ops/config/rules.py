@@ -122,8 +122,7 @@ def _ports(settings: Settings, origin: OriginOf) -> Iterator[Problem]:
         and same_port(settings.app.host, settings.app.port, address)
         and _is_set(origin, ("ops", "listen"))
     ):
-        hint = 'choose another port, or listen = "app" to serve it on the application\'s own'
-        yield Problem("same-port", ("ops", "listen"), "is the port of the application", hint)
+        yield Problem("same-port", ("ops", "listen"), "is the port of the application", "choose another port")
     if settings.ops.listen == "app":
         # The contract of the file knows it; the supervisor does not mount the ops API on the workers yet.
         yield Problem("unsupported", ("ops", "listen"), 'cannot be "app" yet', 'use "127.0.0.1:8000"')

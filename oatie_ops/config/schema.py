@@ -156,7 +156,7 @@ class Ops(Table):
     """The ops API: health, metrics, dashboard."""
 
     listen: Listen = defaults.OPS_LISTEN
-    """"host:port", "off", or "app": on the application's own port."""
+    """"host:port", or "off". With the default, the next free port where it is taken."""
     token_file: str | None = None
     """File that holds the token which calls that change something need."""
 
