@@ -29,7 +29,8 @@ def programs(root: Path) -> Iterator[Candidate]:
 def _procfile(root: Path) -> Iterator[Candidate]:
     for number, line in enumerate(_text(root / "Procfile").splitlines(), start=1):
         name, separator, command = line.partition(":")
-        if separator and name.strip() == "web" and command.strip():
+        # Django's development server is no way to serve; its asgi or wsgi module is found elsewhere.
+        if separator and name.strip() == "web" and command.strip() and "runserver" not in command:
             yield _declared_command(command.strip(), f"Procfile:{number} {line.strip()[:80]}")
 
 

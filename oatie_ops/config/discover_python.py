@@ -22,7 +22,7 @@ _MAX_FILES = 400
 _MAX_BYTES = 400_000
 _WORTH_PARSING = re.compile(
     rb"\b(FastAPI|Starlette|Litestar|Quart|Flask|Sanic|Bottle|falcon|blacksheep|connexion|FastHTML|bottle"
-    rb"|get_[aw]sgi_application|ProtocolTypeRouter|make_wsgi_app|create_app|make_app|build_app|get_app"
+    rb"|get_[aw]sgi_application|ProtocolTypeRouter|create_app|make_app|build_app|get_app"
     rb"|scope\s*,\s*receive|start_response|create_application|get_application)"
 )
 

@@ -67,7 +67,7 @@ def has_table(pyproject: Path) -> bool:
 
 def _upwards(start: Path) -> Iterator[Path]:
     """Up to the root of the repository; never into a directory where others could plant a file."""
-    home = Path("~").expanduser()
+    home = _home()
     trusted = {0, os.geteuid(), _owner(start)}
     for directory in (start, *start.parents):
         if directory != start and (directory == home or not _is_safe(directory, trusted)):
@@ -75,6 +75,13 @@ def _upwards(start: Path) -> Iterator[Path]:
         yield directory
         if (directory / ".git").exists():
             return
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container that runs as a number nobody has
+        return None
 
 
 def _is_safe(directory: Path, owners: set[int]) -> bool:

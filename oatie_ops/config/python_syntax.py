@@ -25,7 +25,6 @@ FRAMEWORKS = {
     "falcon.API": "Falcon",
     "bottle.Bottle": "Bottle",
     "bottle.default_app": "Bottle",
-    "pyramid.config.Configurator.make_wsgi_app": "Pyramid",
     "django.core.asgi.get_asgi_application": "Django",
     "django.core.wsgi.get_wsgi_application": "Django",
     "channels.routing.ProtocolTypeRouter": "Django Channels",

@@ -229,7 +229,21 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": overlay,
     }
     schema["title"] = "oatie.toml"
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_null(schema)}
+
+
+def _without_null(node: Any) -> Any:
+    """TOML has no null: what may be left out is not required, that is all."""
+    if isinstance(node, list):
+        return [_without_null(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_null(child) for key, child in node.items() if key != "default" or child is not None}
+    options = [option for option in kept.get("anyOf", []) if option != {"type": "null"}]
+    if len(options) == 1:
+        del kept["anyOf"]
+        return {**options[0], **kept}
+    return {**kept, "anyOf": options} if options else kept
 
 
 def _partial(node: dict[str, Any]) -> dict[str, Any]:

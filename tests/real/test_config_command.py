@@ -216,6 +216,7 @@ def test_the_schema_is_json_schema_with_descriptions(tmp_path: Path) -> None:
     assert schema["$schema"].startswith("https://json-schema.org/")
     application = schema["$defs"]["App"]["properties"]
     assert all(key.get("description") for key in application.values())
+    assert '"null"' not in json.dumps(schema)
     assert "profile" in schema["properties"]["environments"]["additionalProperties"]["properties"]
 
 

@@ -167,6 +167,12 @@ FOUND: dict[str, tuple[dict[str, str], object, str, str]] = {
         "command",
         "Procfile:1",
     ),
+    "Procfile of Django's development server": (
+        {"Procfile": "web: python manage.py runserver\n", "manage.py": DJANGO_MANAGE, "shop/asgi.py": ASGI},
+        "shop.asgi:application",
+        "Django",
+        "manage.py:3",
+    ),
     "FastAPI's own table": (
         {"pyproject.toml": '[tool.fastapi]\nentrypoint = "shop.api:app"\n'},
         "shop.api:app",
