@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import zipfile
 from base64 import b64encode
 from pathlib import Path
 
@@ -61,23 +62,33 @@ def test_an_empty_directory_gets_the_demo_and_its_addresses(make_project: Projec
 
 @pytest.mark.slow
 def test_a_build_gets_a_venv_of_its_own_and_is_reused(make_project: ProjectMaker) -> None:
-    """No package is fetched: what is installed is a local directory."""
+    """Nothing is fetched: the package that the release needs is a wheel in the checkout."""
     project = make_project()
-    package = project.root / "local_package"
-    (package / "local_answer").mkdir(parents=True)
-    (package / "local_answer" / "__init__.py").write_text("ANSWER = 42\n")
-    (package / "pyproject.toml").write_text('[project]\nname = "local-answer"\nversion = "1"\n')
-    copy = "python -c \"import shutil, sysconfig; shutil.copytree('local_package/local_answer', "
-    copy += "sysconfig.get_path('purelib') + '/local_answer')\""
-    project.configure(deploy={"build": [copy]})
+    _make_wheel(project.root / "wheels")
+    (project.root / "requirements.txt").write_text("local-answer==1\n")
+    install = "pip install --no-index --find-links wheels -r requirements.txt"
+    project.configure(deploy={"build": [install]})
     service = project.root / "service.py"
     service.write_text("import local_answer\nassert local_answer.ANSWER == 42\n" + _without_future(service))
-    project.deployed("1")
+    assert "reused" not in (project.deployed("1").step("build", "done") or {})["message"]
     first = list(project.state.builds.iterdir())
-    second = project.deployed("2")
+    assert "reused" in (project.deployed("2").step("build", "done") or {})["message"]
     assert list(project.state.builds.iterdir()) == first
-    assert "reus" in second.said
     assert project.serving() == "2"
+
+
+def _make_wheel(directory: Path) -> None:
+    directory.mkdir()
+    info = "local_answer-1.dist-info"
+    files = {
+        "local_answer/__init__.py": "ANSWER = 42\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: local-answer\nVersion: 1\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(directory / "local_answer-1-py3-none-any.whl", "w") as wheel:
+        for name, content in files.items():
+            wheel.writestr(name, content)
 
 
 def _without_future(source: Path) -> str:

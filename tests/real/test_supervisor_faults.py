@@ -76,20 +76,20 @@ def test_workers_that_end_again_and_again_become_a_reported_state(project: Proje
     project.version("1", exit_after_ready_seconds=0.1)
     running = project.background("start")
     wait_for(
-        lambda: project.status()["state"] in ("degraded", "failed"),
+        lambda: "again and again" in project.status()["detail"],
         "the crash loop to be reported",
         evidence=project.status,
     )
-    status = project.status()
-    assert status["detail"], status
-    assert "crashes now" in project.oatie("logs").stdout
-    project.oatie("status").expect(1 if status["state"] == "failed" else 3)
+    # A worker that happens to serve for a moment does not make it good.
+    states = {project.status()["state"] for _ in range(100)}
+    assert states <= {"degraded", "failed"}
+    shown = project.oatie("status")
+    assert shown.code in (1, 3)
+    assert "exit code 3" in shown.stdout  # how they end
+    assert "release 1 crashes now" in shown.stdout  # and their last words
     assert running.process.poll() is None, running.so_far()
     # Never a busy loop: the tries become rare.
-    supervisor = psutil.Process(running.pid)
-    tries = project.oatie("logs", "-n", "10000").stdout.count("crashes now")
-    assert tries < 60
-    assert supervisor.status() != psutil.STATUS_ZOMBIE
+    assert project.oatie("logs", "-n", "10000").stdout.count("crashes now") < 60
 
 
 def test_a_crash_loop_is_ended_by_a_good_release(project: Project) -> None:
