@@ -18,9 +18,12 @@ from oatie_ops.deployment.events import Event, Notice, Output, Planned, PlannedS
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.text import Text
 
 HEARTBEAT_SECONDS = 10.0
-LIVE_FRAMES_PER_SECOND = 10
+LIVE_FRAMES_PER_SECOND = 8
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+SECONDS_WIDTH = 9
 
 
 class Display(Protocol):
@@ -135,10 +138,8 @@ class LiveSteps:
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
-        from rich.spinner import Spinner
 
         self._console = console or Console(stderr=True, highlight=False)
-        self._spinner = Spinner("dots")
         self._plan = Planned("", ())
         self._rows: dict[str, Row] = {}
         self._live: Live | None = None
@@ -188,26 +189,32 @@ class LiveSteps:
         row.state, row.seconds = event.state, event.seconds
 
     def _draw(self) -> RenderableType:
-        from rich.table import Table
+        from rich.console import Group
+
+        return Group(*(self._line(row) for row in self._rows.values()))
+
+    def _line(self, row: Row) -> Text:
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(width=1)
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True, width=7)
-        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-        for row in self._rows.values():
-            running = row.state in ("started", "waiting", "undoing")
-            glyph, style = GLYPHS["failed"] if row.failed else GLYPHS.get(row.state, ("", ""))
-            taken = time.monotonic() - row.began if running else row.seconds
-            message = row.message or (row.planned.why if running else "")
-            table.add_row(
-                self._spinner if running else Text(glyph, style=style),
-                Text(row.planned.name, style="bold" if running else ("dim" if row.state is None else "")),
-                Text("" if row.state is None else seconds(taken), style="dim"),
-                Text(message, style="red" if row.failed else "dim"),
-            )
-        return table
+        running = row.state in ("started", "waiting", "undoing")
+        glyph, style = self._glyph(row, running)
+        taken = time.monotonic() - row.began if running else row.seconds
+        message = row.message or (row.planned.why if running else "")
+        width = max(len(name) for name in self._rows)
+        return Text.assemble(
+            (f"{glyph} ", style),
+            (f"{row.planned.name:<{width}}", "bold" if running else "dim" if row.state is None else ""),
+            (f"{'' if row.state is None else seconds(taken):>{SECONDS_WIDTH}}  ", "dim"),
+            (message, "red" if row.failed else "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+
+    @staticmethod
+    def _glyph(row: Row, running: bool) -> tuple[str, str]:
+        if running:
+            return SPINNER[int(time.monotonic() * LIVE_FRAMES_PER_SECOND) % len(SPINNER)], "cyan"
+        return GLYPHS["failed"] if row.failed else GLYPHS[row.state]
 
 
 def why(plan: Planned, name: str) -> str:

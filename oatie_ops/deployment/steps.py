@@ -44,7 +44,10 @@ RELEASE_LOG = "release-command.log"
 
 @dataclass
 class Deployment:
-    """``release`` is None until its number is taken; ``lock`` outlives the steps and is let go at the end."""
+    """``release`` is None until its number is taken; ``lock`` outlives the steps and is let go at the end.
+
+    ``previous`` is the release recorded as serving, ``replaces`` whether anything serves in fact.
+    """
 
     facts: Facts
     paths: StatePaths
@@ -56,6 +59,7 @@ class Deployment:
     wait_lock_seconds: float = 0.0
     release: int | None = None
     previous: int | None = None
+    replaces: bool = False
     made: manifest.Manifest | None = None
     opened: Store | None = None
 
@@ -107,7 +111,8 @@ def lock(run: Deployment, voice: Voice) -> str:
     run.opened = Store.open(run.paths.database)
     for settled in settle(run.store, run.paths, run.target):
         voice.notice(settled.message)
-    run.previous = run.store.releases.serving()
+    run.previous, running = run.store.releases.serving(), run.target.running()
+    run.replaces = running is not None and running.serves
     with run.interrupts.held_back():
         if run.facts.kind == "deploy":
             _take_number(run)
@@ -243,7 +248,7 @@ def abort_switch(run: Deployment) -> None:
 
 def drain(run: Deployment, voice: Voice) -> str:
     said = run.target.drain(voice.waiting)
-    return said if run.previous is not None else "nothing to wait for"
+    return said if run.replaces else "nothing to wait for"
 
 
 def bake(run: Deployment, voice: Voice) -> str:
