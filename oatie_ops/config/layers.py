@@ -98,11 +98,16 @@ class Merged:
         return self.origins.get(path, DEFAULT)
 
     def origin(self, path: KeyPath) -> Origin:
-        """Of the value or of the nearest table around it that has one."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.origins:
-                return self.origins[path[:length]]
-        return DEFAULT
+        """Of the value, else of the first value inside this table, else of the nearest table around it."""
+        if path in self.origins:
+            return self.origins[path]
+        inside = (origin for known, origin in self.origins.items() if known[: len(path)] == path)
+        around = (
+            self.origins[path[:length]]
+            for length in range(len(path) - 1, 0, -1)
+            if path[:length] in self.origins
+        )
+        return next(inside, None) or next(around, DEFAULT)
 
 
 # Only one of each group can hold; what a stronger source says displaces the others of a weaker one.

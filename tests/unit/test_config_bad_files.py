@@ -230,6 +230,12 @@ CASES = [
         "error bad-value environments.qa.profile 4:11",
     ),
     case(
+        "table of another environment",
+        RUN + "[environments.production.services.db]\ncheck = { type = 'x' }\n[environments.qa.foo]\na = 1\n",
+        "error bad-value environments.production.services.db.check.type 4:18",
+        "error unknown-key environments.qa.foo 5:18",
+    ),
+    case(
         "environment that is nearly a profile",
         RUN + "[environments.prodution]\napp.port = 5\n",
         "warning unlikely-name environments.prodution 3:15",
