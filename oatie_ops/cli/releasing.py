@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from oatie_ops.cli import output
 from oatie_ops.cli.progress import display
 from oatie_ops.deployment.conduct import conduct
+from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.events import Event, Events, Failure, Planned, Result, Serving
 from oatie_ops.deployment.facts import Facts
 from oatie_ops.deployment.interrupts import Interrupts
@@ -20,7 +21,6 @@ from oatie_ops.deployment.plan import plan as make_plan
 from oatie_ops.deployment.prerequisites import problems
 from oatie_ops.deployment.reconcile import reconcile, unsettled
 from oatie_ops.deployment.run_journal import RunJournal
-from oatie_ops.deployment.steps import Deployment
 from oatie_ops.deployment.targets.base import SwitchTarget
 from oatie_ops.deployment.who import Who
 from oatie_ops.errors import OatieError

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.engine import Engine, Outcome
 from oatie_ops.deployment.events import Events, Failure, Result, Serving, Status
 from oatie_ops.deployment.plan import Plan
-from oatie_ops.deployment.steps import Deployment
 from oatie_ops.deployment.targets.base import Running
 from oatie_ops.errors import Interrupted, OatieError
 from oatie_ops.exit_codes import ExitCode

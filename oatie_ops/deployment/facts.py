@@ -11,13 +11,13 @@ from oatie_ops.config import defaults
 from oatie_ops.config.discover import DEMO_RUN
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
-from oatie_ops.deployment.manifest import Manifest
+from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
 from oatie_ops.deployment.releases import highest_number
 from oatie_ops.deployment.survey import Survey, survey
 from oatie_ops.deployment.targets.base import Running
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
-from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
 Kind = Literal["deploy", "rollback"]
 MANY_LINKS = 5
@@ -29,7 +29,7 @@ class Facts:
 
     ``app`` is what will run: the checkout's settings, or those of the chosen release with the live
     host, port and workers. ``previous`` is the release recorded as serving, running or not. ``made`` is
-    the manifest of a release that exists already.
+    the manifest of a release that exists already. ``old_owns_port``: what serves binds the port itself.
     """
 
     kind: Kind
@@ -44,6 +44,13 @@ class Facts:
     health_check: bool = True
     notes: tuple[str, ...] = ()
     made: Manifest | None = None
+    old_owns_port: bool = False
+
+    @property
+    def has_gap(self) -> bool:
+        """Must what serves be stopped before its successor can open the port?"""
+        serves = self.running is not None and self.running.serves
+        return serves and (owns_port(self.app) or self.old_owns_port)
 
     @property
     def demo(self) -> bool:
@@ -98,6 +105,7 @@ def gather_deploy(
         program_problem=_program_problem(settings),
         health_check=health_check,
         notes=tuple(_notes(settings, seen)),
+        old_owns_port=_old_owns_port(settings, paths, running),
     )
 
 
@@ -115,13 +123,18 @@ def gather_rollback(
         host=_host(settings, paths, running),
         program_problem=_release_problem(made),
         made=made,
+        old_owns_port=_old_owns_port(settings, paths, running),
     )
 
 
 def live(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
-    """A release brings its own code and start; where and how wide it runs is today's configuration."""
+    """A release brings its own code and start; where and how wide it runs is today's configuration.
+
+    Only how many processes may bind one port is a matter of the program itself.
+    """
     now = settings.app
-    return replace(spec, app=replace(spec.app, host=now.host, port=now.port, workers=now.workers))
+    workers = spec.app.workers if owns_port(spec.app) else now.workers
+    return replace(spec, app=replace(spec.app, host=now.host, port=now.port, workers=workers))
 
 
 def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Host:
@@ -144,6 +157,17 @@ def at_running_port(settings: Settings, running: Running | None) -> Settings:
 def owns_port(app: AppSettings) -> bool:
     """A program that is not handed the listening socket binds the public port itself."""
     return app.command is not None and app.socket != "activation"
+
+
+def _old_owns_port(settings: Settings, paths: StatePaths, running: Running | None) -> bool:
+    if running is None or running.release is None:
+        return False
+    if running.release == CHECKOUT:
+        return owns_port(settings.app)
+    try:
+        return owns_port(read(paths.releases / running.release).app)
+    except ReleaseUnusable:  # it runs, so it was read once; its port is no reason to stop here
+        return False
 
 
 def _ops_port(listen: str) -> Port | None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oatie_ops.deployment import steps
+from oatie_ops.deployment import steps, steps_commands
+from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.engine import Step
 from oatie_ops.deployment.events import Planned
 from oatie_ops.deployment.facts import Facts, owns_port
-from oatie_ops.deployment.steps import Deployment
 
 DeployStep = Step[Deployment]
 
@@ -98,7 +98,7 @@ def _build(facts: Facts) -> list[DeployStep]:
         return []
     commands = " && ".join(facts.settings.deploy.build)
     why = f"{commands} in a venv of its own; reused when nothing that it depends on has changed"
-    return [Step("build", why, steps.build)]
+    return [Step("build", why, steps_commands.build)]
 
 
 def _release_command(facts: Facts) -> list[DeployStep]:
@@ -106,7 +106,7 @@ def _release_command(facts: Facts) -> list[DeployStep]:
     if not command:
         return []
     why = f"{command}, once, before any new worker starts"
-    return [Step("release-command", why, steps.release_command)]
+    return [Step("release-command", why, steps_commands.release_command)]
 
 
 def _start_supervisor(facts: Facts) -> list[DeployStep]:
@@ -149,21 +149,24 @@ def _promote(facts: Facts) -> DeployStep:
     new, old = f"release {facts.release}", _old(facts)
     if not old:
         why = f"open port {facts.settings.app.port} to {new}"
-    elif gap(facts):
+    elif facts.has_gap:
         why = f"stop {old}, then start {new} on port {facts.settings.app.port}"
     else:
         why = f"{new} accepts new connections, {old} no longer does"
-    undo = f"{old} accepts again, {new} is drained" if old else f"close the port to {new}"
+    undo = f"close the port to {new}"
+    if old:
+        undo = f"{old} is started again" if facts.has_gap else f"{old} accepts again, {new} is drained"
     return Step("promote", why, steps.promote, steps.abort_switch, undo)
 
 
 def _drain(facts: Facts) -> DeployStep:
     old = _old(facts)
-    why = (
-        f"{old} finishes what it has (at most {facts.settings.app.drain_seconds:g} s) and stays warm"
-        if old
-        else "nothing served before, so nothing has to finish"
-    )
+    if not old:
+        why = "nothing served before, so nothing has to finish"
+    elif facts.has_gap:
+        why = f"{old} has been stopped already"
+    else:
+        why = f"{old} finishes what it has (at most {facts.settings.app.drain_seconds:g} s) and stays warm"
     return Step("drain", why, steps.drain)
 
 
@@ -180,7 +183,8 @@ def _bake(facts: Facts) -> list[DeployStep]:
 
 def _mark_good(facts: Facts) -> DeployStep:
     old = _old(facts)
-    why = f"release {facts.release} is the one to start and to return to" + (f"; {old} stops" if old else "")
+    stops = f"; {old} stops" if old and not facts.has_gap else ""
+    why = f"release {facts.release} is the one to start and to return to{stops}"
     return Step("mark-good", why, steps.mark_good, steps.unmark_good, "as before", commit=True)
 
 
@@ -190,13 +194,16 @@ def _prune(facts: Facts) -> DeployStep:
 
 
 def gap(facts: Facts) -> str:
-    """A program that cannot share the listening socket is stopped before its successor starts."""
-    command = facts.app.command
-    if command is None or not owns_port(facts.app) or not _old(facts):
+    """A program that binds the port itself is stopped before its successor can listen."""
+    if not facts.has_gap:
         return ""
+    if owns_port(facts.app) and facts.app.command:
+        who = f"`{facts.app.command[0]}` cannot take over the listening socket"
+    else:
+        who = f"{_old(facts)} holds the port itself"
     return (
-        f"`{command[0]}` cannot take over the listening socket: after the stop of {_old(facts)}, connections "
-        f"are refused for as long as release {facts.release} takes to open its port"
+        f"{who}: after the stop of {_old(facts)}, connections are refused for as long as "
+        f"release {facts.release} takes to open port {facts.settings.app.port}"
     )
 
 
@@ -214,12 +221,13 @@ def what_runs(facts: Facts) -> str:
 
 def _notes(facts: Facts) -> list[str]:
     notes = [*facts.notes]
-    if gap(facts):
+    if facts.has_gap:
         notes.append(
             f"gap: {gap(facts)}. The new release is first gated on a private port, so a bad one never "
-            "costs the old one. If the program understands LISTEN_FDS, "
-            '`socket = "activation"` in [app] closes the gap'
+            "costs the old one"
         )
+    if facts.has_gap and owns_port(facts.app) and facts.kind == "deploy":
+        notes.append('a program that understands LISTEN_FDS has no gap with `socket = "activation"` in [app]')
     if facts.kind == "deploy" and facts.settings.deploy.release and _old(facts):
         notes.append(
             f"the release command is not undone when a later step fails: it has to suit {_old(facts)} too"
@@ -237,5 +245,5 @@ def _old(facts: Facts) -> str:
 
 
 def _workers(facts: Facts) -> str:
-    count = facts.settings.app.workers
+    count = facts.app.workers
     return f"{count} worker{'s' if count != 1 else ''}"

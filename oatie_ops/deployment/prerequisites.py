@@ -63,7 +63,7 @@ def disk_needed_bytes(facts: Facts) -> int:
 
 
 def memory_needed_bytes(facts: Facts) -> int:
-    return facts.settings.app.workers * _worker_bytes(facts)
+    return facts.app.workers * _worker_bytes(facts)
 
 
 def _worker_bytes(facts: Facts) -> int:
@@ -127,8 +127,7 @@ def _memory(facts: Facts) -> Iterator[Problem]:
     each = f"{size(_worker_bytes(facts))} each, {'as measured now' if measured else 'estimated'}"
     yield Problem(
         "not enough memory for old and new workers at the same time",
-        f"{facts.settings.app.workers} new workers need {size(needed)} ({each}), "
-        f"{size(available)} is available",
+        f"{facts.app.workers} new workers need {size(needed)} ({each}), {size(available)} is available",
         "lower [app] workers, or free some memory; `oatie stop` first if a gap is acceptable",
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from oatie_ops.config.settings import AppSettings, DeploySettings, Settings
 from oatie_ops.deployment import manifest
 from oatie_ops.deployment.conduct import conduct
+from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.events import Event, Events, Result, Step
 from oatie_ops.deployment.facts import Facts, gather_deploy, gather_rollback
 from oatie_ops.deployment.host import Host, Port
@@ -21,7 +22,6 @@ from oatie_ops.deployment.interrupts import Interrupts
 from oatie_ops.deployment.lock import DeployLock
 from oatie_ops.deployment.plan import Plan, plan
 from oatie_ops.deployment.run_journal import RunJournal
-from oatie_ops.deployment.steps import Deployment
 from oatie_ops.deployment.targets.base import Running, Tell
 from oatie_ops.deployment.who import Who
 from oatie_ops.errors import OatieError

@@ -9,8 +9,9 @@ import pytest
 
 from oatie_ops.config.discover import DEMO_RUN
 from oatie_ops.config.settings import AppSettings
-from oatie_ops.deployment.facts import Facts
+from oatie_ops.deployment.facts import Facts, live
 from oatie_ops.deployment.plan import Plan, plan
+from oatie_ops.supervisor.spec import ReleaseSpec
 from tests.unit.deployment_world import World
 
 SWITCH = ["spawn", "gate", "promote", "drain", "bake", "mark-good"]
@@ -105,7 +106,15 @@ def test_a_program_that_binds_the_port_itself_has_a_stated_gap(world: World) -> 
     made = plan(serving(world))
     assert "connections are refused" in made.gap
     assert why(made, "promote") == "stop release 6, then start release 7 on port 8080"
+    assert why(made, "drain") == "release 6 has been stopped already"
     assert any("private port" in note for note in made.notes)
+    assert any("LISTEN_FDS" in note for note in made.notes)
+
+
+def test_the_successor_of_a_program_that_binds_the_port_has_a_stated_gap_too(world: World) -> None:
+    made = plan(replace(serving(world), old_owns_port=True))
+    assert made.gap.startswith("release 6 holds the port itself")
+    assert not any("LISTEN_FDS" in note for note in made.notes)
 
 
 def test_a_program_that_takes_the_socket_has_no_gap(world: World) -> None:
@@ -137,3 +146,22 @@ def test_the_event_lists_exactly_the_steps_of_the_plan(world: World) -> None:
     event = made.event().as_dict()
     assert [step["name"] for step in event["steps"]] == names(made)
     assert event["event"] == "plan"
+
+
+def test_a_release_runs_as_wide_as_today_unless_its_program_binds_the_port(
+    world: World, tmp_path: Path
+) -> None:
+    now = replace(world.settings, app=AppSettings(run="main:app", port=9000, workers=8))
+    shared = live(ReleaseSpec("5", tmp_path, AppSettings(run="old:app", workers=2)), now).app
+    assert (shared.run, shared.port, shared.workers) == ("old:app", 9000, 8)
+    alone = live(ReleaseSpec("5", tmp_path, AppSettings(command=("./server",), workers=1)), now).app
+    assert (alone.port, alone.workers) == (9000, 1)
+
+
+def test_what_serves_is_asked_whether_it_binds_the_port(world: World) -> None:
+    world.settings = replace(world.settings, app=AppSettings(command=("python3", "main.py"), workers=1))
+    world.deploy()
+    world.settings = replace(world.settings, app=AppSettings(run="main:app"))
+    assert world.facts().old_owns_port
+    world.deploy()
+    assert not world.facts().old_owns_port

@@ -1,0 +1,88 @@
+"""The steps that run the operator's own commands: the build and the release command."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oatie_ops.deployment.build import plan_build, run_build
+from oatie_ops.deployment.commands import (
+    TAIL_LINES,
+    CommandFailed,
+    CommandTimedOut,
+    LineListener,
+    command_environment,
+    run_command,
+)
+from oatie_ops.deployment.context import Deployment
+from oatie_ops.deployment.engine import Voice
+
+BUILD_LOG = "build.log"
+RELEASE_LOG = "release-command.log"
+
+
+def build(run: Deployment, voice: Voice) -> str:
+    made, settings = run.manifest, run.facts.settings.deploy
+    plan = plan_build(made.directory, settings.build, builds=run.paths.builds, release=run.number)
+    log = run.paths.logs / BUILD_LOG
+    with _explained(run, voice, log) as take_line:
+        result = run_build(
+            plan,
+            environment={**os.environ, **made.app.env},
+            log=log,
+            on_line=take_line,
+            timeout_seconds=settings.build_timeout_seconds,
+        )
+    run.record(made.directory, python=result.python, build_key=result.key)
+    run.store.releases.mark(run.number, "built")
+    if result.reused and not result.ran:
+        return "nothing to do: what it depends on has not changed, the environment is reused"
+    rest = ", what the others install was there" if result.skipped else ""
+    return f"{len(result.ran)} of {len(settings.build)} commands ran{rest}"
+
+
+def release_command(run: Deployment, voice: Voice) -> str:
+    made, settings = run.manifest, run.facts.settings.deploy
+    assert settings.release is not None, "planned only where there is one"
+    identity = {
+        "OATIE_APP": made.app.name,
+        "OATIE_RELEASE": str(run.number),
+        "OATIE_DATA_DIR": str(run.paths.data),
+    }
+    log = run.paths.logs / RELEASE_LOG
+    with _explained(run, voice, log) as take_line:
+        run_command(
+            settings.release,
+            role="release command",
+            cwd=made.directory,
+            environment=command_environment(
+                {**os.environ, **made.app.env}, python=made.python, extra=identity
+            ),
+            log=log,
+            on_line=take_line,
+            timeout_seconds=settings.release_timeout_seconds,
+            timeout_key="[deploy] release_timeout",
+        )
+    return "exit code 0"
+
+
+@contextmanager
+def _explained(run: Deployment, voice: Voice, log: Path) -> Iterator[LineListener]:
+    """A failing command is shown with the last lines of the whole step, not only with its own; and the
+    operator is not sent to the release's directory, which the undo is about to remove."""
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def take_line(line: str) -> None:
+        tail.append(line)
+        voice.output(line)
+
+    try:
+        yield take_line
+    except CommandFailed as error:
+        error.details = tuple(tail)
+        if not isinstance(error, CommandTimedOut):
+            error.fix = f"run it by hand in {run.facts.settings.root}; all of its output is in {log}"
+        raise
