@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from oatie_ops.config.address import join_address, listen_address, same_port
+from oatie_ops.config.app_env import with_environment
 from oatie_ops.config.convert import json_ready, settings_from_dict, settings_to_dict
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import DEMO, Candidate, discover
 from oatie_ops.config.inputs import Inputs, lookup
-from oatie_ops.config.interpolate import Lookup, expand, missing, references
+from oatie_ops.config.interpolate import Lookup, expand, missing
 from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted
 from oatie_ops.config.layers import DEFAULT, Origin, Source
-from oatie_ops.config.names import PREFIX
-from oatie_ops.config.profiles import DERIVED, PROFILES, app_environment, with_environment
 from oatie_ops.config.settings import Settings
 from oatie_ops.config.spans import KeyPath
 
@@ -45,7 +44,7 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
     issues = list(declared.issues)
     settings, discovered = _with_application(settings, origins)
     settings = _with_ops_port(settings, origins, issues)
-    settings = _with_app_environment(settings, declared, inputs, find, origins)
+    settings = replace(settings, app=with_environment(settings.app, declared, inputs, origins))
     issues += _invented_database(settings, declared.profile, origins)
     templates.update({f"app.env.{name}": text for name, text in settings.app.env_templates.items()})
     return Finished(settings, origins, tuple(issues), discovered, unresolved, templates)
@@ -120,64 +119,6 @@ def _with_ops_port(settings: Settings, origins: dict[str, Origin], issues: list[
         )
     )
     return replace(settings, ops=replace(settings.ops, listen=moved))
-
-
-def _with_app_environment(
-    settings: Settings, declared: Declared, inputs: Inputs, find: Lookup, origins: dict[str, Origin]
-) -> Settings:
-    """profile < settings < ``[app.env]`` < env file < the process environment, name by name."""
-    app = settings.app
-    templates = {
-        str(path[2]): declared.data["app"]["env"][path[2]]
-        for path in declared.templates
-        if path[:2] == ("app", "env")
-    }
-    env = app_environment(app, PROFILES[declared.profile])
-    sealed: dict[str, str] = {}
-    for name, attribute in DERIVED.items():
-        if find(name) and not _beats_variable(origins.get(f"app.{attribute}", DEFAULT)):
-            env[name], sealed[name] = str(find(name)), f"${{{name}}}"
-    for name, value in app.env.items():
-        env[name] = value
-        sealed.pop(name, None)
-        if name in templates:
-            sealed[name] = templates[name]
-    file_values = declared.env_file.values if declared.env_file else {}
-    for name in {**env, **file_values}:
-        outer = find(name)
-        if outer is None or (name in DERIVED and name not in app.env) or name.startswith(PREFIX):
-            continue
-        template = templates.get(name, "")
-        if any(reference.name == name for reference in references(template)):
-            continue  # it is built from the outer value: "/opt/bin:${PATH}"
-        if origins.get(f"app.env.{name}", DEFAULT).name.startswith(PREFIX):
-            continue
-        sealed[name] = _sealed(name, None if name in templates else app.env.get(name))
-        env[name] = outer
-        source = Source.ENVIRONMENT if name in inputs.environ else Source.ENV_FILE
-        origins[f"app.env.{name}"] = Origin(source, name, overrides=origins.get(f"app.env.{name}"))
-    for name in env:
-        if f"app.env.{name}" not in origins:
-            origins[f"app.env.{name}"] = _inherited(name, origins, declared.profile)
-    return replace(settings, app=with_environment(app, env, sealed))
-
-
-def _beats_variable(origin: Origin) -> bool:
-    return origin.source is Source.FLAG or origin.name.startswith(PREFIX)
-
-
-def _inherited(name: str, origins: Mapping[str, Origin], profile: str) -> Origin:
-    attribute = DERIVED.get(name)
-    if attribute is None:
-        return Origin(Source.PROFILE, profile)
-    return origins.get(f"app.{attribute}", DEFAULT)
-
-
-def _sealed(name: str, otherwise: str | None) -> str:
-    """The template that gives the outer value again, or where there is none any more, the file's."""
-    if otherwise is None or "}" in otherwise:
-        return f"${{{name}}}"
-    return f"${{{name}:-{otherwise}}}"
 
 
 def _invented_database(settings: Settings, profile: str, origins: Mapping[str, Origin]) -> list[Issue]:

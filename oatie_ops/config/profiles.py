@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from oatie_ops.config.settings import AppSettings
@@ -86,7 +86,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def with_environment(app: AppSettings, env: Mapping[str, str], templates: Mapping[str, str]) -> AppSettings:
-    return replace(app, env=dict(env), env_templates=dict(templates))
