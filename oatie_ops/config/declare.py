@@ -24,7 +24,7 @@ def declare(inputs: Inputs) -> Declared:
     findings = Findings(document, inputs.located.root)
     _check_rival(inputs, findings)
     name = sources.environment_name(inputs.environment, document, findings)
-    profile = sources.profile_name(name, document)
+    profile = sources.profile_name(name, document, inputs.environment.profile)
     sources.check_overlay_heads(document, findings)
     env_file = sources.read_env_file(inputs, document, name, findings)
     layers = [sources.profile_layer(profile), document.layer(), document.overlay(name)]
@@ -79,7 +79,7 @@ def _validated(
 def _check_inactive_overlay(inputs: Inputs, findings: Findings, name: str) -> None:
     """What is wrong in the overlay of another environment is found before somebody deploys there."""
     document = findings.document
-    profile = sources.profile_name(name, document)
+    profile = sources.profile_name(name, document, "local")  # where it will be, nobody knows
     merged = merge([sources.profile_layer(profile), document.layer(), document.overlay(name)])
     resolved = references.resolve(merged, lambda _: None, later=True)
     references.without(resolved.data, resolved.unknown)

@@ -58,9 +58,6 @@ PROFILES: Mapping[str, Profile] = {
     )
 }
 
-# An environment with a name of the operator's own, unless its overlay names another profile.
-PROFILE_OF_OTHERS = "staging"
-
 # Settings that the application gets to know, and under which name.
 DERIVED: Mapping[str, str] = {
     "PORT": "port",

@@ -16,7 +16,7 @@ from oatie_ops.config.findings import Findings
 from oatie_ops.config.inputs import ENV_FILE_VARIABLE, Environment, Inputs
 from oatie_ops.config.issues import ERROR, WARNING, Issue, Problem
 from oatie_ops.config.layers import Layer, Origin, Source, merge
-from oatie_ops.config.profiles import PROFILE_OF_OTHERS, PROFILES
+from oatie_ops.config.profiles import PROFILES
 from oatie_ops.config.spans import KeyPath
 from oatie_ops.environment.layers import profile_of
 
@@ -47,14 +47,14 @@ def environment_name(found: Environment, document: Document, findings: Findings)
     return name
 
 
-def profile_name(name: str, document: Document) -> str:
-    """What the overlay says, else the profile that the name stands for, else the one for other names."""
+def profile_name(name: str, document: Document, detected: str) -> str:
+    """What the overlay says, else the profile that the name stands for, else that of the place it is in."""
     overlay = document.overlays().get(name)
     declared = overlay.get(PROFILE) if isinstance(overlay, Mapping) else None
     if isinstance(declared, str) and declared in PROFILES:
         return declared
     meant = profile_of(name)
-    return meant.value if meant else PROFILE_OF_OTHERS
+    return meant.value if meant else detected
 
 
 def _unknown_environment(name: str, known: list[str], origin: Origin) -> Issue:
