@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +59,8 @@ class StatePaths:
         natural = self.run / "control.sock"
         if len(os.fsencode(natural)) <= MAX_SOCKET_PATH_BYTES:
             return natural
+        import tempfile  # costs more than all the rest of this module
+
         digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"oatie-{os.getuid()}" / f"{digest}.sock"
 

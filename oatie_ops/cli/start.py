@@ -105,6 +105,7 @@ def given_overrides(
         "app.host": host,
         "app.workers": workers if workers is not None or not dev else 1,
         "app.log_level": log_level or ("debug" if dev else None),
+        "app.debug": True if dev else None,
     }
     return {path: value for path, value in values.items() if value is not None}
 

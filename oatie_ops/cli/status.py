@@ -96,6 +96,7 @@ def render(status: Status, now: float) -> list[str]:
     lines = [paint(state, STYLES.get(state, "yellow"), sys.stdout) + _headline(status, now)]
     if status.get("detail"):
         lines.append(f"  {status['detail']}")
+        lines += [f"    | {line}" for line in (status.get("last_end") or {}).get("log", ())]
     lines += [f"{name}  {status[name]['url']}" for name in ("app", "ops") if status[name].get("url")]
     if status["workers"]:
         lines += ["", *table(COLUMNS, [_row(worker, now) for worker in status["workers"]])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from starlette.routing import Mount, Route
 
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
+from oatie_ops.redaction import learn, redact
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.supervisor import Supervisor
 from oatie_ops.supervisor.switch import Switch
@@ -52,6 +54,7 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
 
     async def open_switch(request: Request) -> Response:
         body = await _body(request)
+        learn(base64.b64decode(value) for value in body.get("secrets", ()))
         switch = supervisor.open_switch(
             ReleaseSpec.from_dict(body["release"]), health_check=bool(body.get("health_check", True))
         )
@@ -100,7 +103,7 @@ class _SwitchVerbs:
     async def _gate(self, switch: Switch, _body: dict[str, Any]) -> Response:
         async def work(emit: Emit) -> dict[str, Any]:
             def waiting(worker: Worker, seconds: float, why: str) -> None:
-                emit({"event": "waiting", "worker": worker.id, "seconds": round(seconds, 2), "why": why})
+                emit({"event": "waiting", "worker": worker.id, "seconds": round(seconds, 2), "why": redact(why)})
 
             return {"event": "passed", "seconds": round(await switch.gate(waiting), 3)}
 

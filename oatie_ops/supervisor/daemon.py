@@ -15,6 +15,7 @@ from typing import Any
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
+from oatie_ops.redaction import known_values, learn
 from oatie_ops.supervisor.client import error_from_dict
 from oatie_ops.supervisor.main import RunOptions, run
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -33,6 +34,7 @@ class _Launch:
     pid_file: Path | None
     ops_factory: str | None
     report_fd: int
+    secrets: tuple[bytes, ...]  # what its outputs hide
 
 
 def start(
@@ -50,7 +52,7 @@ def start(
     """
     paths.ensure()
     read_end, write_end = os.pipe()
-    launch = _Launch(settings, paths, spec, pid_file, ops_factory, write_end)
+    launch = _Launch(settings, paths, spec, pid_file, ops_factory, write_end, known_values())
     with (paths.logs / STDERR_NAME).open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-P", "-c", _bootstrap()],
@@ -118,6 +120,7 @@ def child() -> None:
     """The daemon's first function. Reads its `_Launch` from the parent, then supervises."""
     launch = pickle.loads(sys.stdin.buffer.read())
     assert isinstance(launch, _Launch)
+    learn(launch.secrets)
     os.set_inheritable(launch.report_fd, False)
     with open(os.devnull, "rb") as null:  # noqa: PTH123
         os.dup2(null.fileno(), 0)

@@ -8,6 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.config.settings import AppSettings
@@ -22,6 +23,16 @@ from oatie_ops.supervisor.workers import Worker, WorkerState
 TICK_SECONDS = 1.0
 STACK_SECONDS = 0.2
 RECYCLE_RETRY_SECONDS = 60.0
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class LastEnd:
+    """The newest unplanned end of a worker that had served. ``at`` is in epoch seconds."""
+
+    at: float
+    what: str
+    log: tuple[str, ...]
 
 
 class Fleet:
@@ -43,6 +54,7 @@ class Fleet:
         self._recycling = asyncio.Lock()
         self._no_recycle_before = 0.0
         self._told_of_loop = False
+        self.last_end: LastEnd | None = None
 
     @property
     def looping(self) -> bool:
@@ -147,8 +159,17 @@ class Fleet:
         if served:
             self.restarts += 1
             self._endings.append(Ending(time.monotonic(), served=True))
+            self.last_end = self._describe_end(worker)
             self._note(f"worker {worker.id} (pid {worker.pid}) {worker.ended}; starting another")
             self.refill()
+
+    def _describe_end(self, worker: Worker) -> LastEnd:
+        lived = time.monotonic() - (worker.ready_monotonic or worker.started_monotonic)
+        return LastEnd(
+            at=time.time(),
+            what=f"worker {worker.id} (pid {worker.pid}) {worker.ended}, {lived:.1f} s after it was ready",
+            log=tuple(self._machinery.sink.tail(worker.id, LOG_LINES)),
+        )
 
     def _on_terminating(self, worker: Worker) -> None:
         self._note(f"worker {worker.id} (pid {worker.pid}) was told to end from outside; starting another")

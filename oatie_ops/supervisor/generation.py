@@ -73,7 +73,7 @@ class Generation:
         self.prepare()
         try:
             birth = Birth(self.spec, self.number, self.public)
-            worker = await self._machinery.make_worker(birth, self._forkserver, direct=direct)
+            worker = await self._make(birth, direct=direct)
         except LaunchFailed as error:
             self._forkserver = None
             raise OatieError(
@@ -88,6 +88,21 @@ class Generation:
             worker.kill()
             raise OatieError(f"release {self.spec.name} was withdrawn meanwhile")
         return worker
+
+    async def _make(self, birth: Birth, *, direct: bool) -> Worker:
+        """Runs to its end even if nobody waits: half a talk with the fork server would spoil the next."""
+        making = asyncio.ensure_future(self._machinery.make_worker(birth, self._forkserver, direct=direct))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(self._discard)
+            raise
+
+    def _discard(self, making: asyncio.Future[Worker]) -> None:
+        if not making.cancelled() and making.exception() is None:
+            worker = making.result()
+            worker.on_exit = self._machinery.forget
+            worker.kill()
 
     async def gate(self, worker: Worker, *, health_check: bool = True, on_wait: OnWait | None = None) -> None:
         app = self.spec.app

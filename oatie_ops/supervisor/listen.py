@@ -6,6 +6,7 @@ import errno
 import socket
 
 from oatie_ops.errors import PrerequisiteMissing
+from oatie_ops.redaction import redact
 
 BACKLOG = 2048
 
@@ -80,7 +81,7 @@ def port_holder(port: int) -> str | None:
         if listens and connection.pid:
             try:
                 process = psutil.Process(connection.pid)
-                return f"pid {connection.pid} ({process.name()}: {' '.join(process.cmdline())[:120]})"
+                return f"pid {connection.pid} ({process.name()}: {redact(' '.join(process.cmdline()))[:120]})"
             except psutil.Error:
                 return f"pid {connection.pid}"
     return None

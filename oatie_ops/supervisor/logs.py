@@ -2,7 +2,7 @@
 
 Reading happens in the event loop (a pipe gives at most 64 KiB at a time, so that no worker starves the
 others), writing in threads (`oatie_ops.supervisor.logfile`). One file holds all workers in the order in
-which their lines arrived.
+which their lines arrived. Secret values are taken out before anything else is done with the bytes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from collections import OrderedDict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from oatie_ops.redaction import redact, stream_redactor
 from oatie_ops.supervisor.logfile import Descriptor, RotatingFile, Writer, lost_note
 from oatie_ops.supervisor.logline import SUPERVISOR, LineSplitter, prefix
 
 if TYPE_CHECKING:
     import asyncio
+
+    from oatie_ops.secrets.redact import StreamRedactor
 
 LOG_NAME = "app.log"
 READ_BYTES = 64 * 1024
@@ -81,7 +84,7 @@ class LogSink:
 
     def note(self, message: str) -> None:
         """What the supervisor itself has to say."""
-        self._record(SUPERVISOR, "note", message.encode(errors="backslashreplace").splitlines())
+        self._record(SUPERVISOR, "note", redact(message).encode(errors="backslashreplace").splitlines())
 
     def reopen(self) -> None:
         """After somebody moved the file away (SIGUSR1)."""
@@ -119,7 +122,7 @@ class LogSink:
         if not data:
             self._detach(fd)
             return False
-        self._record(pipe.worker, pipe.stream, pipe.splitter.feed(data))
+        self._record(pipe.worker, pipe.stream, pipe.feed(data))
         return True
 
     def _detach(self, fd: int) -> None:
@@ -128,7 +131,7 @@ class LogSink:
             return
         pipe.loop.remove_reader(fd)
         os.close(fd)
-        self._record(pipe.worker, pipe.stream, pipe.splitter.flush())
+        self._record(pipe.worker, pipe.stream, pipe.flush())
 
     def _record(self, worker: str, stream: str, lines: list[bytes]) -> None:
         if not lines:
@@ -152,12 +155,22 @@ class LogSink:
 
 
 class _Pipe:
-    __slots__ = ("loop", "splitter", "stream", "worker")
+    __slots__ = ("hidden", "loop", "splitter", "stream", "worker")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, worker: str, stream: Stream, splitter: LineSplitter
     ) -> None:
         self.loop, self.worker, self.stream, self.splitter = loop, worker, stream, splitter
+        self.hidden: StreamRedactor | None = None
+
+    def feed(self, data: bytes) -> list[bytes]:
+        if self.hidden is None:
+            self.hidden = stream_redactor()  # a later release may bring the first secret
+        return self.splitter.feed(data if self.hidden is None else self.hidden.feed(data))
+
+    def flush(self) -> list[bytes]:
+        held = b"" if self.hidden is None else self.hidden.flush()
+        return [*self.splitter.feed(held), *self.splitter.flush()]
 
 
 def _plain_lost_note(count: int, reason: str) -> bytes:

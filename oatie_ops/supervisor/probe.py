@@ -6,6 +6,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from oatie_ops.redaction import redact, redact_head
+
 MAX_ANSWER_BYTES = 16 * 1024
 
 
@@ -60,14 +62,15 @@ async def probe(port: int, path: str, host: str | None, timeout_seconds: float) 
     finally:
         if writer is not None:
             writer.close()
-    excerpt = " ".join(body.decode(errors="replace").split())[:200]
-    return ProbeResult(path, status, location=location, body=excerpt, seconds=time.monotonic() - began)
+    excerpt = " ".join(redact_head(body).decode(errors="replace").split())[:200]
+    seconds = time.monotonic() - began
+    return ProbeResult(path, status, location=redact(location), body=excerpt, seconds=seconds)
 
 
 def _parse_head(head: bytes) -> tuple[int, str]:
     first, *fields = head.decode("latin-1").split("\r\n")
     version, _, rest = first.partition(" ")
     if not version.startswith("HTTP/"):
-        raise ValueError(f"the answer is not HTTP: {first[:60]!r}")
+        raise ValueError(f"the answer is not HTTP: {redact(first)[:60]!r}")
     location = next((f.partition(":")[2].strip() for f in fields if f.lower().startswith("location:")), "")
     return int(rest[:3]), location

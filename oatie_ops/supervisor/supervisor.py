@@ -7,13 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from oatie_ops._version import __version__
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.paths import StatePaths
+from oatie_ops.redaction import redact
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.launcher import ForkServer
@@ -238,6 +239,7 @@ class Supervisor:
             "workers": [self._worker_status(worker) for worker in workers],
             "wanted_workers": self.fleet.desired,
             "restarts": self.fleet.restarts,
+            "last_end": None if self.fleet.last_end is None else asdict(self.fleet.last_end),
             "switch": self._switch_status(),
             "app": {"url": self.app_url(), "name": serving.name, **_ready_path(serving)},
             "ops": {"url": self.ops_url()},
@@ -250,16 +252,22 @@ class Supervisor:
         failure = self.fleet.failure
         detail = ""
         if failure is not None:
-            detail = failure.why or failure.what
+            detail = redact(failure.why or failure.what)
         if serving >= self.fleet.desired and failure is None:
-            return ("degraded", "workers end again and again") if self.fleet.looping else ("running", "")
+            return ("degraded", self._loop_detail()) if self.fleet.looping else ("running", "")
         if serving:
             return "degraded", f"{serving} of {self.fleet.desired} workers serve" + (
                 f": {detail}" if detail else ""
             )
         if failure is not None or self.fleet.looping:
-            return "failed", detail or "its workers end again and again"
+            return "failed", detail or self._loop_detail()
         return "starting", ""
+
+    def _loop_detail(self) -> str:
+        last = self.fleet.last_end
+        return (
+            f"workers end again and again; the last: {last.what}" if last else "workers end again and again"
+        )
 
     def headline(self) -> str:
         state, detail = self.state()

@@ -76,7 +76,10 @@ class Switch:
 
     async def spawn(self) -> list[int]:
         for _ in range(self.wanted + self._fleet.spare):
-            self._born.append(await self.candidate.add_worker())
+            async with self._lock:  # an abort waits for the fork in progress, and no fork follows it
+                if self.stage != Stage.OPENED:
+                    raise OatieError(f"release {self.candidate.spec.name} was withdrawn while it started")
+                self._born.append(await self.candidate.add_worker())
         self.stage = Stage.SPAWNED
         return [worker.pid for worker in self._born]
 

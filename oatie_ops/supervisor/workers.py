@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from oatie_ops.redaction import redact
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 
@@ -211,7 +212,7 @@ class PythonWorker(Worker):
         if event == "booted":
             self.booted.set()
         elif event == "boot-failed":
-            self.boot_error = report
+            self.boot_error = {**report, "error": redact(str(report["error"]))}
         elif event == "accepting":
             self._accepting.set()
         elif event == "draining":

@@ -194,8 +194,9 @@ def test_events_are_described_in_one_line() -> None:
 def test_only_flags_that_were_given_override_the_configuration() -> None:
     assert given_overrides() == {}
     assert given_overrides(port=0, host="0.0.0.0") == {"app.port": 0, "app.host": "0.0.0.0"}
-    assert given_overrides(dev=True) == {"app.workers": 1, "app.log_level": "debug"}
+    assert given_overrides(dev=True) == {"app.workers": 1, "app.log_level": "debug", "app.debug": True}
     assert given_overrides(dev=True, workers=3, log_level="info") == {
         "app.workers": 3,
         "app.log_level": "info",
+        "app.debug": True,
     }
