@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from oatie_ops.exit_codes import ExitCode
+from oatie_ops.redaction import redact, redact_value
 
 
 class OatieError(Exception):
     """What / why / fix, an exit code, and optional evidence.
 
     ``details`` are short lines shown under *why* (last log lines, a list of releases); ``data`` is
-    machine-readable and appears only in ``--json``. Neither may hold a secret.
+    machine-readable and appears only in ``--json``. A secret in any of it is masked where it is shown.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
@@ -49,12 +50,12 @@ class OatieError(Exception):
     def as_dict(self) -> dict[str, Any]:
         return {
             "code": self.code,
-            "what": self.what,
-            "why": self.why,
-            "fix": self.fix,
-            "details": list(self.details),
+            "what": redact(self.what),
+            "why": redact(self.why),
+            "fix": redact(self.fix),
+            "details": [redact(line) for line in self.details],
             "exit_code": int(self.exit_code),
-            **({"data": self.data} if self.data else {}),
+            **({"data": redact_value(self.data)} if self.data else {}),
         }
 
 

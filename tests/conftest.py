@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def pytest_runtest_makereport(
 def _platform_skip(report: pytest.TestReport) -> bool:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return PLATFORM_SKIP in reason
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_secret_yet() -> None:
+    """The redactor is one for the process; what one test made secret must not be masked in the next."""
+    room = sys.modules.get("oatie_ops.secrets.redact")
+    if room is not None:
+        room._default = room.Redactor()
 
 
 @pytest.fixture

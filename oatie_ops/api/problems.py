@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
+from oatie_ops.redaction import redact
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,7 +54,7 @@ def problem(status: int, error: OatieError, headers: dict[str, str] | None = Non
         "type": f"urn:oatie:problem:{error.code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": f"{error.what}: {error.why}" if error.why else error.what,
+        "detail": redact(f"{error.what}: {error.why}" if error.why else error.what),
         **error.as_dict(),
     }
     return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)

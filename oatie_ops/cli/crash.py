@@ -13,6 +13,7 @@ from pathlib import Path
 
 from oatie_ops import __version__
 from oatie_ops.errors import OatieError
+from oatie_ops.redaction import redact
 
 
 class UnexpectedError(OatieError):
@@ -21,12 +22,12 @@ class UnexpectedError(OatieError):
 
 def crash_error(error: Exception, argv: Sequence[str]) -> UnexpectedError:
     """Writes the crash file and returns the error to show for it. Never raises."""
-    summary = traceback.format_exception_only(error)[-1].strip()
+    summary = redact(traceback.format_exception_only(error)[-1].strip())
     try:
         file = write_crash_file(error, argv)
         fix = f"the traceback is in {file}; please report it with that file"
     except OSError as failure:
-        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
         fix = f"the traceback is above (no crash file: {failure}); please report it"
     return UnexpectedError("oatie failed unexpectedly", why=summary, fix=fix)
 
@@ -44,7 +45,7 @@ def write_crash_file(error: Exception, argv: Sequence[str]) -> Path:
     name = f"oatie-crash-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}-"
     descriptor, path = tempfile.mkstemp(prefix=name, suffix=".txt", dir=_directory())
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
+        file.write(redact(text))
     return Path(path)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from oatie_ops.errors import OatieError
+from oatie_ops.redaction import redact, redact_value
 
 STYLES = {
     "bold": "1",
@@ -69,17 +70,26 @@ def emit(text: str) -> None:
 
 def emit_json(document: Any) -> None:
     """One JSON document on stdout: one line in a pipe, indented on a terminal."""
-    emit(_dump(document, indent=2 if is_terminal(sys.stdout) else None))
+    _emit_clean(_dump(document, indent=2 if is_terminal(sys.stdout) else None))
 
 
 def emit_json_line(event: Any) -> None:
     """One event of a stream on stdout: always exactly one line."""
-    emit(_dump(event, indent=None))
+    _emit_clean(_dump(event, indent=None))
+
+
+def _emit_clean(text: str) -> None:
+    pass_on = getattr(sys.stdout, "write_redacted", None)  # of `oatie_ops.secrets.boundary`, where installed
+    if pass_on is None:
+        emit(text)
+        return
+    pass_on(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _dump(value: Any, indent: int | None) -> str:
     # Escaped to ASCII: valid in whatever encoding stdout has, lone surrogates of file names included.
-    return json.dumps(value, indent=indent, default=str)
+    return json.dumps(redact_value(value), indent=indent, default=lambda other: redact(str(other)))
 
 
 def say(text: str) -> None:

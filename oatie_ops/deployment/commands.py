@@ -22,6 +22,7 @@ from typing import IO
 
 from oatie_ops.deployment.releases import explained_disk_errors
 from oatie_ops.errors import OatieError
+from oatie_ops.redaction import redact, stream_redactor
 
 TAIL_LINES = 30
 GRACE_SECONDS = 5.0
@@ -65,7 +66,7 @@ def run_command(
     started = time.monotonic()
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     with _opened_log(log) as file:
-        file.write(f"$ {command}\n")
+        file.write(redact(f"$ {command}\n"))
 
         def take(line: str) -> None:
             tail.append(line)
@@ -166,6 +167,8 @@ def _pump(process: subprocess.Popen[bytes], take: LineListener, deadline: float)
     """Hands on the lines until the command has ended; False when the deadline came first."""
     assert process.stdout is not None
     lines = LineSplitter(take)
+    hidden = stream_redactor()
+    in_time = True
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while time.monotonic() < deadline:
@@ -173,14 +176,14 @@ def _pump(process: subprocess.Popen[bytes], take: LineListener, deadline: float)
                 chunk = os.read(process.stdout.fileno(), 65536)
                 if not chunk:
                     break
-                lines.feed(chunk)
+                lines.feed(chunk if hidden is None else hidden.feed(chunk))
             elif process.poll() is not None:
                 break  # something that escaped the process group still holds the pipe
         else:
-            lines.close()
-            return False
+            in_time = False
+    lines.feed(b"" if hidden is None else hidden.flush())
     lines.close()
-    return True
+    return in_time
 
 
 class LineSplitter:

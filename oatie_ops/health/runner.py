@@ -11,6 +11,7 @@ from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check
 from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.threads import StillHanging
+from oatie_ops.redaction import redact
 
 MAX_OUTPUT_CHARACTERS = 500
 
@@ -33,7 +34,7 @@ async def run_check(check: Check, spec: CheckSpec, previous: Status) -> Result:
     except Exception as error:
         log.exception("the check %s of service %s crashed", spec.name, spec.service)
         result = Result(Status.UNKNOWN, f"the check itself crashed: {type(error).__name__}")
-    return replace(result, output=clean(result.output), duration_seconds=time.perf_counter() - began)
+    return replace(result, output=clean(redact(result.output)), duration_seconds=time.perf_counter() - began)
 
 
 def clean(text: str) -> str:

@@ -29,6 +29,14 @@ class RedactingStream(io.TextIOBase):
         self._pass_on(self._stream.feed(data))
         return len(text)
 
+    def write_redacted(self, text: str) -> None:
+        """What holds no value any more, such as a JSON document whose strings were redacted one by one.
+
+        Looked at again as a whole, a number in it could be taken for a value, and it were no JSON any more.
+        """
+        self.flush()
+        self._inner.write(text)
+
     def write_bytes(self, data: bytes) -> int:
         self._pass_on(self._stream.feed(data))
         return len(data)

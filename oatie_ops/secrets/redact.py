@@ -129,6 +129,12 @@ class Redactor:
                 self._values.popitem(last=False)
             self._stale = True
 
+    def values(self) -> tuple[bytes, ...]:
+        """All that it knows, for another process of ours that is about to be given them."""
+        with self._lock:
+            known = tuple(self._values)
+        return tuple(v.encode("utf-8", "surrogateescape") if isinstance(v, str) else v for v in known)
+
     def index(self) -> _Index:
         if self._stale:
             with self._lock:

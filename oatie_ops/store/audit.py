@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oatie_ops.redaction import redact
 from oatie_ops.store.database import Database
 
 
@@ -28,12 +29,11 @@ class Audit:
     def add(  # noqa: PLR0917
         self, actor: str, origin: str, action: str, subject: str, result: str, detail: str = ""
     ) -> None:
-        """`detail` must already be free of secrets."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO audit (at, actor, origin, action, subject, result, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (self._database.now(), actor, origin, action, subject, result, detail),
+                (self._database.now(), actor, origin, action, redact(subject), result, redact(detail)),
             )
 
     def recent(self, limit: int = 50) -> list[AuditEntry]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oatie_ops.redaction import redact, redact_value
 from oatie_ops.store.database import Database
 
 # A worker that crashes all day must not fill the disk; some weeks of an ordinary service fit.
@@ -31,11 +32,11 @@ class Events:
         self._keep = keep
 
     def add(self, kind: str, subject: str, message: str, data: Mapping[str, Any] | None = None) -> None:
-        """`message` and `data` must already be free of secrets."""
+        shown, facts = redact(message), json.dumps(redact_value(dict(data or {})))
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO events (at, kind, subject, message, data) VALUES (?, ?, ?, ?, ?)",
-                (self._database.now(), kind, subject, message, json.dumps(dict(data or {}))),
+                (self._database.now(), kind, redact(subject), shown, facts),
             )
             connection.execute("DELETE FROM events WHERE id <= ?", ((cursor.lastrowid or 0) - self._keep,))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from oatie_ops.identity import ProcessIdentity
+from oatie_ops.redaction import redact
 from oatie_ops.store.database import Database, Parameter
 
 StepState = Literal["started", "done", "failed", "undone"]
@@ -78,7 +79,7 @@ class Journal:
             connection.execute(
                 "UPDATE runs SET finished_at = ?, outcome = ?, detail = ?"
                 " WHERE id = ? AND finished_at IS NULL",
-                (self._database.now(), outcome, detail, run_id),
+                (self._database.now(), outcome, redact(detail), run_id),
             )
 
     def unfinished(self) -> list[Run]:

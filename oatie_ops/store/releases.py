@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from oatie_ops.errors import OatieError
+from oatie_ops.redaction import redact, redact_value
 from oatie_ops.store.database import Database
 
 ReleaseStatus = Literal["building", "built", "good", "bad", "pruned"]
@@ -50,7 +51,7 @@ class Releases:
             connection.execute(
                 "INSERT INTO releases (number, status, created_at, actor, source)"
                 " VALUES (?, 'building', ?, ?, ?)",
-                (number, self._database.now(), actor, json.dumps(source)),
+                (number, self._database.now(), actor, json.dumps(redact_value(source))),
             )
         return self._existing(number)
 
@@ -76,6 +77,7 @@ class Releases:
         if status not in get_args(ReleaseStatus):
             raise ValueError(f"no such release status: {status!r}")
         self._existing(number)
+        note = redact(note)
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE releases SET status = ?, note = CASE WHEN ? = '' THEN note ELSE ? END,"

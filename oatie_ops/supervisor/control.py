@@ -103,7 +103,8 @@ class _SwitchVerbs:
     async def _gate(self, switch: Switch, _body: dict[str, Any]) -> Response:
         async def work(emit: Emit) -> dict[str, Any]:
             def waiting(worker: Worker, seconds: float, why: str) -> None:
-                emit({"event": "waiting", "worker": worker.id, "seconds": round(seconds, 2), "why": redact(why)})
+                facts = {"worker": worker.id, "seconds": round(seconds, 2), "why": redact(why)}
+                emit({"event": "waiting", **facts})
 
             return {"event": "passed", "seconds": round(await switch.gate(waiting), 3)}
 

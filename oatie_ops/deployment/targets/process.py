@@ -6,6 +6,7 @@ process dies, however it dies, the connection closes and the supervisor steps ba
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from oatie_ops.deployment.targets.base import Running, Tell
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
+from oatie_ops.redaction import known_values
 from oatie_ops.supervisor.client import ControlClient, NotRunning, error_from_dict
 from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -85,7 +87,12 @@ class ProcessTarget(ProcessSupervisor):
         return int(status["supervisor"]["pid"])
 
     def spawn(self, spec: ReleaseSpec, *, health_check: bool) -> tuple[int, ...]:
-        body = {"release": spec.to_dict(), "health_check": health_check, "actor": self._actor}
+        body = {
+            "release": spec.to_dict(),
+            "health_check": health_check,
+            "actor": self._actor,
+            "secrets": [base64.b64encode(value).decode() for value in known_values()],
+        }
         self._open(body)
         answer = self._call("spawn")
         return tuple(int(worker["pid"]) for worker in answer.get("workers", ()))
