@@ -15,7 +15,6 @@ from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import redact
-from oatie_ops.redaction import redact
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.launcher import ForkServer
