@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oatie_ops.cli.releasing import Found, Order
     from oatie_ops.config.load import Loaded
     from oatie_ops.deployment.events import Events, Result
+    from oatie_ops.paths import StatePaths
 
 TARGETS = ("process", "docker", "swarm", "kubernetes")
 
@@ -73,13 +74,17 @@ def command(
     from oatie_ops.deployment.who import who
 
     order = Order(who(), not no_health_check, dry_run, yes, wait_lock)
-    overrides = given_overrides(port=port, workers=workers, log_level=log_level)
-    context = Context(environment=environment, overrides=overrides)
+    context = Context()
 
     def look(events: Events) -> Found | Result:
+        from oatie_ops.config.load import load
+
         refuse_missing(asked_target(target, use_docker=use_docker, use_kubernetes=use_kubernetes))
-        refuse_missing(context.loaded.settings.deploy.target)
-        return look_around(context, order, events)
+        overrides = given_overrides(port=port, workers=workers, log_level=log_level)
+        # A dry run writes nothing, not even a cache.
+        loaded = load(context.root, environment=environment, overrides=overrides, use_cache=not dry_run)
+        refuse_missing(loaded.settings.deploy.target)
+        return look_around(loaded, context.paths, order, events)
 
     return release_command(look, order, as_json=json)
 
@@ -107,18 +112,18 @@ def refuse_missing(target: str | None) -> None:
     )
 
 
-def look_around(context: Context, order: Order, events: Events) -> Found:
+def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events) -> Found:
     """What is to be deployed, what runs, what is in the way."""
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.config.layers import Source
     from oatie_ops.deployment.facts import at_running_port, gather_deploy
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
-    paths, settings = context.paths, context.loaded.settings
-    tell_what_was_found(context.loaded, events)
+    settings = loaded.settings
+    tell_what_was_found(loaded, events)
     settle_leftovers(paths, order, events)
     running = ProcessSupervisor(paths).running()
-    if context.loaded.origin("app.port").source < Source.FILE:  # nobody asked for it
+    if loaded.origin("app.port").source < Source.FILE:  # nobody asked for it
         settings = at_running_port(settings, running)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     return Found(gather_deploy(settings, paths, running, health_check=order.health_check), target, paths)

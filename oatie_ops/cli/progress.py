@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -54,7 +55,7 @@ class JsonLines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
+        return
 
 
 class PlainLines:
@@ -162,7 +163,8 @@ class LiveSteps:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):  # the terminal is gone
+                self._live.stop()
             self._live = None
 
     def __call__(self, event: Event) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from oatie_ops.cli import output
+from oatie_ops.cli.exit import leave_quietly
 from oatie_ops.cli.progress import display
 from oatie_ops.deployment.conduct import conduct
 from oatie_ops.deployment.context import Deployment
@@ -78,8 +79,12 @@ def release_command(look_around: LookAround, order: Order, *, as_json: bool) -> 
             events.say(Failure(error))
             result = Result("failed", None, None, error.exit_code)
         events.say(result)
-    if not as_json:
-        closing.tell()
+    try:
+        if not as_json:
+            closing.tell()
+        sys.stdout.flush()
+    except OSError:  # nobody reads the verdict any more; the exit code is one all the same
+        leave_quietly()
     return result.exit_code
 
 
@@ -164,7 +169,8 @@ def verdict_lines(result: Result, serving: Serving | None) -> list[str]:
     if serving is None:  # it ended before anything was looked at or changed
         return []
     if serving.release is None:
-        return [output.paint("failed: nothing serves", "red", sys.stdout)]
+        again = f"; `oatie start` serves release {result.previous} again" if result.previous else ""
+        return [f"{output.paint('failed:', 'red', sys.stdout)} nothing serves{again}"]
     what = "this checkout" if serving.release == CHECKOUT else f"release {serving.release}"
     where = f" on {serving.app}" if serving.app else ""
     if result.status == "deployed":

@@ -15,7 +15,9 @@ from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from oatie_ops.cli.releasing import Found, Order
+    from oatie_ops.config.settings import Settings
     from oatie_ops.deployment.events import Events, Result
+    from oatie_ops.paths import StatePaths
     from oatie_ops.store import Release
 
 
@@ -56,14 +58,23 @@ def command(
     from oatie_ops.cli.releasing import Order, release_command
     from oatie_ops.deployment.who import who
 
-    context = Context(environment=environment)
+    context = Context()
     if list_:
-        return show(context, as_json=json)
+        return show(context.paths, as_json=json)
     order = Order(who(), dry_run=dry_run, yes=yes, wait_lock_seconds=wait_lock)
-    return release_command(lambda events: look_around(context, release, order, events), order, as_json=json)
+
+    def look(events: Events) -> Found | Result:
+        from oatie_ops.config.load import load
+
+        loaded = load(context.root, environment=environment, use_cache=not dry_run)
+        return look_around(loaded.settings, context.paths, release, order, events)
+
+    return release_command(look, order, as_json=json)
 
 
-def look_around(context: Context, wanted: str | None, order: Order, events: Events) -> Found | Result:
+def look_around(
+    settings: Settings, paths: StatePaths, wanted: str | None, order: Order, events: Events
+) -> Found | Result:
     """Which release it is, what runs, what is in the way."""
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
@@ -73,9 +84,8 @@ def look_around(context: Context, wanted: str | None, order: Order, events: Even
     from oatie_ops.deployment.rollback import choose
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
-    paths = context.paths
     settle_leftovers(paths, order, events)
-    releases, serving = remembered(context)
+    releases, serving = remembered(paths)
     number = choose(releases, serving, wanted)
     running = ProcessSupervisor(paths).running()
     if running is not None and running.serves and running.release == str(number):
@@ -83,27 +93,27 @@ def look_around(context: Context, wanted: str | None, order: Order, events: Even
         events.say(serving_now(running))
         return Result("deployed", number, serving, ExitCode.OK)
     # Whatever the configuration says by now: this is no moment to argue about a port.
-    settings = at_running_port(context.loaded.settings, running)
+    settings = at_running_port(settings, running)
     outside = ChainMap(dict(os.environ), dict(settings.app.env))
     made = manifest.read(paths.releases / str(number), outside.get)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     return Found(gather_rollback(settings, paths, running, made, serving), target, paths)
 
 
-def remembered(context: Context) -> tuple[list[Release], int | None]:
+def remembered(paths: StatePaths) -> tuple[list[Release], int | None]:
     """All releases, newest first, and the number of the serving one; a missing store is not made."""
     from oatie_ops.store import Store
 
-    if not context.paths.database.exists():
+    if not paths.database.exists():
         return [], None
-    with Store.open(context.paths.database) as store:
+    with Store.open(paths.database) as store:
         return store.releases.list(), store.releases.serving()
 
 
-def show(context: Context, *, as_json: bool) -> int:
+def show(paths: StatePaths, *, as_json: bool) -> int:
     from oatie_ops.deployment.rollback import as_dict, line
 
-    releases, serving = remembered(context)
+    releases, serving = remembered(paths)
     if as_json:
         emit_json({"serving": serving, "releases": [as_dict(release, serving) for release in releases]})
     elif releases:

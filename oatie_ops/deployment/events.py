@@ -127,7 +127,9 @@ Listener = Callable[[Event], None]
 class Events:
     """Hands each event to every listener, in order, in the thread that says it.
 
-    ``guard`` is entered around that, so that a signal does not cut an event in half.
+    ``guard`` is entered around that, so that a signal does not cut an event in half. A listener that can no
+    longer be written to (a pipe that was closed, a terminal that is gone) is left out from then on: who
+    reads along must not decide how a run ends.
     """
 
     def __init__(
@@ -135,13 +137,16 @@ class Events:
         listeners: Iterable[Listener] = (),
         guard: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._listeners = tuple(listeners)
+        self._listeners = list(listeners)
         self._guard = guard
 
     def say(self, event: Event) -> None:
         with self._guard():
-            for listener in self._listeners:
-                listener(event)
+            for listener in tuple(self._listeners):
+                try:
+                    listener(event)
+                except OSError:
+                    self._listeners.remove(listener)
 
     def notice(self, message: str) -> None:
         self.say(Notice(message))

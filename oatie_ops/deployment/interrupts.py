@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM during a run: the first turns back, the second leaves at once.
+"""SIGINT, SIGTERM and SIGHUP during a run: the first turns back, the second leaves at once.
 
 A signal becomes an `Interrupted` only inside `armed` work (the `do` of a step); anywhere else, and in
 `held_back` pieces of it, it is remembered and raised by the next `check`. So bookkeeping, printing and
@@ -17,7 +17,12 @@ from typing import Any
 from oatie_ops.errors import Interrupted
 from oatie_ops.exit_codes import ExitCode
 
-EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+# A terminal that is gone ends a run as SIGTERM does.
+EXIT_CODES = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.TERMINATED,
+}
 
 
 class Interrupts:
@@ -36,6 +41,8 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         for number in EXIT_CODES:
+            if signal.getsignal(number) is signal.SIG_IGN:  # as nohup(1) and shells in the background want it
+                continue
             self._previous[number] = signal.signal(number, self._receive)
         return self
 

@@ -233,6 +233,36 @@ def test_a_second_signal_leaves_at_once_after_the_last_words(run: Run, tmp_path:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == ExitCode.TERMINATED
 
 
+def test_a_reader_that_is_gone_does_not_decide_how_the_run_ends(run: Run) -> None:
+    heard: list[Event] = []
+
+    def gone(event: Event) -> None:
+        raise BrokenPipeError
+
+    events = Events([gone, heard.append])
+    outcome = Engine(run.diary, run.diary, events, run.interrupts).run([step("one", commit=True)])
+    assert outcome.committed
+    assert len(heard) == 2
+
+
+def test_a_terminal_that_is_gone_ends_a_run_like_a_termination(run: Run) -> None:
+    outcome = run(step("one"), step("two", kill(signal.SIGHUP)))
+    assert run.diary.done()[-1] == "undo one"
+    assert outcome.error is not None
+    assert outcome.error.exit_code == ExitCode.TERMINATED
+
+
+def test_a_signal_that_is_ignored_on_purpose_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup(1)
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            interrupts.check()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_step_tells_what_it_waits_for_and_what_its_commands_print(run: Run) -> None:
     def do(diary: Diary, voice: Voice) -> str:
         voice.waiting("worker 1: status 503")
