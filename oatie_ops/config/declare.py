@@ -34,7 +34,9 @@ def declare(inputs: Inputs) -> Declared:
     merged = merge(layers)
 
     find = lookup(inputs.environ, env_file.values if env_file else {})
-    resolved = references.resolve(merged, find, later=references.resolved_later(merged))
+    resolved = references.resolve(
+        merged, find, later=references.resolved_later(merged, inputs.environment.provider)
+    )
     settings, problems = _validated(resolved, merged, inputs, name, profile)
     for problem in problems:
         findings.at(problem, merged.origin(problem.path))

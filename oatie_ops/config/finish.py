@@ -6,7 +6,7 @@ Runs on every load, also on one from the cache; standard library only.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,10 @@ from oatie_ops.config.convert import json_ready, settings_from_dict, settings_to
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import DEMO, Candidate, discover
 from oatie_ops.config.inputs import Inputs, lookup
-from oatie_ops.config.interpolate import Lookup, expand, missing
+from oatie_ops.config.interpolate import Lookup, expand, is_unresolved
 from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted
 from oatie_ops.config.layers import DEFAULT, Origin, Source
-from oatie_ops.config.settings import Settings
+from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.config.spans import KeyPath
 
 
@@ -38,7 +38,7 @@ class Finished:
 def finish(declared: Declared, inputs: Inputs) -> Finished:
     outside = declared.env_file.values if declared.env_file else {}
     find = lookup(inputs.environ, outside)
-    data, templates, unresolved = _resolved(declared, find)
+    data, templates = _resolved(declared, find)
     settings = settings_from_dict(data)
     origins = dict(declared.origins)
     issues = list(declared.issues)
@@ -47,24 +47,28 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
     settings = replace(settings, app=with_environment(settings.app, declared, inputs, origins))
     issues += _invented_database(settings, declared.profile, origins)
     templates.update({f"app.env.{name}": text for name, text in settings.app.env_templates.items()})
+    unresolved = tuple(path for path in declared.templates if is_unresolved(templates[dotted(path)], find))
+    if settings.secrets.get("expose") == "descriptor":
+        settings = replace(settings, app=_with_handed_over(settings.app, unresolved))
     return Finished(settings, origins, tuple(issues), discovered, unresolved, templates)
 
 
-def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], dict[str, str], tuple[KeyPath, ...]]:
+def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], dict[str, str]]:
     data: dict[str, Any] = copy.deepcopy(dict(declared.data))
     templates: dict[str, str] = {}
-    unresolved = []
     for path in declared.templates:
         parent = _parent(data, path)
         template = parent[path[-1]]
         templates[dotted(path)] = template
-        if missing(template, find):
-            unresolved.append(path)
         parent[path[-1]] = expand(template, find)
-    return data, templates, tuple(unresolved)
+    return data, templates
 
 
-def resolved(settings: Settings, templates: Mapping[KeyPath, str], reveal: Callable[[str], str]) -> Settings:
+def _with_handed_over(app: AppSettings, unresolved: Iterable[KeyPath]) -> AppSettings:
+    return replace(app, handed_over=tuple(str(path[2]) for path in unresolved if path[:2] == ("app", "env")))
+
+
+def resolved(settings: Settings, templates: Mapping[KeyPath, str], reveal: Lookup) -> Settings:
     data = json_ready(settings_to_dict(settings))
     for path, template in templates.items():
         _parent(data, path)[path[-1]] = expand(template, reveal)

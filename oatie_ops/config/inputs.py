@@ -21,7 +21,8 @@ ENV_FILE_VARIABLE = "OATIE_ENV_FILE"
 class Environment:
     """Which environment applies. ``asked`` is the name as somebody wrote it, None where it was detected.
 
-    ``profile`` is the profile that it means without a word from the file.
+    ``profile`` is the profile that it means without a word from the file; ``provider`` the cloud that this
+    is proven to run on.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Environment:
     asked: str | None
     origin: Origin
     warnings: tuple[str, ...] = ()
+    provider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,16 @@ def find_environment(environ: Mapping[str, str], asked: str | None) -> Environme
         )
     variable = environ.get(ENVIRONMENT_VARIABLE, "").strip() or None
     found = EnvironmentDetector(environ, environment=asked).detect()
+    provider = found.provider if found.confidence == "high" else None
     if found.environment_source != "override":
         origin = Origin(Source.DISCOVERED, found.environment_why)
-        return Environment(found.environment, found.profile.value, None, origin, found.warnings)
+        return Environment(found.environment, found.profile.value, None, origin, found.warnings, provider)
     if asked:
         origin = Origin(Source.FLAG, "--environment")
     else:
         origin = Origin(Source.ENVIRONMENT, ENVIRONMENT_VARIABLE)
     name = (asked or "").strip() or variable or found.environment
-    return Environment(found.environment, found.profile.value, name, origin, found.warnings)
+    return Environment(found.environment, found.profile.value, name, origin, found.warnings, provider)
 
 
 def lookup(environ: Mapping[str, str], env_file: Mapping[str, str]) -> Lookup:

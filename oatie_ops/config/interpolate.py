@@ -71,6 +71,11 @@ def missing(text: str, lookup: Lookup) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if lookup(name) is None))
 
 
+def is_unresolved(text: str, lookup: Lookup) -> bool:
+    """Is there a reference in it that only a store of secrets can resolve?"""
+    return bool(missing(text, lookup)) or any(reference.is_secret for reference in references(text))
+
+
 def masked(text: str, mask: str) -> str:
     """The references alone: text around them and defaults may be secrets."""
     parts, end = [], 0

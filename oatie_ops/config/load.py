@@ -6,7 +6,7 @@ Importing this module needs the standard library only; pydantic comes in on a ca
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from oatie_ops.config import cache
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import Candidate
 from oatie_ops.config.finish import finish, resolved
-from oatie_ops.config.inputs import Inputs, find_environment
+from oatie_ops.config.inputs import Inputs, find_environment, lookup
+from oatie_ops.config.interpolate import Lookup
 from oatie_ops.config.issues import Issue, dotted, errors, ordered, render, summary
 from oatie_ops.config.layers import DEFAULT, Origin
 from oatie_ops.config.locate import Located, find_file, locate
@@ -32,7 +33,7 @@ class Loaded:
 
     ``discovered`` is what runs where the file names nothing. ``templates`` has the ``${NAME}`` form of
     every value from outside; ``unresolved`` are the paths of those whose secret is yet to be looked up
-    (`with_secrets`), and which still hold the template.
+    (`with_secrets`), and which still hold the template. ``outside`` looks a variable up.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class Loaded:
     discovered: Candidate | None = None
     unresolved: tuple[KeyPath, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
+    outside: Lookup = field(default=lambda _name: None, repr=False, compare=False)
 
     def origin(self, key: str) -> Origin:
         return self.origins.get(key, DEFAULT)
@@ -88,12 +90,19 @@ def examine(
     return replace(loaded, issues=ordered([*loaded.issues, *run_issues(loaded.settings, loaded.origins)]))
 
 
-def with_secrets(loaded: Loaded, reveal: Callable[[str], str]) -> Loaded:
-    """The same with what was unresolved. ``reveal`` gets a name, or a reference such as ``aws:NAME#key``."""
-    if not loaded.unresolved:
+def with_secrets(
+    loaded: Loaded, reveal: Callable[[str], str | None], paths: Collection[KeyPath] | None = None
+) -> Loaded:
+    """The same with what was unresolved, or with the ``paths`` of that.
+
+    ``reveal`` gets a name, or a reference such as ``aws:NAME#key``.
+    """
+    chosen = loaded.unresolved if paths is None else tuple(p for p in loaded.unresolved if p in paths)
+    if not chosen:
         return loaded
-    templates = {path: loaded.templates[dotted(path)] for path in loaded.unresolved}
-    return replace(loaded, settings=resolved(loaded.settings, templates, reveal), unresolved=())
+    templates = {path: loaded.templates[dotted(path)] for path in chosen}
+    left = tuple(path for path in loaded.unresolved if path not in chosen)
+    return replace(loaded, settings=resolved(loaded.settings, templates, reveal), unresolved=left)
 
 
 def _gather(
@@ -141,6 +150,7 @@ def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
         discovered=finished.discovered,
         unresolved=finished.unresolved,
         templates=finished.templates,
+        outside=lookup(inputs.environ, declared.env_file.values if declared.env_file else {}),
     )
 
 

@@ -49,14 +49,20 @@ def _resolve_one(
     resolved: Resolved, path: KeyPath, value: str, find: interpolate.Lookup, later: bool
 ) -> None:
     missing = interpolate.missing(value, find)
-    if any(reference.malformed for reference in interpolate.references(value)):
-        hint = "write ${NAME} or ${NAME:-default}; $${ stands for a plain ${"
+    found = list(interpolate.references(value))
+    if any(reference.malformed for reference in found):
+        hint = "write ${NAME}, ${NAME:-default} or ${aws:NAME#key}; $${ stands for a plain ${"
         problem = Problem("bad-reference", path, "holds a ${ that names no variable", hint, needle="${")
         resolved.problems.append(problem)
         resolved.unknown.append(path)
-    elif missing:
+    elif interpolate.is_unresolved(value, find):
         resolved.unknown.append(path)
-        resolved.problems += [_not_set(path, name) for name in missing if not later and ":" not in name]
+        refusal = _no_place_for_secrets(path)
+        secrets = [reference.name for reference in found if reference.is_secret]
+        if not later or refusal:
+            resolved.problems += [_not_set(path, name) for name in missing if name not in secrets]
+        if refusal:
+            resolved.problems += [_misplaced(path, name, refusal) for name in secrets]
     text = interpolate.expand(value, find)
     resolved.templates[path] = (value, text)
     _put(resolved.data, path, _typed(path, text))
@@ -72,15 +78,34 @@ def _not_set(path: KeyPath, name: str) -> Problem:
     )
 
 
-def resolved_later(merged: Merged) -> bool:
-    """Names that no variable has may be in a store of secrets, which is asked only when it is needed."""
+def _no_place_for_secrets(path: KeyPath) -> str:
+    """Why a value here cannot come from a store of secrets; empty where it can."""
+    if path[:2] != ("app", "env") and path[0] not in ("services", "alerts"):
+        return "is shown in status, logs and releases, so it cannot come from a store of secrets"
+    node = catalogue().node(path)
+    if node is not None and catalogue().kind(node) not in ("string", "any"):
+        return "is no text, so it cannot come from a store of secrets"
+    return ""
+
+
+def _misplaced(path: KeyPath, name: str, refusal: str) -> Problem:
+    hint = "secrets belong to texts of [app.env], [services] and [alerts]"
+    return Problem("misplaced-secret", path, refusal, hint, needle=f"${{{name}")
+
+
+def resolved_later(merged: Merged, provider: str | None) -> bool:
+    """Names that no variable has may be in a store of secrets, which is asked only when it is needed.
+
+    ``provider`` is the cloud that this is proven to run on.
+    """
     secrets = merged.data.get("secrets")
     if not isinstance(secrets, Mapping):
         return False
     if secrets.get("backend") is not None:
         return bool(secrets["backend"] != "env")
-    # $GOOGLE_CLOUD_PROJECT is set in the shell of every developer, and says nothing about secrets.
-    declared = merged.origin(("secrets", "project")).source in (Source.FILE, Source.OVERLAY)
+    # $GOOGLE_CLOUD_PROJECT is set in the shell of every developer, where it says nothing about secrets.
+    source = merged.origin(("secrets", "project")).source
+    declared = provider == "gcp" or source in (Source.FILE, Source.OVERLAY)
     return any(secrets.get(name) for name in ("name", "vault_url", "path")) or (
         declared and "project" in secrets
     )

@@ -150,6 +150,10 @@ class Secrets(Table):
     """Deadline for all of a look-up."""
     ttl: Duration = 300.0
     """How long a value is kept in memory."""
+    expose: Literal["environment", "descriptor"] = "environment"
+    """How the application gets what [app.env] takes from a store: "environment" as variables, which its
+    children inherit; "descriptor" as one JSON object, read once from the file descriptor with the number in
+    $OATIE_SECRETS_FD (build and release commands: from the file $OATIE_SECRETS_FILE, mode 0600)."""
 
 
 class Ops(Table):
