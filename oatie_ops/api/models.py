@@ -22,6 +22,44 @@ class Verdict(Shape):
     output: str
 
 
+class Latency(Shape):
+    """Of the last ``samples`` answers and time-outs; ``recent_seconds`` oldest first."""
+
+    p50_seconds: float | None
+    p95_seconds: float | None
+    p99_seconds: float | None
+    samples: int
+    recent_seconds: list[float]
+
+
+class Uptime(Shape):
+    """Shares from 0 to 1 of the known time; null where nothing is known."""
+
+    hour: float | None
+    day: float | None
+    week: float | None
+    known_seconds: float
+
+
+class Transition(Shape):
+    at: str
+    before: StatusWord
+    after: StatusWord
+    output: str
+    consequence_of: str | None
+
+
+class Maintenance(Shape):
+    """``service`` "*" is all of them; ``until`` null is until cleared."""
+
+    id: int
+    service: str
+    reason: str
+    actor: str
+    started_at: str
+    until: str | None
+
+
 class Check(Shape):
     type: str
     status: StatusWord
@@ -38,6 +76,7 @@ class Check(Shape):
     timeout_seconds: float
     rise: int
     fall: int
+    latency: Latency
 
 
 class Service(Shape):
@@ -46,6 +85,12 @@ class Service(Shape):
     since: str | None
     for_seconds: float | None
     needs: list[str]
+    consequence_of: str | None
+    maintenance: Maintenance | None
+    flapping: bool
+    uptime: Uptime
+    latency: Latency
+    transitions: list[Transition]
     checks: dict[str, Check]
 
 

@@ -23,12 +23,15 @@ from oatie_ops.health.plan import NEEDS, ServicePlan
 
 @dataclass(frozen=True)
 class Change:
-    """A service got another status."""
+    """A service got another status. The rest is as in its `ServiceState` at that moment."""
 
     service: str
     before: Status
     after: Status
     output: str
+    consequence_of: str = ""
+    maintenance: bool = False
+    flapping: bool = False
 
 
 class Board:

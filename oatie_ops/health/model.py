@@ -12,6 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from oatie_ops.health.standing import NO_LATENCY, NOTHING_KNOWN, Latency, Maintenance, Standing, Uptime
+
 
 class Status(StrEnum):
     """The words of draft-inadarei-api-health-check-06, and ``unknown`` for what nobody measured."""
@@ -53,13 +55,17 @@ def system_clock() -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of a check found. ``output`` is one line for people and holds no secret."""
+    """What one run of a check found. ``output`` is one line for people and holds no secret.
+
+    ``trouble`` is ``"timeout"`` where the deadline ended it, ``"error"`` where the check itself crashed.
+    """
 
     status: Status
     output: str
     observed_value: float | None = None
     observed_unit: str = ""
     duration_seconds: float = 0.0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +130,34 @@ class CheckEntry:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """One service: as bad as the worst of its checks. ``checks`` are in the order of importance."""
+    """One service: as bad as the worst of its checks. ``checks`` are in the order of importance.
+
+    ``consequence_of`` names the failed service, at the end of the chain of ``needs``, that explains why
+    this one does not pass; no alert of its own is due then. ``maintenance`` is the window that covers
+    this service, or the one that ``consequence_of`` names.
+    """
 
     name: str
     checks: tuple[CheckEntry, ...] = ()
     needs: tuple[str, ...] = ()
+    consequence_of: str = ""
+    maintenance: Maintenance | None = None
+    standing: Standing = NOTHING_KNOWN
+
+    @property
+    def flapping(self) -> bool:
+        """It changed its status so often lately that a single change tells little."""
+        return self.standing.flapping
+
+    @property
+    def uptime(self) -> Uptime:
+        return self.standing.uptime
+
+    @property
+    def latency(self) -> Latency:
+        """That of the first check which has one: of `app`, what a user waits."""
+        known = self.standing.latency
+        return next((known[e.spec.name] for e in self.checks if e.spec.name in known), NO_LATENCY)
 
     @property
     def status(self) -> Status:
@@ -156,12 +185,20 @@ class Snapshot:
 
     @property
     def status(self) -> Status:
-        return worst(service.status for service in self.services.values())
+        """Of what is not under maintenance; where everything is, no worse than ``warn``."""
+        counted = [service for service in self.services.values() if service.maintenance is None]
+        if counted or not self.services:
+            return worst(service.status for service in counted)
+        found = worst(service.status for service in self.services.values())
+        return Status.WARN if found is Status.FAIL else found
 
     @property
     def worst_first(self) -> list[ServiceState]:
-        """By severity, and in the declared order among equals."""
-        return sorted(self.services.values(), key=lambda service: -service.status.severity)
+        """Causes before their consequences, what is under maintenance last, then by severity and order."""
+        return sorted(
+            self.services.values(),
+            key=lambda s: (s.maintenance is not None, -s.status.severity, bool(s.consequence_of)),
+        )
 
     @property
     def cause(self) -> str:

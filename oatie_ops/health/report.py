@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from oatie_ops.health.groups import GROUPS
 from oatie_ops.health.model import CheckEntry, Instant, ServiceState, Snapshot, Status
+from oatie_ops.health.standing import NO_LATENCY, Latency, Maintenance, Transition
 
 SCHEMA_VERSION = 1
 
@@ -41,8 +43,54 @@ def service(state: ServiceState, now: Instant) -> dict[str, Any]:
         "since": iso(cause.state.since) if cause else None,
         "for_seconds": round(cause.state.since.age_seconds(now), 3) if cause else None,
         "needs": list(state.needs),
-        "checks": {entry.spec.name: check(entry, now) for entry in state.checks},
+        "consequence_of": state.consequence_of or None,
+        "maintenance": maintenance(state.maintenance) if state.maintenance else None,
+        "flapping": state.flapping,
+        "uptime": asdict(state.uptime),
+        "latency": latency(state.latency),
+        "transitions": [transition(change) for change in state.standing.transitions],
+        "checks": {
+            entry.spec.name: check(entry, now)
+            | {"latency": latency(state.standing.latency.get(entry.spec.name, NO_LATENCY))}
+            for entry in state.checks
+        },
     }
+
+
+def latency(known: Latency) -> dict[str, Any]:
+    """Seconds, to the microsecond."""
+    return {
+        "p50_seconds": _micro(known.p50_seconds),
+        "p95_seconds": _micro(known.p95_seconds),
+        "p99_seconds": _micro(known.p99_seconds),
+        "samples": known.samples,
+        "recent_seconds": [_micro(value) for value in known.recent_seconds],
+    }
+
+
+def transition(change: Transition) -> dict[str, Any]:
+    return {
+        "at": iso_epoch(change.at),
+        "before": change.before,
+        "after": change.after,
+        "output": change.output,
+        "consequence_of": change.consequence_of or None,
+    }
+
+
+def maintenance(window: Maintenance) -> dict[str, Any]:
+    return {
+        "id": window.id,
+        "service": window.service,
+        "reason": window.reason,
+        "actor": window.actor,
+        "started_at": iso_epoch(window.started_at),
+        "until": None if window.until is None else iso_epoch(window.until),
+    }
+
+
+def _micro(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def check(entry: CheckEntry, now: Instant) -> dict[str, Any]:
@@ -100,5 +148,9 @@ def _component(state: ServiceState, entry: CheckEntry) -> dict[str, Any]:
 
 def iso(instant: Instant) -> str:
     """RFC 3339, UTC, milliseconds."""
-    moment = datetime.fromtimestamp(instant.epoch_seconds, UTC)
+    return iso_epoch(instant.epoch_seconds)
+
+
+def iso_epoch(epoch_seconds: float) -> str:
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
