@@ -22,6 +22,7 @@ class Deployment:
     """``release`` is None until its number is taken; ``lock`` outlives the steps and is let go at the end.
 
     ``previous`` is the release recorded as serving, ``replaces`` whether anything serves in fact.
+    ``switch_open``: the supervisor may have workers of the new release.
     """
 
     facts: Facts
@@ -35,6 +36,7 @@ class Deployment:
     release: int | None = None
     previous: int | None = None
     replaces: bool = False
+    switch_open: bool = False
     made: Manifest | None = None
     opened: Store | None = None
 

@@ -102,25 +102,22 @@ class Engine(Generic[C]):
     interrupts: Interrupts
     clock: Callable[[], float] = time.monotonic
     _begun: list[int] = field(default_factory=list)
+    _committed: bool = False
 
     def run(self, steps: Sequence[Step[C]]) -> Outcome:
         warnings: list[OatieError] = []
-        committed = False
         for index, step in enumerate(steps):
             try:
                 self._do(index, step)
             except Exception as failure:  # noqa: BLE001 - undone and reported, whatever it was
                 error = as_oatie_error(failure, step.name)
-                if not committed:
+                if not self._committed:
                     return self._turn_back(steps, step, error)
                 warnings.append(error)
-            if step.commit:
-                committed = True
-                self.interrupts.too_late()
-        self.journal.finish("done")
         if self.interrupts.came_too_late:
             self.events.notice("the signal came too late: the release serves already")
-        return Outcome(committed=True, warnings=tuple(warnings))
+        leftover = self._record(lambda: self.journal.finish("done"))
+        return Outcome(True, leftovers=(leftover,) if leftover else (), warnings=tuple(warnings))
 
     def _do(self, index: int, step: Step[C]) -> None:
         self.interrupts.check()
@@ -131,6 +128,9 @@ class Engine(Generic[C]):
         try:
             with nullcontext() if step.commit else self.interrupts.armed():
                 note = step.do(self.context, voice)
+            if step.commit:  # from here on, even if not a byte can be written any more
+                self._committed = True
+                self.interrupts.too_late()
             self.journal.step(index, "done")
         except Exception as failure:
             error = as_oatie_error(failure, step.name)
@@ -147,12 +147,12 @@ class Engine(Generic[C]):
         attempts = [self._record(lambda: self.journal.step(steps.index(failed), "failed"))]
         attempts += [self._undo(index, steps[index]) for index in undoable]
         leftovers = [message for message in attempts if message]
-        verdict = "undo-incomplete" if leftovers else "undone"
-        leftovers += filter(None, [self._record(lambda: self.journal.finish(verdict, error.what))])
+        if not leftovers:  # otherwise it stays open, so that the next command's `reconcile` tries again
+            leftovers += filter(None, [self._record(lambda: self.journal.finish("undone", error.what))])
         return Outcome(False, error, failed.name, tuple(leftovers))
 
     def _undo(self, index: int, step: Step[C]) -> str:
-        """Empty when it worked, else what is left behind; the next command's `reconcile` tries again."""
+        """Empty when it worked, else what is left behind."""
         assert step.undo is not None
         voice = Voice(step.name, self.events, self.clock)
         self.events.say(StepEvent(step.name, "undoing", message=step.undo_why))

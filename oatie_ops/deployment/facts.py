@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,10 +18,13 @@ from oatie_ops.deployment.survey import Survey, survey
 from oatie_ops.deployment.targets.base import Running
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
+from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
 Kind = Literal["deploy", "rollback"]
 MANY_LINKS = 5
+DYING_SECONDS = 3.0
+DYING_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -140,11 +144,22 @@ def live(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
 def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Host:
     app = probe_port(settings.app.host, settings.app.port)
     if running is None:
+        app = _without_dying_workers(app, paths)
         return measure(paths.home, app, _ops_port(settings.ops.listen))
     ours = {running.supervisor_pid, *running.worker_pids}
     if not app.holders or ours.intersection(holder.pid for holder in app.holders):
         app = replace(app, problem="", holders=())
     return measure(paths.home, app, None)
+
+
+def _without_dying_workers(port: Port, paths: StatePaths) -> Port:
+    """Workers end within a moment of a supervisor that was killed; its stale pid file tells of it."""
+    deadline = time.monotonic() + DYING_SECONDS
+    killed = paths.supervisor_pid.exists() and live_owner(paths.supervisor_pid) is None
+    while killed and port.problem and time.monotonic() < deadline:
+        time.sleep(DYING_POLL_SECONDS)
+        port = probe_port(port.host, port.port)
+    return port
 
 
 def at_running_port(settings: Settings, running: Running | None) -> Settings:

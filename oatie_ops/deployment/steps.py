@@ -15,6 +15,7 @@ from oatie_ops.deployment.prune import prune as prune_releases
 from oatie_ops.deployment.reconcile import settle
 from oatie_ops.deployment.source import source_facts
 from oatie_ops.deployment.survey import survey
+from oatie_ops.errors import OatieError
 from oatie_ops.store import Store
 
 
@@ -73,6 +74,8 @@ def snapshot(run: Deployment, voice: Voice) -> str:
 
 
 def remove_release(run: Deployment) -> None:
+    if run.switch_open:
+        raise OatieError("its files stay", why="it may have workers, as its switch could not be aborted")
     if run.release is not None:
         releases.remove_release(run.paths, run.release)
 
@@ -91,7 +94,8 @@ def supervisor_leaves(run: Deployment) -> None:
 
 
 def spawn(run: Deployment, voice: Voice) -> str:
-    pids = run.target.spawn(run.spec, health_check=run.facts.health_check)
+    run.switch_open = True
+    pids = run.target.spawn(run.spec, health_check=run.facts.health_check, tell=voice.waiting)
     return f"pid{'s' if len(pids) != 1 else ''} {', '.join(map(str, pids))}"
 
 
@@ -107,6 +111,7 @@ def promote(run: Deployment, voice: Voice) -> str:
 
 def abort_switch(run: Deployment) -> None:
     run.target.abort()
+    run.switch_open = False
 
 
 def drain(run: Deployment, voice: Voice) -> str:

@@ -6,7 +6,9 @@ supervisor would (who serves, which candidate there is) and can be told to fail 
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from oatie_ops.deployment.run_journal import RunJournal
 from oatie_ops.deployment.targets.base import Running, Tell
 from oatie_ops.deployment.who import Who
 from oatie_ops.errors import OatieError
+from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -70,7 +73,7 @@ class FakeTarget:
         self._verb("leave_if_empty")
         self.supervised = self.serving is not None
 
-    def spawn(self, spec: ReleaseSpec, *, health_check: bool) -> tuple[int, ...]:
+    def spawn(self, spec: ReleaseSpec, *, health_check: bool, tell: Tell) -> tuple[int, ...]:
         self._verb("spawn")
         self.candidate = spec.name
         return (101, 102)
@@ -169,6 +172,12 @@ class World:
             who=Who("ada", "tty 1"),
             lock=DeployLock(self.paths.deploy_lock),
         )
+
+    def end_run(self) -> None:
+        """The journal's owner is this test; from now on it is a process that has ended."""
+        dead = {**ProcessIdentity.current().to_dict(), "started": "never"}
+        with sqlite3.connect(self.paths.database) as connection:
+            connection.execute("UPDATE runs SET owner = ?", (json.dumps(dead),))
 
     def store(self) -> Store:
         return Store.open(self.paths.database)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from oatie_ops.deployment import manifest
 from oatie_ops.deployment.conduct import verdict
 from oatie_ops.deployment.engine import Outcome
-from oatie_ops.deployment.events import Failure, Output, Result, Serving
+from oatie_ops.deployment.events import Failure, Notice, Output, Result, Serving
 from oatie_ops.deployment.interrupts import Interrupts
 from oatie_ops.deployment.lock import DeployLock
 from oatie_ops.errors import Interrupted, OatieError, PrerequisiteMissing
@@ -207,3 +208,33 @@ def test_the_verdict_depends_on_what_serves_after_it(world: World) -> None:
     assert verdict(early, running, None, 1).exit_code == ExitCode.PREREQUISITE_MISSING
     cut = outcome(Interrupted("by SIGTERM", exit_code=ExitCode.TERMINATED), "spawn")
     assert verdict(cut, running, 2, 1) == Result("rolled_back", 2, 1, ExitCode.TERMINATED)
+
+
+def test_what_could_not_be_undone_stays_open_and_is_put_in_order_by_the_next_run(world: World) -> None:
+    world.deploy()
+    world.target.before |= {"gate": refuse(), "abort": refuse("the supervisor did not answer")}
+    assert world.deploy().exit_code == ExitCode.ROLLED_BACK
+    # Its workers may live on, so their files are not pulled from under them.
+    assert world.release_directories() == ["1", "2"]
+    notices = [event.message for event in world.events if isinstance(event, Notice)]
+    assert any("next command tries again" in notice for notice in notices)
+    with world.store() as store:
+        assert [run.release for run in store.journal.unfinished()] == [2]
+    world.target.before.clear()
+    world.target.lose_lease()
+    world.end_run()
+    assert world.deploy() == Result("deployed", 3, 1, ExitCode.OK)
+    assert_nothing_is_left(world, ["1", "3"])
+
+
+def test_an_answer_to_the_commit_that_cannot_be_recorded_is_no_reason_to_turn_back(world: World) -> None:
+    """The supervisor serves the new release by then: undoing would remove the files under its workers."""
+    world.deploy()
+
+    def lose_the_journal() -> None:
+        with sqlite3.connect(world.paths.database) as connection:
+            connection.execute("ALTER TABLE run_steps RENAME TO run_steps_gone")
+
+    world.target.before["commit"] = lose_the_journal
+    assert world.deploy() == Result("deployed", 2, 1, ExitCode.OK)
+    assert world.release_directories() == ["1", "2"]

@@ -116,6 +116,16 @@ def test_a_failure_after_the_commit_point_is_a_warning_and_nothing_is_undone(run
     assert [warning.what for warning in outcome.warnings] == ["it broke"]
 
 
+def test_a_commit_that_was_done_stands_even_if_it_cannot_be_recorded(run: Run) -> None:
+    def fill(diary: Diary) -> None:
+        diary.full = True
+
+    outcome = run(step("one"), step("two", fill, commit=True))
+    assert run.diary.done() == ["do one", "do two"]
+    assert outcome.committed
+    assert any("No space left" in warning.why for warning in outcome.warnings)
+
+
 def test_a_failing_commit_step_is_undone_too(run: Run) -> None:
     outcome = run(step("one"), step("two", fail, commit=True))
     assert run.diary.done() == ["do one", "do two", "undo two", "undo one"]
@@ -141,7 +151,8 @@ def test_an_undo_that_fails_is_told_and_the_others_are_undone(run: Run) -> None:
     outcome = run(step("one"), broken, step("three", fail))
     assert run.diary.done()[-1] == "undo one"
     assert outcome.leftovers == ("two: cannot remove it (busy)",)
-    assert run.diary.lines[-1] == "journal undo-incomplete"
+    # The run stays open, so that the next command tries again.
+    assert "journal undone" not in run.diary.lines
 
 
 def test_a_journal_that_cannot_be_written_neither_stops_the_undo_nor_hides_the_error(run: Run) -> None:

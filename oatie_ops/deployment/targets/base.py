@@ -54,7 +54,7 @@ class SwitchTarget(Protocol):
         """Ends a supervisor that serves nothing, and returns when it is gone; otherwise does nothing."""
         ...
 
-    def spawn(self, spec: ReleaseSpec, *, health_check: bool) -> tuple[int, ...]:
+    def spawn(self, spec: ReleaseSpec, *, health_check: bool, tell: Tell) -> tuple[int, ...]:
         """Opens the switch and starts the candidate's workers, which no user can reach. Their pids."""
         ...
 
@@ -75,7 +75,7 @@ class SwitchTarget(Protocol):
         ...
 
     def commit(self) -> None:
-        """Retires the old workers for good."""
+        """Retires the old workers for good. Returns only if the candidate is what serves."""
         ...
 
     def abort(self) -> None:

@@ -25,8 +25,7 @@ from oatie_ops.supervisor.client import ControlClient, NotRunning, error_from_di
 from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import ReleaseSpec
 
-# A lease that was just lost (its owner was killed) is being cleaned up for a moment.
-OPEN_RETRY_SECONDS = 15.0
+OPEN_SECONDS = 15.0
 LEAVE_SECONDS = 15.0
 POLL_SECONDS = 0.05
 SILENCE_SECONDS = 60.0
@@ -79,6 +78,7 @@ class ProcessTarget(ProcessSupervisor):
         super().__init__(paths)
         self._settings, self._actor, self._ops_factory = settings, actor, ops_factory
         self._lease: Lease | None = None
+        self._candidate = ""
 
     def start_supervisor(self) -> int:
         from oatie_ops.supervisor.daemon import start
@@ -86,14 +86,15 @@ class ProcessTarget(ProcessSupervisor):
         status = start(self._settings, self._paths, None, ops_factory=self._ops_factory)
         return int(status["supervisor"]["pid"])
 
-    def spawn(self, spec: ReleaseSpec, *, health_check: bool) -> tuple[int, ...]:
+    def spawn(self, spec: ReleaseSpec, *, health_check: bool, tell: Tell) -> tuple[int, ...]:
+        self._candidate = spec.name
         body = {
             "release": spec.to_dict(),
             "health_check": health_check,
             "actor": self._actor,
             "secrets": [base64.b64encode(value).decode() for value in known_values()],
         }
-        self._open(body)
+        self._open(body, tell)
         answer = self._call("spawn")
         return tuple(int(worker["pid"]) for worker in answer.get("workers", ()))
 
@@ -103,8 +104,7 @@ class ProcessTarget(ProcessSupervisor):
 
     def promote(self) -> float:
         # A matter of milliseconds, but a program that binds the port itself stops and starts as a whole.
-        app = self._settings.app
-        seconds = app.drain_seconds + app.stop_timeout_seconds + app.ready_timeout_seconds + 30
+        seconds = self._switch_seconds() + self._settings.app.ready_timeout_seconds
         return float(self._call("promote", timeout_seconds=seconds).get("cutover_ms", 0.0))
 
     def drain(self, tell: Tell) -> str:
@@ -116,20 +116,34 @@ class ProcessTarget(ProcessSupervisor):
         self._watch("bake", {"seconds": seconds, "max_error_ratio": max_error_ratio}, tell)
 
     def commit(self) -> None:
-        self._call("commit", timeout_seconds=self._settings.app.stop_timeout_seconds + 30)
+        try:
+            self._call("commit", timeout_seconds=self._settings.app.stop_timeout_seconds + 30)
+        except OatieError:
+            # Was only the answer lost? What serves decides, as turning back would remove its files.
+            running = self.running()
+            if running is None or running.release != self._candidate or running.candidate is not None:
+                raise
         self._lease = None
 
     def abort(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is None or not lease.is_open():
-            return
-        seconds = self._settings.app.drain_seconds + self._settings.app.stop_timeout_seconds + 30
-        # Where the supervisor is gone its workers are too: there is nothing to step back from.
-        with suppress(NotRunning):
-            self._client.call("POST", lease.path("abort"), timeout_seconds=seconds)
+        if self._lease is not None and self._lease.is_open():
+            try:
+                path, seconds = self._lease.path("abort"), self._switch_seconds()
+                self._client.call("POST", path, timeout_seconds=seconds)
+            except OatieError:
+                # Where the supervisor or the switch is gone, there is nothing left to step back from.
+                running = self.running()
+                if running is not None and running.has_candidate(self._candidate):
+                    raise
+        self._lease = None
 
-    def _open(self, body: dict[str, Any]) -> None:
-        deadline = time.monotonic() + OPEN_RETRY_SECONDS
+    def _switch_seconds(self) -> float:
+        """How long a switch may keep the supervisor busy with its workers."""
+        return self._settings.app.drain_seconds + self._settings.app.stop_timeout_seconds + 30
+
+    def _open(self, body: dict[str, Any], tell: Tell) -> None:
+        """Waits for a reload that goes on, and for the end of a switch whose deploy was killed."""
+        deadline = time.monotonic() + self._switch_seconds()
         while True:
             # Known before it is open: an interruption must find what there is to abort.
             self._lease = Lease(self._client, body)
@@ -139,6 +153,7 @@ class ProcessTarget(ProcessSupervisor):
             except OatieError as error:
                 if error.exit_code != ExitCode.LOCKED or time.monotonic() > deadline:
                     raise
+                tell(error.why or error.what)
                 time.sleep(POLL_SECONDS)
 
     def _call(self, verb: str, body: Any = None, timeout_seconds: float = 30.0) -> dict[str, Any]:
@@ -181,7 +196,7 @@ class Lease:
         if not self._thread.is_alive() and not self._opened.done():
             return False
         try:
-            return bool(self._opened.result(OPEN_RETRY_SECONDS))
+            return bool(self._opened.result(OPEN_SECONDS))
         except (OatieError, TimeoutError):
             return False
 
