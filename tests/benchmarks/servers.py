@@ -96,33 +96,49 @@ class Running:
 
 
 @contextmanager
-def running(peer: Peer, *, workers: int = 2, **knobs: object) -> Iterator[Running]:
-    """Started from an exec in a directory of its own and timed to its first 200; ended by pid."""
+def checkout(**knobs: object) -> Iterator[Project]:
+    """A directory with the tiny application; all of its processes are ended, by pid, at the end."""
     with tempfile.TemporaryDirectory(prefix="oatie-bench-") as directory:
         project = Project(Path(directory), "service.py")
         project.version("1", **knobs)
-        log = Path(directory) / "log"
         try:
-            begun = time.perf_counter()
-            with log.open("wb") as out:
-                process = subprocess.Popen(
-                    [sys.executable, *peer.arguments(project, workers)],
-                    cwd=project.root,
-                    env=project.environ(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                )
-            while project.get("/ready") != 200:
-                if process.poll() is not None or time.perf_counter() - begun > START_DEADLINE_SECONDS:
-                    raise RuntimeError(f"{peer.name} did not start:\n{log.read_text(errors='replace')}")
-                time.sleep(FIRST_ANSWER_POLL_SECONDS)
-            yield Running(peer, project, process, time.perf_counter() - begun)
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            yield project
         finally:
             project.close()
+
+
+@contextmanager
+def running(peer: Peer, *, workers: int = 2, **knobs: object) -> Iterator[Running]:
+    """Started in a directory of its own."""
+    with checkout(**knobs) as project, running_in(project, peer, workers=workers) as server:
+        yield server
+
+
+@contextmanager
+def running_in(project: Project, peer: Peer, *, workers: int = 2) -> Iterator[Running]:
+    """Timed from the exec to the first 200; asked to stop at the end."""
+    log = project.outputs / "log"
+    begun = time.perf_counter()
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, *peer.arguments(project, workers)],
+            cwd=project.root,
+            env=project.environ(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    while project.get("/ready") != 200:
+        if process.poll() is not None or time.perf_counter() - begun > START_DEADLINE_SECONDS:
+            raise RuntimeError(f"{peer.name} did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(FIRST_ANSWER_POLL_SECONDS)
+    yield Running(peer, project, process, time.perf_counter() - begun)
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    # What is left of it (workers that linger, orphans) would answer in the name of the next one.
+    project.close()

@@ -96,7 +96,7 @@ class TestReading:
         found = resolver(moto_url, name="app")
 
         assert found.get("DB_PASSWORD").reveal() == "canary-db"
-        assert found.lookup("port") == "5432"
+        assert found.get("port").reveal() == "5432"
         assert found.get("aws:plain").reveal() == "1.10"
 
     def test_stages_and_versions(self, moto_url: str, store: Any) -> None:
