@@ -80,6 +80,7 @@ def not_running(paths: StatePaths, absent: NotRunning) -> dict[str, Any]:
         "workers": [],
         "wanted_workers": 0,
         "restarts": 0,
+        "last_end": None,
         "switch": None,
         "app": {"url": None, "name": None},
         "ops": {"url": None},

@@ -257,7 +257,7 @@ class Fleet:
             worker = await generation.add_worker()
             try:
                 await generation.gate(worker)
-                await worker.accept()
+                await generation.accept_worker(worker)
             except (OatieError, ChildProcessError, TimeoutError) as error:
                 worker.expected_end = True
                 worker.kill()

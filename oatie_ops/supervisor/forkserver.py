@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from oatie_ops.supervisor.death import die_with_parent, watch_lifeline
 
-WORKER_FDS = ("control", "private", "public", "stdout", "stderr", "stats", "lifeline")
+WORKER_FDS = ("control", "private", "stdout", "stderr", "stats", "lifeline")
 
 
 def main(channel_fd: int, supervisor_pid: int) -> None:
@@ -114,7 +114,6 @@ def _become_worker(order: dict[str, Any], fds: dict[str, int], supervisor_pid: i
     sockets = WorkerSockets(
         control=socket.socket(fileno=fds["control"]),
         private=socket.socket(fileno=fds["private"]),
-        public=socket.socket(fileno=fds["public"]),
         stats_fd=fds["stats"],
     )
     sockets.control.setblocking(True)

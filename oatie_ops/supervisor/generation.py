@@ -10,7 +10,8 @@ from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.bake import Traffic
 from oatie_ops.supervisor.gate import OnWait, pass_gate
 from oatie_ops.supervisor.launcher import ForkServer, LaunchFailed, early_environment
-from oatie_ops.supervisor.machinery import Birth, Machinery, PublicSocket
+from oatie_ops.supervisor.listen import PublicSocket
+from oatie_ops.supervisor.machinery import Birth, Machinery
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Worker, WorkerState
 
@@ -134,9 +135,7 @@ class Generation:
     async def accept_worker(self, worker: Worker) -> None:
         if self.owns_port:
             self.public.let_go()
-        else:
-            self.public.listen()
-        await worker.accept()
+        await worker.accept(self.public)
 
     async def drain_all(self) -> None:
         await asyncio.gather(*(worker.drain() for worker in self.living), return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 
@@ -9,6 +10,41 @@ from oatie_ops.errors import PrerequisiteMissing
 from oatie_ops.redaction import redact
 
 BACKLOG = 2048
+
+
+class PublicSocket:
+    """A public address: held while a release serves there, unless a plain program owns the port itself."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self._sock: socket.socket | None = None
+
+    def hold(self) -> socket.socket:
+        """Binds if need be. Raises `PrerequisiteMissing` naming the holder of a taken port."""
+        if self._sock is None:
+            self._sock = bind_public(self.host, self.port)
+            self.port = int(self._sock.getsockname()[1])
+        return self._sock
+
+    def listen(self) -> socket.socket:
+        sock = self.hold()
+        try:
+            sock.listen(BACKLOG)
+        except OSError as error:
+            raise cannot_bind(self.host, self.port, error) from error
+        return sock
+
+    def refuse(self) -> None:
+        """Ends listening for every process that holds the socket: new clients are refused at once."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):  # not listening (yet), or a system that cannot
+                self._sock.shutdown(socket.SHUT_RDWR)
+
+    def let_go(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
 
 
 def bind_public(host: str, port: int) -> socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -13,46 +12,13 @@ from pathlib import Path
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.guarded import Guarded
 from oatie_ops.supervisor.launcher import ForkServer
-from oatie_ops.supervisor.listen import BACKLOG, bind_private, bind_public, cannot_bind
+from oatie_ops.supervisor.listen import PublicSocket, bind_private
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.programs import ProgramWorker
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.stats import StatsPage
 from oatie_ops.supervisor.workers import Ended, PythonWorker, Worker
-
-
-class PublicSocket:
-    """A public address: held while a release serves there, unless a plain program owns the port itself."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
-        self._sock: socket.socket | None = None
-
-    def hold(self) -> socket.socket:
-        """Binds if need be. Raises `PrerequisiteMissing` naming the holder of a taken port."""
-        if self._sock is None:
-            self._sock = bind_public(self.host, self.port)
-            self.port = int(self._sock.getsockname()[1])
-        return self._sock
-
-    def listen(self) -> None:
-        try:
-            self.hold().listen(BACKLOG)
-        except OSError as error:
-            raise cannot_bind(self.host, self.port, error) from error
-
-    def refuse(self) -> None:
-        """Ends listening for every process that holds the socket: new clients are refused at once."""
-        if self._sock is not None:
-            with contextlib.suppress(OSError):  # not listening (yet), or a system that cannot
-                self._sock.shutdown(socket.SHUT_RDWR)
-
-    def let_go(self) -> None:
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +92,6 @@ class Machinery:
         fds = {
             "control": theirs.fileno(),
             "private": private.fileno(),
-            "public": birth.public.hold().fileno(),
             "stdout": out_write,
             "stderr": err_write,
             "stats": self.stats.fd,
@@ -155,7 +120,6 @@ class Machinery:
             slot,
             environment=worker_environment(birth, worker_id, self.paths.data),
             public_port=birth.public.port,
-            public=birth.public.hold,
             attach_output=lambda out, err: self.attach_output(worker_id, out, err),
             expect=self.expect,
         )

@@ -20,9 +20,9 @@ from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
-from oatie_ops.supervisor.listen import bind_public
+from oatie_ops.supervisor.listen import PublicSocket, bind_public
 from oatie_ops.supervisor.logs import LogSink
-from oatie_ops.supervisor.machinery import Machinery, PublicSocket
+from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.pidfile import PidFile
 from oatie_ops.supervisor.reaper import Reaper

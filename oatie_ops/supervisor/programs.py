@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from oatie_ops.supervisor.listen import bind_private, free_port
+from oatie_ops.supervisor.listen import PublicSocket, bind_private, free_port
 from oatie_ops.supervisor.prestart import SUPERVISORS_OWN
 from oatie_ops.supervisor.probe import ProbeResult, probe
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -38,14 +38,12 @@ class ProgramWorker(Worker):
         *,
         environment: Mapping[str, str],
         public_port: int,
-        public: Callable[[], socket.socket],
         attach_output: Callable[[int, int], None],
         expect: Callable[[int, Callable[[Ended], None]], None],
     ) -> None:
         super().__init__(worker_id, generation, spec, slot)
         self._environment = environment
         self._public_port = public_port
-        self._public = public
         self._attach_output = attach_output
         self._expect = expect
         self._gate_pid = 0
@@ -68,8 +66,8 @@ class ProgramWorker(Worker):
                 private.close()
         self.booted.set()
 
-    async def accept(self) -> None:
-        """Starts the process that serves. Raises TimeoutError or ChildProcessError with the reason."""
+    async def accept(self, public: PublicSocket) -> None:
+        """Starts the process that serves."""
         gate_pid, self._gate_pid = self._gate_pid, 0
         self._gated_seconds = self._gated_seconds or time.monotonic() - self.started_monotonic
         if gate_pid:
@@ -80,7 +78,7 @@ class ProgramWorker(Worker):
         self.drained.clear()
         self.ended = None
         self.port = self._public_port
-        self.pid = self._spawn(self.port, self._public() if self.activation else None)
+        self.pid = self._spawn(self.port, public.listen() if self.activation else None)
         await self._wait_until_serving()
         self.state = WorkerState.SERVING
         if self.ready_monotonic is None:

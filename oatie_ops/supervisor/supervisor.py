@@ -18,7 +18,8 @@ from oatie_ops.redaction import redact
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.launcher import ForkServer
-from oatie_ops.supervisor.machinery import Machinery, PublicSocket
+from oatie_ops.supervisor.listen import PublicSocket
+from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -51,6 +52,7 @@ class Supervisor:
     ops_address: tuple[str, int] | None = None
     ops_failure: str = ""
     _generations: int = 0
+    _leaving: dict[Generation, asyncio.Task[None]] = field(default_factory=dict)
     _reloads: asyncio.Task[None] | None = None
     _reload_again: bool = False
 
@@ -99,6 +101,8 @@ class Supervisor:
         self.notifier.stopping("draining")
         if self.switch is not None:
             await self.switch.abort()
+        for withdrawn in list(self._leaving):
+            await withdrawn.retire(0.0 if self.quick else None)
         generation = self.fleet.release()
         if generation is None:
             return
@@ -134,8 +138,19 @@ class Supervisor:
             workers=workers,
             health_check=health_check,
             max_error_ratio=self.settings.deploy.bake_max_error_ratio,
+            leave=self.let_leave,
         )
         return self.switch
+
+    def let_leave(self, generation: Generation) -> None:
+        """Waits beside everything else until the last connection of a withdrawn release is gone."""
+
+        async def leave() -> None:
+            await generation.wait_drained(time.monotonic() + generation.spec.app.drain_seconds)
+            await generation.retire()
+            del self._leaving[generation]
+
+        self._leaving[generation] = asyncio.get_running_loop().create_task(leave())
 
     def find_switch(self, switch_id: str) -> Switch:
         if self.switch is None or self.switch.id != switch_id:
@@ -224,8 +239,8 @@ class Supervisor:
         serving = generation.spec.app if generation else self.settings.app
         state, detail = self.state()
         workers = list(generation.workers) if generation else []
-        if self.switch is not None:
-            workers += [w for w in self.switch.workers() if w not in workers]
+        others = [*(self.switch.workers() if self.switch else ()), *self._leaving_workers()]
+        workers += [worker for worker in others if worker not in workers]
         return {
             "supervisor": {
                 "pid": os.getpid(),
@@ -244,6 +259,9 @@ class Supervisor:
             "app": {"url": self.app_url(), "name": serving.name, **_ready_path(serving)},
             "ops": {"url": self.ops_url()},
         }
+
+    def _leaving_workers(self) -> list[Worker]:
+        return [worker for generation in self._leaving for worker in generation.workers]
 
     def state(self) -> tuple[str, str]:
         if self.stopping.is_set():

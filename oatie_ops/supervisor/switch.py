@@ -15,6 +15,7 @@ from oatie_ops.supervisor.bake import Traffic, judge
 from oatie_ops.supervisor.fleet import Fleet
 from oatie_ops.supervisor.gate import LOG_LINES, OnWait
 from oatie_ops.supervisor.generation import Generation
+from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.probe import probe
 from oatie_ops.supervisor.workers import Worker
@@ -46,6 +47,7 @@ class Switch:
         workers: int | None = None,
         health_check: bool = True,
         max_error_ratio: float = 1.0,
+        leave: Callable[[Generation], None],
     ) -> None:
         self.id = switch_id
         self.candidate = candidate
@@ -57,6 +59,7 @@ class Switch:
         self.wanted = max(1, workers or candidate.spec.app.workers)
         self._health_check = health_check
         self._max_error_ratio = max_error_ratio
+        self._leave = leave
         self._old: Generation | None = None
         self._born: list[Worker] = []
         self._before = Traffic()
@@ -119,11 +122,8 @@ class Switch:
     async def _cut_over(self) -> None:
         old = self._old
         # A plain program must bind the port itself, so nobody may hold it: here lies the stated gap.
-        if self.candidate.owns_port or (old is not None and old.owns_port):
-            if old is not None:
-                await old.retire(old.spec.app.drain_seconds)
-            if self.candidate.owns_port and old is not None:
-                old.public.let_go()
+        if old is not None and (self.candidate.owns_port or old.owns_port):
+            await _end(old)
         await self.candidate.accept(self.wanted)
         if old is not None:
             await old.drain_all()
@@ -164,8 +164,8 @@ class Switch:
             self._fleet.adopt(self.candidate)
             if self._old is not None:
                 await self._old.retire()
-                if self._old.public is not self.candidate.public:
-                    self._old.public.let_go()
+            for public in self._publics() - {self.candidate.public}:
+                public.let_go()
 
     async def abort(self) -> None:
         """Back to where it began: the old release serves, the candidate is gone. Safe to call again."""
@@ -184,19 +184,20 @@ class Switch:
     async def _back_to_old(self) -> None:
         old = self._old
         if old is None:
-            await self.candidate.drain_all()
-            await self.candidate.wait_drained(time.monotonic() + 1.0)
-            await self.candidate.retire()
+            await _end(self.candidate)
             return
         if self.candidate.owns_port or old.owns_port:
-            await self.candidate.retire()
-            if old.owns_port:
-                self.candidate.public.let_go()
+            await _end(self.candidate)
         await self._promote_again(old)
         await self.candidate.drain_all()
         self._fleet.adopt(old)
-        await self.candidate.wait_drained(time.monotonic() + old.spec.app.drain_seconds)
-        await self.candidate.retire()
+        for public in self._publics() - {old.public}:
+            public.let_go()
+        # The old release serves: this switch is over, however long the last client stays.
+        self._leave(self.candidate)
+
+    def _publics(self) -> set[PublicSocket]:
+        return {generation.public for generation in self.generations()}
 
     async def _promote_again(self, old: Generation) -> None:
         """Warm workers first, each by itself. Programs ended when they were drained: those are started anew.
@@ -268,6 +269,14 @@ class Switch:
     def _stop_watch(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
+
+
+async def _end(generation: Generation) -> None:
+    """Lets its connections leave, ends it, and lets go of its port."""
+    await generation.drain_all()
+    generation.public.let_go()
+    await generation.wait_drained(time.monotonic() + generation.spec.app.drain_seconds)
+    await generation.retire()
 
 
 def _first(group: ExceptionGroup[Exception]) -> OatieError:

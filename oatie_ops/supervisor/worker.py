@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,13 @@ HEAVY_REQUESTS_PER_TICK = 50
 TIMED_TICKS = 8
 STOP_GRACE_SECONDS = 1
 GATE_BACKLOG = 16
+MAX_FDS = 4
 
 
 @dataclass(frozen=True)
 class WorkerSockets:
     control: socket.socket
     private: socket.socket
-    public: socket.socket
     stats_fd: int
 
 
@@ -85,7 +86,7 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     reporter.send("loaded")
     config.app = observer = Observer(application)
     logging.getLogger("uvicorn.error").addFilter(RaisedCounter(observer))
-    server = WorkerServer(config, sockets, slot, observer, reporter, accept=bool(order.get("accept")))
+    server = WorkerServer(config, sockets, slot, observer, reporter)
     # The same as Server.run, which some versions of uvicorn write differently.
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
@@ -146,15 +147,14 @@ class WorkerServer(Server):
         slot: Slot,
         observer: Observer,
         reporter: _Reporter,
-        *,
-        accept: bool,
     ) -> None:
         super().__init__(config)
         self._sockets = sockets
         self._slot = slot
         self._observer = observer
         self._reporter = reporter
-        self._accept_at_once = accept
+        self._orders: asyncio.Queue[str] = asyncio.Queue()
+        self._listeners: deque[socket.socket] = deque()
         self._public: asyncio.AbstractServer | None = None
         self._private: asyncio.AbstractServer | None = None
         self._private_state = ServerState()
@@ -179,8 +179,7 @@ class WorkerServer(Server):
             self._private_protocol, sock=self._sockets.private, backlog=GATE_BACKLOG
         )
         asyncio.get_running_loop().add_reader(self._sockets.control, self._read_orders)
-        if self._accept_at_once:
-            await self._accept()
+        self._obeying = asyncio.get_running_loop().create_task(self._obey_orders())
         self._reporter.send("booted", pid=os.getpid())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -220,44 +219,47 @@ class WorkerServer(Server):
 
     def _read_orders(self) -> None:
         try:
-            data = self._sockets.control.recv(65536)
+            data, fds, _, _ = socket.recv_fds(self._sockets.control, 65536, MAX_FDS)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            data = b""
+            data, fds = b"", []
+        self._listeners.extend(socket.socket(fileno=fd) for fd in fds)
         if not data:
             asyncio.get_running_loop().remove_reader(self._sockets.control)
             self.should_exit = True
             return
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            order = json.loads(line)
-            asyncio.get_running_loop().create_task(self._obey(order["order"]))
+            self._orders.put_nowait(json.loads(line)["order"])
 
-    async def _obey(self, order: str) -> None:
-        if order == "accept":
-            await self._accept()
-            self._reporter.send("accepting")
-        elif order == "drain":
-            self._drain()
-            self._reporter.send("draining")
-        elif order == "stop":
-            # Whoever had to be waited for has been waited for in the drain.
-            self.config.timeout_graceful_shutdown = STOP_GRACE_SECONDS
-            self._close_public()
-            self.should_exit = True
-        elif order == "quit":
-            self.force_exit = self.should_exit = True
+    async def _obey_orders(self) -> None:
+        """One after the other: an order to drain must find what the order to accept before it has opened."""
+        while True:
+            order = await self._orders.get()
+            if order == "accept":
+                await self._accept(self._listeners.popleft())
+                self._reporter.send("accepting")
+            elif order == "drain":
+                self._drain()
+                self._reporter.send("draining")
+            elif order == "stop":
+                # Whoever had to be waited for has been waited for in the drain.
+                self.config.timeout_graceful_shutdown = STOP_GRACE_SECONDS
+                self._close_public()
+                self.should_exit = True
 
-    async def _accept(self) -> None:
+    async def _accept(self, listener: socket.socket) -> None:
         if self._drain_task is not None:
             self._drain_task.cancel()
             self._drain_task = None
         self._observer.draining = False
         if self._public is None:
             self._public = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=self._sockets.public.dup(), backlog=self.config.backlog
+                self._protocol, sock=listener, backlog=self.config.backlog
             )
+        else:
+            listener.close()
         self._slot[stats.ACCEPTING] = 1.0
 
     def _protocol(self) -> asyncio.Protocol:

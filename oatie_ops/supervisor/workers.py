@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from oatie_ops.redaction import redact
+from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 
@@ -79,7 +80,8 @@ class Worker:
     def alive(self) -> bool:
         return not self.exited.is_set()
 
-    async def accept(self) -> None:
+    async def accept(self, public: PublicSocket) -> None:
+        """Lets it serve. Raises ChildProcessError or TimeoutError where it cannot."""
         raise NotImplementedError
 
     async def drain(self) -> None:
@@ -143,9 +145,9 @@ class PythonWorker(Worker):
         control.setblocking(False)
         asyncio.get_running_loop().add_reader(control, self._read)
 
-    async def accept(self) -> None:
+    async def accept(self, public: PublicSocket) -> None:
         self._accepting.clear()
-        self._order("accept")
+        self._order("accept", public.listen())
         await self._acknowledged(self._accepting)
         if not self.alive:
             raise ChildProcessError(f"worker {self.id} (pid {self.pid}) {self.ended}")
@@ -186,10 +188,14 @@ class PythonWorker(Worker):
         if not done:
             raise TimeoutError(f"worker {self.id} (pid {self.pid}) does not answer")
 
-    def _order(self, order: str) -> None:
+    def _order(self, order: str, listener: socket.socket | None = None) -> None:
+        """The public socket travels with the order to accept, and only then (SCM_RIGHTS, unix(7))."""
+        rights = [] if listener is None else [listener.fileno()]
+        line = json.dumps({"order": order}).encode() + b"\n"
         if self.alive:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError, BlockingIOError, OSError):
-                self._control.send(json.dumps({"order": order}).encode() + b"\n")
+            # A worker that has just died is noticed by its end, not here.
+            with contextlib.suppress(OSError):
+                socket.send_fds(self._control, [line], rights)
 
     def _read(self) -> None:
         try:
