@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections import ChainMap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from oatie_ops.config.settings import AppSettings
+from oatie_ops.cli.filling import filled, read_release
+from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
@@ -17,23 +16,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """The release, or the checkout as one, and what to call it."""
+    """The release, or the checkout as one, and what to call it; ``settings`` are the supervisor's."""
 
     spec: ReleaseSpec
     what: str  # for people: "release 7", "this checkout (main:app)"
+    settings: Settings
 
 
 def choose(loaded: Loaded, paths: StatePaths, *, dev: bool = False, log_level: str | None = None) -> Choice:
-    """``dev`` always means the checkout. ``log_level`` is what the command line said."""
-    settings = loaded.settings
-    number = None if dev else deployed(paths)
-    if number is None:
-        return Choice(ReleaseSpec(CHECKOUT, settings.root, settings.app), describe(loaded))
-    from oatie_ops.deployment import manifest
+    """``dev`` always means the checkout. ``log_level`` is what the command line said.
 
-    lookup = ChainMap(dict(os.environ), dict(settings.app.env)).get
-    spec = manifest.read(paths.releases / str(number), lookup).spec()
-    return Choice(replace(spec, app=live(spec.app, settings.app, log_level)), f"release {number}")
+    Secrets are looked up: raises as `filled` and `read_release`.
+    """
+    number = None if dev else deployed(paths)
+    loaded = filled(loaded, app=number is None)
+    settings = loaded.settings
+    if number is None:
+        return Choice(ReleaseSpec(CHECKOUT, settings.root, settings.app), describe(loaded), settings)
+    spec = read_release(paths.releases / str(number), loaded).spec()
+    return Choice(replace(spec, app=live(spec.app, settings.app, log_level)), f"release {number}", settings)
 
 
 def deployed(paths: StatePaths) -> int | None:

@@ -113,15 +113,18 @@ def refuse_missing(target: str | None) -> None:
 
 
 def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events) -> Found:
-    """What is to be deployed, what runs, what is in the way."""
+    """What is to be deployed, what runs, what is in the way. A dry run looks no secret up."""
+    from oatie_ops.cli.filling import filled
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.config.layers import Source
     from oatie_ops.deployment.facts import at_running_port, gather_deploy
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
-    settings = loaded.settings
     tell_what_was_found(loaded, events)
     settle_leftovers(paths, order, events)
+    if not order.dry_run:
+        loaded = filled(loaded)
+    settings = loaded.settings
     running = ProcessSupervisor(paths).running()
     if loaded.origin("app.port").source < Source.FILE:  # nobody asked for it
         settings = at_running_port(settings, running)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections import ChainMap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +13,7 @@ from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from oatie_ops.cli.releasing import Found, Order
-    from oatie_ops.config.settings import Settings
+    from oatie_ops.config.load import Loaded
     from oatie_ops.deployment.events import Events, Result
     from oatie_ops.paths import StatePaths
     from oatie_ops.store import Release
@@ -67,15 +65,16 @@ def command(
         from oatie_ops.config.load import load
 
         loaded = load(context.root, environment=environment, use_cache=not dry_run)
-        return look_around(loaded.settings, context.paths, release, order, events)
+        return look_around(loaded, context.paths, release, order, events)
 
     return release_command(look, order, as_json=json)
 
 
 def look_around(
-    settings: Settings, paths: StatePaths, wanted: str | None, order: Order, events: Events
+    loaded: Loaded, paths: StatePaths, wanted: str | None, order: Order, events: Events
 ) -> Found | Result:
-    """Which release it is, what runs, what is in the way."""
+    """Which release it is, what runs, what is in the way. A dry run looks no secret up."""
+    from oatie_ops.cli.filling import filled, read_release
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
     from oatie_ops.deployment.conduct import serving as serving_now
@@ -92,10 +91,14 @@ def look_around(
         events.notice(f"release {number} serves already: nothing to do")
         events.say(serving_now(running))
         return Result("deployed", number, serving, ExitCode.OK)
+    directory = paths.releases / str(number)
+    if order.dry_run:
+        made = manifest.read(directory)
+    else:
+        loaded = filled(loaded, app=False)
+        made = read_release(directory, loaded)
     # Whatever the configuration says by now: this is no moment to argue about a port.
-    settings = at_running_port(settings, running)
-    outside = ChainMap(dict(os.environ), dict(settings.app.env))
-    made = manifest.read(paths.releases / str(number), outside.get)
+    settings = at_running_port(loaded.settings, running)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     return Found(gather_rollback(settings, paths, running, made, serving), target, paths)
 

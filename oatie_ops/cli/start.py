@@ -12,7 +12,6 @@ from oatie_ops.cli.choice import Choice, choose
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.output import emit, emit_json, say
 from oatie_ops.cli.waiting import waiting_for
-from oatie_ops.config.settings import Settings
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import StatePaths
 
@@ -81,14 +80,14 @@ def command(
         overrides=given_overrides(port=port, host=host, workers=workers, log_level=log_level, dev=dev),
         env_file=env_file,
     )
-    settings, paths = context.loaded.settings, context.paths
+    paths = context.paths
     choice = choose(context.loaded, paths, dev=dev, log_level=log_level)
     say(f"oatie: starting {choice.what}")
     pid_file = pid_file.absolute() if pid_file else None
     if daemon:
-        _in_background(settings, paths, choice, pid_file, as_json=json)
+        _in_background(choice, paths, pid_file, as_json=json)
         return None
-    return _in_foreground(settings, paths, choice, pid_file, dev=dev, health_check=health_check)
+    return _in_foreground(choice, paths, pid_file, dev=dev, health_check=health_check)
 
 
 def given_overrides(
@@ -118,13 +117,7 @@ def _ops_services(view: Supervisor) -> OpsServices:
 
 
 def _in_foreground(
-    settings: Settings,
-    paths: StatePaths,
-    choice: Choice,
-    pid_file: Path | None,
-    *,
-    dev: bool,
-    health_check: bool,
+    choice: Choice, paths: StatePaths, pid_file: Path | None, *, dev: bool, health_check: bool
 ) -> int:
     from oatie_ops.supervisor import prestart
     from oatie_ops.supervisor.main import RunOptions, run
@@ -136,17 +129,15 @@ def _in_foreground(
         forkserver=prestart.take(),
         ops=_ops_services,
     )
-    return run(settings, paths, choice.spec, options)
+    return run(choice.settings, paths, choice.spec, options)
 
 
-def _in_background(
-    settings: Settings, paths: StatePaths, choice: Choice, pid_file: Path | None, *, as_json: bool
-) -> None:
+def _in_background(choice: Choice, paths: StatePaths, pid_file: Path | None, *, as_json: bool) -> None:
     from oatie_ops.cli.status import render
     from oatie_ops.supervisor.daemon import start
 
     with waiting_for("waiting until it is healthy", quiet=as_json):
-        status = start(settings, paths, choice.spec, pid_file=pid_file, ops_factory=OPS_FACTORY)
+        status = start(choice.settings, paths, choice.spec, pid_file=pid_file, ops_factory=OPS_FACTORY)
     if as_json:
         emit_json(status)
     else:

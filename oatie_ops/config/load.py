@@ -15,8 +15,7 @@ from oatie_ops.config import cache
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import Candidate
 from oatie_ops.config.finish import finish, resolved
-from oatie_ops.config.inputs import Inputs, find_environment, lookup
-from oatie_ops.config.interpolate import Lookup
+from oatie_ops.config.inputs import Inputs, find_environment
 from oatie_ops.config.issues import Issue, dotted, errors, ordered, render, summary
 from oatie_ops.config.layers import DEFAULT, Origin
 from oatie_ops.config.locate import Located, find_file, locate
@@ -33,7 +32,8 @@ class Loaded:
 
     ``discovered`` is what runs where the file names nothing. ``templates`` has the ``${NAME}`` form of
     every value from outside; ``unresolved`` are the paths of those whose secret is yet to be looked up
-    (`with_secrets`), and which still hold the template. ``outside`` looks a variable up.
+    (`with_secrets`), and which still hold the template. ``outside`` are
+    the variables of the environment and, behind them, those of the env file.
     """
 
     settings: Settings
@@ -44,7 +44,7 @@ class Loaded:
     discovered: Candidate | None = None
     unresolved: tuple[KeyPath, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
-    outside: Lookup = field(default=lambda _name: None, repr=False, compare=False)
+    outside: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def origin(self, key: str) -> Origin:
         return self.origins.get(key, DEFAULT)
@@ -150,7 +150,7 @@ def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
         discovered=finished.discovered,
         unresolved=finished.unresolved,
         templates=finished.templates,
-        outside=lookup(inputs.environ, declared.env_file.values if declared.env_file else {}),
+        outside={**(declared.env_file.values if declared.env_file else {}), **inputs.environ},
     )
 
 

@@ -6,10 +6,10 @@ value: messages of an SDK are quoted only where the protocol puts no value into 
 
 from __future__ import annotations
 
-from oatie_ops.errors import ConfigInvalid, OatieError, PrerequisiteMissing
+from oatie_ops.errors import ConfigInvalid, PrerequisiteMissing
 
 
-class SecretError(OatieError):
+class SecretError(PrerequisiteMissing):
     """A secret could not be read. ``backend``, ``name`` and ``identity`` are also in ``data``."""
 
     def __init__(

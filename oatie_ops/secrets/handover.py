@@ -1,5 +1,5 @@
-"""Secrets for a child process: over a file descriptor, in a 0600 file that is removed, or, when asked, by
-environment variables. Never in argv, which every user of the machine can read.
+"""Secrets for a child process: over a file descriptor, or in a 0600 file that is removed. Never in argv,
+which every user of the machine can read; in its environment, which its children inherit, only when asked.
 
 The descriptor and the file hold one JSON object of names and values; `received` reads either.
 """
@@ -29,16 +29,8 @@ _DANGEROUS = re.compile(
 )
 
 
-def by_environment(values: Mapping[str, Secret]) -> dict[str, str]:
-    """Variables for the child's environment; only for programs that can take them in no other way.
-
-    The child's children inherit them, and its owner can read them in /proc. Raises `ReferenceInvalid`
-    for a name that would change what the child executes, or that is no name of a variable.
-    """
-    return {_checked(name): secret.reveal() for name, secret in values.items()}
-
-
-def _checked(name: str) -> str:
+def checked_variable(name: str) -> str:
+    """A name under which a child may get a secret. Raises `ReferenceInvalid`."""
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and not _DANGEROUS.fullmatch(name):
         return name
     raise ReferenceInvalid(

@@ -9,7 +9,6 @@ from typing import TypeVar
 from oatie_ops.errors import OatieError
 from oatie_ops.secrets.backend import Backend, Deadline, Fetched, within
 from oatie_ops.secrets.cache import Cache
-from oatie_ops.secrets.errors import SecretMissing
 from oatie_ops.secrets.members import member
 from oatie_ops.secrets.reference import Reference, parse
 from oatie_ops.secrets.value import Secret
@@ -86,17 +85,10 @@ class Resolver:
                 raise
         return attempt(fresh)
 
-    def lookup(self, name: str) -> str | None:
-        """For ``${NAME}`` in the configuration: the plain value, or None where the store does not have it.
-
-        The environment is not asked: the configuration reads it itself, and not everything in it is secret.
-        """
-        if self.default == "env":
-            return None
-        try:
-            return self.get(Reference(None, name)).reveal()
-        except SecretMissing:
-            return None
+    def place(self, reference: str | Reference) -> str:
+        """Where a secret would be looked up, for people. Reads nothing."""
+        full = self._full(reference)
+        return self._backend_of(full.backend or self.default).place
 
     def _full(self, reference: str | Reference) -> Reference:
         found = parse(reference) if isinstance(reference, str) else reference

@@ -99,6 +99,6 @@ def test_by_default_what_is_declared_for_the_environment_goes_there(tmp_path: Pa
 def test_looking_variables_up_is_no_part_of_what_is_shown(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("FROM_FILE=canary-file\n")
     loaded = configured(tmp_path, RUN + 'env_file = ".env"\n', environ={"OUT": "canary-out"})
-    assert (loaded.outside("OUT"), loaded.outside("FROM_FILE")) == ("canary-out", "canary-file")
+    assert (loaded.outside["OUT"], loaded.outside["FROM_FILE"]) == ("canary-out", "canary-file")
     assert "canary-out" not in repr(loaded)
     assert "canary" not in json.dumps([entry.value for entry in entries(loaded)])

@@ -11,7 +11,7 @@ import pytest
 
 from oatie_ops.environment import Detection, EnvironmentDetector
 from oatie_ops.errors import OatieError
-from oatie_ops.secrets import Secret, redactor
+from oatie_ops.secrets import Secret
 from oatie_ops.secrets.backend import READING, Backend, Deadline, Fetched, within
 from oatie_ops.secrets.cache import Cache
 from oatie_ops.secrets.choice import from_settings, select
@@ -61,8 +61,8 @@ def test_members_of_one_secret_are_one_look_up() -> None:
 
     assert (found.get("A").reveal(), found.get("B").reveal()) == ("1", "2")
     assert store.asked == ["app"]
-    assert found.lookup("A") == "1"
-    assert found.lookup("ABSENT") is None
+    with pytest.raises(SecretMissing, match="no member `ABSENT`"):
+        found.get("ABSENT")
 
 
 def test_a_failure_is_not_remembered() -> None:
@@ -250,13 +250,6 @@ def test_an_unknown_store_is_refused() -> None:
         select({"backend": "vaultwarden"}, detection())
 
 
-def test_the_environment_is_not_taken_for_a_store_of_the_configuration() -> None:
-    found = from_settings({}, environ={"LOG_LEVEL": "perfectly-ordinary-level"}, detection=detection())
-
-    assert found.lookup("LOG_LEVEL") is None
-    assert redactor().redact("perfectly-ordinary-level") == "perfectly-ordinary-level"
-
-
 def test_settings_make_a_resolver_of_the_environment_and_files(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "db").write_text("from-file\n")
@@ -266,5 +259,4 @@ def test_settings_make_a_resolver_of_the_environment_and_files(tmp_path: Path) -
 
     assert found.get("db").reveal() == "from-file"
     assert found.get("env:X").reveal() == "from-env"
-    assert found.lookup("db") == "from-file"
     assert found.get(f"file:{tmp_path}/secrets/db").reveal() == "from-file"

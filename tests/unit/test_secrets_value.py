@@ -22,7 +22,7 @@ VALUE = "canary-value-4f9d"
 REVEALING = {
     "secrets/handover.py",  # to a child process, when asked
     "secrets/members.py",  # to take a member out of a JSON object
-    "secrets/resolve.py",  # to the configuration, for ${NAME}
+    "secrets/configured.py",  # to the configuration, for ${NAME}
     "secrets/value.py",
 }
 
