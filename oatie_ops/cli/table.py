@@ -116,7 +116,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry(
                 "health",
                 "Show the health of the application and of what it needs.",
-                (("oatie health --json", "exit 0 healthy, 3 degraded, 1 unhealthy"),),
+                (
+                    ("oatie health --json", "exit 0 healthy, 3 degraded, 1 unhealthy"),
+                    ("oatie health --watch", "live; q leaves, ? lists the keys"),
+                    ("oatie health --until pass --deadline 60s", "for CI: wait until all is healthy"),
+                    ("oatie health --format nagios", "a check for Nagios or Icinga"),
+                ),
             ),
         ),
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oatie_ops.cli import health
+from oatie_ops.cli import health_source, health_text
 from oatie_ops.errors import UsageError
 
 
@@ -37,7 +37,7 @@ ALL = seen(
 
 
 def test_worst_comes_first_and_every_state_has_a_word_and_a_shape() -> None:
-    lines = health.render(ALL, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    lines = health_text.render(ALL, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
     assert lines[0] == "✗ failing  db: refused"
     assert [line.split()[:3] for line in lines[3:7]] == [
         ["✗", "failing", "db"],
@@ -49,17 +49,17 @@ def test_worst_comes_first_and_every_state_has_a_word_and_a_shape() -> None:
 
 
 def test_terminal_without_the_shapes_gets_plain_ones() -> None:
-    lines = health.render(ALL, io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    lines = health_text.render(ALL, io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert lines[0].startswith("x failing")
     assert all(line.isascii() for line in lines)
 
 
 def test_colour_does_not_move_the_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    plain = health.render(ALL, stream)
+    plain = health_text.render(ALL, stream)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    coloured = health.render(ALL, stream)
+    coloured = health_text.render(ALL, stream)
     assert coloured != plain
     stripped = [
         line.replace("\x1b[31m", "").replace("\x1b[33m", "").replace("\x1b[32m", "") for line in coloured
@@ -68,7 +68,7 @@ def test_colour_does_not_move_the_columns(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_a_supervisor_it_says_who_checked() -> None:
-    lines = health.render({**ALL, "supervised": False}, io.StringIO())
+    lines = health_text.render({**ALL, "supervised": False}, io.StringIO())
     assert "no supervisor is running" in lines[-1]
 
 
@@ -82,12 +82,12 @@ def test_without_a_supervisor_it_says_who_checked() -> None:
     ],
 )
 def test_verdict_is_about_what_was_asked_for(services: list[str], status: str, cause: str) -> None:
-    narrowed = health.narrowed(ALL, services)
+    narrowed = health_source.narrowed(ALL, services)
     assert (narrowed["status"], narrowed["cause"]) == (status, cause)
     assert list(narrowed["services"]) == (services or ["app", "db", "mail", "web"])
 
 
 def test_unknown_service_is_a_usage_error_with_the_nearest_name() -> None:
     with pytest.raises(UsageError) as caught:
-        health.narrowed(ALL, ["wep"])
+        health_source.narrowed(ALL, ["wep"])
     assert "did you mean web?" in caught.value.fix
