@@ -6,11 +6,14 @@ import asyncio
 import logging
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from weakref import WeakSet
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from oatie_ops.supervisor.stats import BUCKETS, LATENCY_BOUNDS_SECONDS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,6 +47,7 @@ class Observer:
         self.errors = 0
         self.timed = 0
         self.seconds = 0.0
+        self.buckets = [0] * BUCKETS
         self._failed: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -76,8 +80,10 @@ class Observer:
 
         def timed(message: Message) -> Awaitable[None]:
             if "status" not in message and not message.get("more_body"):
-                self.seconds += time.perf_counter() - began
+                took = time.perf_counter() - began
+                self.seconds += took
                 self.timed += 1
+                self.buckets[bisect_left(LATENCY_BOUNDS_SECONDS, took)] += 1
             return send(message)
 
         return timed

@@ -1,8 +1,10 @@
 """What each worker measures of itself, in memory shared with the supervisor.
 
-One page of 64-bit floats per supervisor, eight of them per worker: the worker writes its own slot
+One page of 64-bit floats per supervisor, `FIELDS` of them per worker: the worker writes its own slot
 without a lock or a system call, the supervisor reads. A torn read cannot happen: an aligned 8-byte
 store is atomic on every machine that CPython supports.
+
+The totals of a page include the workers that have ended, so they never go backwards.
 """
 
 from __future__ import annotations
@@ -13,12 +15,17 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-FIELDS = 8
+BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING = range(8)
+# Upper limits (inclusive) of the latency histogram; one more bucket is for what takes longer.
+LATENCY_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS = len(LATENCY_BOUNDS_SECONDS) + 1
+FIRST_BUCKET = 8
+
+FIELDS = FIRST_BUCKET + BUCKETS
 SLOT_BYTES = FIELDS * 8
 MAX_WORKERS = 512
 PAGE_BYTES = SLOT_BYTES * MAX_WORKERS
-
-BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING = range(FIELDS)
+NOTHING = (0,) * BUCKETS
 
 
 if TYPE_CHECKING:
@@ -36,6 +43,25 @@ class WorkerSample:
     connections: int
     timed: int  # requests whose time was taken: all of them, or under heavy load a part
     busy_seconds: float  # their time from the call of the application to the last byte handed over
+    buckets: tuple[int, ...] = NOTHING  # how many of them took how long: by `LATENCY_BOUNDS_SECONDS`
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Of all workers that there ever were, for counters that only grow. As in `WorkerSample`."""
+
+    requests: int = 0
+    errors: int = 0
+    busy_seconds: float = 0.0
+    buckets: tuple[int, ...] = NOTHING
+
+    def plus(self, sample: WorkerSample) -> Totals:
+        return Totals(
+            self.requests + sample.requests,
+            self.errors + sample.errors,
+            self.busy_seconds + sample.busy_seconds,
+            tuple(map(int.__add__, self.buckets, sample.buckets)),
+        )
 
 
 class StatsPage:
@@ -46,15 +72,27 @@ class StatsPage:
         self._map = mmap.mmap(self.fd, PAGE_BYTES)
         self._floats = memoryview(self._map).cast("d")
         self._free = list(range(MAX_WORKERS - 1, -1, -1))
+        self._used: set[int] = set()
+        self._ended = Totals()
 
     def acquire(self) -> int:
         slot = self._free.pop()
         for index in range(slot * FIELDS, (slot + 1) * FIELDS):
             self._floats[index] = 0.0
+        self._used.add(slot)
         return slot
 
     def release(self, slot: int) -> None:
+        """Once the worker has ended; what it counted stays in `totals`."""
+        self._ended = self._ended.plus(self.read(slot))
+        self._used.discard(slot)
         self._free.append(slot)
+
+    def totals(self) -> Totals:
+        totals = self._ended
+        for slot in self._used:
+            totals = totals.plus(self.read(slot))
+        return totals
 
     def read(self, slot: int) -> WorkerSample:
         values = self._floats[slot * FIELDS : (slot + 1) * FIELDS]
@@ -66,6 +104,7 @@ class StatsPage:
             connections=int(values[CONNECTIONS]),
             timed=int(values[TIMED]),
             busy_seconds=values[SECONDS],
+            buckets=tuple(map(int, values[FIRST_BUCKET:])),
         )
 
     def close(self) -> None:
@@ -75,7 +114,7 @@ class StatsPage:
 
 
 def open_slot(fd: int, slot: int) -> Slot:
-    """The worker's end: a writable view of its own eight floats."""
+    """The worker's end: a writable view of its own floats."""
     page = mmap.mmap(fd, PAGE_BYTES)
     return memoryview(page).cast("d")[slot * FIELDS : (slot + 1) * FIELDS]
 

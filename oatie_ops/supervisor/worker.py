@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 import traceback
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -214,8 +215,10 @@ class WorkerServer(Server):
         slot[stats.IN_FLIGHT] = float(len(state.tasks))
         slot[stats.REQUESTS] = float(state.total_requests)
         slot[stats.ERRORS] = float(observer.errors)
-        slot[stats.TIMED] = float(observer.timed)
-        slot[stats.SECONDS] = observer.seconds
+        if slot[stats.TIMED] != observer.timed:
+            slot[stats.TIMED] = float(observer.timed)
+            slot[stats.SECONDS] = observer.seconds
+            slot[stats.FIRST_BUCKET :] = array("d", observer.buckets)
 
     def _read_orders(self) -> None:
         try:
