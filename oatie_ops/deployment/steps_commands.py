@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from oatie_ops.config.settings import AppSettings
 from oatie_ops.deployment.build import plan_build, run_build
 from oatie_ops.deployment.commands import (
     TAIL_LINES,
@@ -28,10 +29,10 @@ def build(run: Deployment, voice: Voice) -> str:
     made, settings = run.manifest, run.facts.settings.deploy
     plan = plan_build(made.directory, settings.build, builds=run.paths.builds, release=run.number)
     log = run.paths.logs / BUILD_LOG
-    with _explained(run, voice, log) as take_line:
+    with _explained(run, voice, log) as take_line, _environment(made.app) as environment:
         result = run_build(
             plan,
-            environment={**os.environ, **made.app.env},
+            environment=environment,
             log=log,
             on_line=take_line,
             timeout_seconds=settings.build_timeout_seconds,
@@ -53,20 +54,32 @@ def release_command(run: Deployment, voice: Voice) -> str:
         "OATIE_DATA_DIR": str(run.paths.data),
     }
     log = run.paths.logs / RELEASE_LOG
-    with _explained(run, voice, log) as take_line:
+    with _explained(run, voice, log) as take_line, _environment(made.app) as environment:
         run_command(
             settings.release,
             role="release command",
             cwd=made.directory,
-            environment=command_environment(
-                {**os.environ, **made.app.env}, python=made.python, extra=identity
-            ),
+            environment=command_environment(environment, python=made.python, extra=identity),
             log=log,
             on_line=take_line,
             timeout_seconds=settings.release_timeout_seconds,
             timeout_key="[deploy] release_timeout",
         )
     return "exit code 0"
+
+
+@contextmanager
+def _environment(app: AppSettings) -> Iterator[dict[str, str]]:
+    """What a command finds. Secrets that are for no environment are in a file as long as it runs."""
+    inherited = {**os.environ, **app.open_env}
+    if not app.secret_env:
+        yield inherited
+        return
+    from oatie_ops.secrets import Secret
+    from oatie_ops.secrets.handover import FILE_VARIABLE, as_file
+
+    with as_file({name: Secret(value) for name, value in app.secret_env.items()}) as path:
+        yield {**inherited, FILE_VARIABLE: os.fspath(path)}
 
 
 @contextmanager

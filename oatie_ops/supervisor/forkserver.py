@@ -106,6 +106,8 @@ def _become_worker(order: dict[str, Any], fds: dict[str, int], supervisor_pid: i
     watch_lifeline(fds["lifeline"])
     gc.enable()
     os.environ.update(order["env"])
+    if order["secrets"]:
+        _hand_over(order["secrets"])
     os.chdir(order["directory"])
     sys.path.insert(0, order["directory"])
     sys.argv = [order["app"]["run"]]
@@ -119,6 +121,14 @@ def _become_worker(order: dict[str, Any], fds: dict[str, int], supervisor_pid: i
     sockets.control.setblocking(True)
     # Through the interpreter's own end, so that the application's atexit handlers run.
     sys.exit(run_worker(order, sockets))
+
+
+def _hand_over(values: dict[str, str]) -> None:
+    from oatie_ops.secrets import Secret
+    from oatie_ops.secrets.handover import DESCRIPTOR_VARIABLE, open_descriptor
+
+    descriptor = open_descriptor({name: Secret(value) for name, value in values.items()})
+    os.environ[DESCRIPTOR_VARIABLE] = str(descriptor)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class ForkServer:
 
 
 def early_environment(spec: ReleaseSpec) -> dict[str, str]:
-    return {name: value for name, value in spec.app.env.items() if name.startswith(EARLY_VARIABLES)}
+    return {name: value for name, value in spec.app.open_env.items() if name.startswith(EARLY_VARIABLES)}
 
 
 def launch_key(python: str | None, environment: Mapping[str, str]) -> LaunchKey:

@@ -88,6 +88,7 @@ class Machinery:
             "directory": str(spec.directory),
             "slot": slot,
             "env": worker_environment(birth, worker_id, self.paths.data),
+            "secrets": spec.app.secret_env,
         }
         fds = {
             "control": theirs.fileno(),
@@ -143,7 +144,7 @@ def worker_environment(birth: Birth, worker_id: int, data: Path) -> Mapping[str,
     """What a worker finds in its environment beside the supervisor's own."""
     return {
         "OATIE_DATA_DIR": str(data),
-        **birth.spec.app.env,
+        **birth.spec.app.open_env,
         "PORT": str(birth.public.port),
         "OATIE_APP": birth.spec.app.name,
         "OATIE_RELEASE": birth.spec.name,

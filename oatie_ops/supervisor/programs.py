@@ -7,6 +7,7 @@ another: the first on a private port, the second on the public one.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -22,6 +23,9 @@ from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Ended, Worker, WorkerState
 
 FIRST_LISTEN_FD = 3
+SECRETS_FD = 9
+# Out of the way of the descriptors that a program is given.
+FIRST_OWN_FD = 64
 SHIM = Path(__file__).with_name("exec_shim.py")
 PROBE_SECONDS = 0.05
 
@@ -143,11 +147,17 @@ class ProgramWorker(Worker):
         environment = {**inherited, **self._environment, "PORT": str(port)}
         if self.spec.python is not None:
             environment["PATH"] = f"{Path(self.spec.python).parent}{os.pathsep}{environment.get('PATH', '')}"
+        ends = [out_write, err_write]
+        if self.spec.app.secret_env:
+            variable, descriptor = _open_secrets(self.spec.app.secret_env)
+            environment[variable] = str(SECRETS_FD)
+            actions.append((os.POSIX_SPAWN_DUP2, descriptor, SECRETS_FD))
+            ends.append(descriptor)
         try:
             pid = os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
         finally:
-            os.close(out_write)
-            os.close(err_write)
+            for end in ends:
+                os.close(end)
         self.started_at = time.time()
         self.started_monotonic = time.monotonic()
         self._expect(pid, lambda ended: self._process_ended(pid, ended))
@@ -156,6 +166,18 @@ class ProgramWorker(Worker):
     def _process_ended(self, pid: int, ended: Ended) -> None:
         if pid == self.pid:
             self.finish(ended)
+
+
+def _open_secrets(values: Mapping[str, str]) -> tuple[str, int]:
+    """The variable that names the descriptor, and the descriptor."""
+    from oatie_ops.secrets import Secret
+    from oatie_ops.secrets.handover import DESCRIPTOR_VARIABLE, open_descriptor
+
+    opened = open_descriptor({name: Secret(value) for name, value in values.items()})
+    try:
+        return DESCRIPTOR_VARIABLE, fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, FIRST_OWN_FD)
+    finally:
+        os.close(opened)
 
 
 async def _end_group(pid: int, timeout_seconds: float) -> None:
