@@ -12,7 +12,13 @@ from oatie_ops.supervisor.view import SupervisorView
 def ops_services(view: SupervisorView) -> OpsServices:
     """Imported and called in a thread, once the workers are booted: this is most of a supervisor's start."""
     recorder = Recorder(view.paths.database)
-    loop = HealthLoop(view.settings, view.paths.home, view.status, on_change=recorder.change)
+    loop = HealthLoop(
+        view.settings,
+        view.paths.home,
+        view.status,
+        on_change=recorder.change,
+        database=view.paths.database,
+    )
     apps = create_ops_app(view, lambda: loop.snapshot, audit=recorder.audit)
 
     async def run() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
+from oatie_ops.health.consequences import cause_of
 from oatie_ops.health.evaluate import evaluate, initial
 from oatie_ops.health.groups import has_started
+from oatie_ops.health.maintenance import Windows
 from oatie_ops.health.model import (
     CheckEntry,
     CheckSpec,
@@ -19,6 +22,8 @@ from oatie_ops.health.model import (
     worst,
 )
 from oatie_ops.health.plan import NEEDS, ServicePlan
+from oatie_ops.health.standing import Maintenance, Transition
+from oatie_ops.health.track import TRUST_SECONDS, Track
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,82 @@ class Board:
             for service in services
         }
         self.snapshot = Snapshot(now, MappingProxyType(states))
+        self._windows = Windows()
+        self._tracks = {name: Track(now, _trust_seconds(state)) for name, state in states.items()}
 
     def record(self, spec: CheckSpec, result: Result, now: Instant) -> list[Change]:
         """Takes one result in; tells which services changed, those that only follow from others included."""
         services = dict(self.snapshot.services)
+        self._tracks[spec.service].measured(spec, result)
+        self._count_time(services[spec.service], now)
         changes = _pin(services, spec, result, now)
         self._follow(services, changes, now)
+        self._overlay(services, services if changes else (spec.service,), now)
+        told = [self._told(services, change, now) for change in changes]
+        self._publish(services, now)
+        return told
+
+    def look_around(self, now: Instant) -> None:
+        """What changes without a result: windows begin and end, and time goes on for what has no check."""
+        services = dict(self.snapshot.services)
+        for state in services.values():
+            if all(entry.spec.type == NEEDS for entry in state.checks):
+                self._count_time(state, now)
+        self._overlay(services, services, now)
+        self._publish(services, self.snapshot.taken_at)
+
+    def hold(self, windows: Iterable[Maintenance], now: Instant) -> None:
+        """The windows that the store holds."""
+        self._windows.replace(windows, now)
+        self.look_around(now)
+
+    def restore(self, tracks: Mapping[str, tuple[Mapping[str, Any], Iterable[Transition]]]) -> None:
+        """What an earlier run remembered; services that are declared no longer are passed over."""
+        for name, (data, transitions) in tracks.items():
+            if name in self._tracks:
+                self._tracks[name].restore(data, transitions)
+        services = dict(self.snapshot.services)
+        for name, state in services.items():
+            services[name] = replace(state, standing=self._tracks[name].standing)
+        self._publish(services, self.snapshot.taken_at)
+
+    def memory(self, service: str) -> dict[str, Any]:
+        """For `restore`, as JSON."""
+        return self._tracks[service].to_json()
+
+    def _count_time(self, state: ServiceState, now: Instant) -> None:
+        self._tracks[state.name].passed(state.status, now, excused=state.maintenance is not None)
+
+    def _told(self, services: dict[str, ServiceState], change: Change, now: Instant) -> Change:
+        state, track = services[change.service], self._tracks[change.service]
+        track.changed(
+            Transition(now.epoch_seconds, change.before, change.after, change.output, state.consequence_of),
+            now,
+        )
+        services[change.service] = replace(state, standing=track.standing)
+        return replace(
+            change,
+            consequence_of=state.consequence_of,
+            maintenance=state.maintenance is not None,
+            flapping=track.standing.flapping,
+        )
+
+    def _overlay(self, services: dict[str, ServiceState], names: Iterable[str], now: Instant) -> None:
+        for name in list(names):
+            cause = cause_of(name, services)
+            window = self._windows.covering(name, now)
+            if window is None and cause:
+                window = self._windows.covering(cause, now)
+            standing = self._tracks[name].standing
+            services[name] = replace(
+                services[name], consequence_of=cause, maintenance=window, standing=standing
+            )
+
+    def _publish(self, services: dict[str, ServiceState], now: Instant) -> None:
         started_at = self.snapshot.started_at
         if started_at is None and has_started(services):
             started_at = now
         self.snapshot = Snapshot(now, MappingProxyType(services), started_at)
-        return changes
 
     @staticmethod
     def _follow(services: dict[str, ServiceState], changes: list[Change], now: Instant) -> None:
@@ -82,6 +152,10 @@ def inherited(needs: Iterable[str], services: Mapping[str, ServiceState]) -> Res
         return Result(status, f"what it needs is well: {', '.join(service.name for service in known)}")
     cause = next(service for service in known if service.status is status)
     return Result(status, f"needs {cause.name} ({status}): {cause.output}")
+
+
+def _trust_seconds(state: ServiceState) -> float:
+    return max([TRUST_SECONDS, *(3 * entry.spec.interval_seconds for entry in state.checks)])
 
 
 def _pin(services: dict[str, ServiceState], spec: CheckSpec, result: Result, now: Instant) -> list[Change]:

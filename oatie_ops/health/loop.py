@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.health.board import Board, Change
 from oatie_ops.health.checks import build
 from oatie_ops.health.checks.base import Check, Tools
-from oatie_ops.health.model import CheckSpec, CheckState, Clock, Snapshot, system_clock
+from oatie_ops.health.heartbeats import HEARTBEAT, Heartbeats
+from oatie_ops.health.keeper import Keeper
+from oatie_ops.health.memory import Memory
+from oatie_ops.health.model import CheckSpec, CheckState, Clock, Result, Snapshot, Status, system_clock
 from oatie_ops.health.plan import NEEDS, plan
 from oatie_ops.health.runner import run_check
 from oatie_ops.health.schedule import first_delay_seconds, next_delay_seconds
@@ -29,7 +33,8 @@ class HealthLoop:
     """Lives in the supervisor's event loop. `snapshot` costs nothing and may be read at any time.
 
     ``app_status`` gives the object of ``GET /control/status`` from memory. ``on_change`` is called, in the
-    loop, with every change of a service's status; it must not block.
+    loop, with every change of a service's status, ``on_result`` with every result and the seconds by which
+    its check began late; neither may block. ``database`` None: nothing is remembered.
     """
 
     def __init__(
@@ -39,16 +44,29 @@ class HealthLoop:
         app_status: AppStatus,
         *,
         on_change: Callable[[Change], None] | None = None,
+        on_result: Callable[[CheckSpec, Result, float], None] | None = None,
+        database: Path | None = None,
         clock: Clock = system_clock,
     ) -> None:
         self._on_change = on_change
+        self._on_result = on_result
         self._clock = clock
-        services = plan(settings, state_home, supervised=True)
-        tools = Tools(settings, CheckThreads(), state_home, app_status)
+        services = plan(settings, state_home, supervised=True, remembering=database is not None)
+        self._beats = Heartbeats(clock)
+        keeper = Keeper(database) if database else None
+        tools = Tools(
+            settings,
+            CheckThreads(),
+            state_home,
+            app_status,
+            beats=self._beats,
+            store_problem=(lambda: keeper.problem) if keeper else None,
+        )
         specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
         # Made here and not in the loop, because some of them import what takes a while.
         self._checks = [(spec, build(spec, tools)) for spec in specs]
         self._board = Board(services, clock())
+        self._memory = Memory(self._board, self._beats, keeper, clock)
         self._wake: dict[str, list[asyncio.Event]] = {}
 
     @property
@@ -60,45 +78,75 @@ class HealthLoop:
         for event in self._wake.get(service, ()):
             event.set()
 
+    def beat(self, service: str, status: Status = Status.PASS, output: str = "") -> bool:
+        """A service calls in. False where it has no check of type ``heartbeat``. From the loop's thread."""
+        known = any(spec.service == service and spec.type == HEARTBEAT for spec, _ in self._checks)
+        if known:
+            self._beats.beat(service, status, output)
+            self.nudge(service)
+        return known
+
+    def look_soon(self) -> None:
+        """Somebody has just set or cleared a maintenance window. From the loop's thread only."""
+        self._memory.look_soon()
+
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for spec, check in self._checks:
-                wake = asyncio.Event()
-                self._wake.setdefault(spec.service, []).append(wake)
-                tasks.create_task(self._keep_checking(spec, check, wake), name=f"check {spec.key}")
+        await self._memory.recall()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._memory.run(), name="health memory")
+                for spec, check in self._checks:
+                    wake = asyncio.Event()
+                    self._wake.setdefault(spec.service, []).append(wake)
+                    tasks.create_task(self._keep_checking(spec, check, wake), name=f"check {spec.key}")
+        finally:
+            self._memory.close()
 
     async def _keep_checking(self, spec: CheckSpec, check: Check, wake: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         delay = first_delay_seconds(spec, random.random(), len(self._checks))
         first = True
         while True:
+            due = loop.time() + delay
             await _pause(delay, wake)
             began = loop.time()
-            before = self._state(spec).status
-            result = await run_check(check, spec, before)
-            for change in self._board.record(spec, result, self._clock()):
-                self._tell(change)
-            if spec.type == "workers" and self._state(spec).status is not before:
-                # Workers that came or went change what the other checks of the application find.
-                self.nudge(spec.service)
+            before = self._state(spec)
+            result = await run_check(check, spec, before.status)
+            self._take(spec, before, result, max(0.0, began - due))
             delay = next_delay_seconds(
                 spec, self._state(spec), loop.time() - began, random.random(), first=first
             )
             first = False
 
+    def _take(self, spec: CheckSpec, before: CheckState, result: Result, late_seconds: float) -> None:
+        if self._on_result is not None:
+            self._report(partial(self._on_result, spec, result, late_seconds), f"a result of {spec.key}")
+        changes = self._board.record(spec, result, self._clock())
+        for change in changes:
+            self._memory.add(change.service)
+            if self._on_change is not None:
+                what = f"that {change.service} is now {change.after}"
+                self._report(partial(self._on_change, change), what)
+        if spec.type == "workers" and self._state(spec).status is not before.status:
+            # Workers that came or went change what the other checks of the application find.
+            self.nudge(spec.service)
+        if result.status is Status.FAIL and before.fails == 0:
+            # If a failed parent is the reason, it is better known before this child is called failed.
+            for parent in self._board.snapshot.services[spec.service].needs:
+                self.nudge(parent)
+
     def _state(self, spec: CheckSpec) -> CheckState:
         service = self._board.snapshot.services[spec.service]
         return next(entry.state for entry in service.checks if entry.spec.key == spec.key)
 
-    def _tell(self, change: Change) -> None:
-        if self._on_change is None:
-            return
+    @staticmethod
+    def _report(tell: Callable[[], None], what: str) -> None:
         try:
-            self._on_change(change)
+            tell()
         except Exception:
             # Whoever listens must not be able to stop the checks.
-            log.exception("reporting that %s is now %s failed", change.service, change.after)
+            log.exception("reporting %s failed", what)
 
 
 async def _pause(seconds: float, wake: asyncio.Event) -> None:

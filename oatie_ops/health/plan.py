@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ DISK_INTERVAL_SECONDS = 30.0
 MIN_INTERVAL_SECONDS = 0.1
 
 
+# The keeper's own experience: one look is enough to believe it.
+_STORE = CheckSpec(SYSTEM, "store", "store", interval_seconds=5.0, rise=1, fall=1)
+
+
 @dataclass(frozen=True)
 class ServicePlan:
     name: str
@@ -29,22 +33,30 @@ class ServicePlan:
     needs: tuple[str, ...] = ()
 
 
-def plan(settings: Settings, state_home: Path, *, supervised: bool) -> tuple[ServicePlan, ...]:
+def plan(
+    settings: Settings, state_home: Path, *, supervised: bool, remembering: bool = False
+) -> tuple[ServicePlan, ...]:
     """In the order in which people read them: the application, what it declares, the host.
 
     Without a supervisor nothing is known about workers, so only what can be asked from outside is checked.
+    ``remembering``: somebody keeps the history, so whether that works is checked too.
     """
     declared = dict(settings.services)
     app = _merged(APP, _app_checks(supervised), declared.pop(APP, None))
-    system = _merged(SYSTEM, _system_checks(settings.root, state_home), declared.pop(SYSTEM, None))
+    host = [*_system_checks(settings.root, state_home), *([_STORE] if remembering else ())]
+    system = _merged(SYSTEM, host, declared.pop(SYSTEM, None))
     return (app, *(_declared(service) for service in declared.values()), system)
 
 
 def _merged(name: str, built_in: Iterable[CheckSpec], extra: ServiceSettings | None) -> ServicePlan:
     if extra is None:
         return ServicePlan(name, tuple(built_in))
-    own = (_check(name, extra.check),) if extra.check else ()
-    return ServicePlan(name, (*built_in, *own), extra.needs)
+    checks = list(built_in)
+    if extra.check:
+        own = _check(name, extra.check)
+        taken = any(check.name == own.name for check in checks)
+        checks.append(replace(own, name=f"{own.name}-declared") if taken else own)
+    return ServicePlan(name, tuple(checks), extra.needs)
 
 
 def _declared(service: ServiceSettings) -> ServicePlan:

@@ -28,12 +28,13 @@ async def run_check(check: Check, spec: CheckSpec, previous: Status) -> Result:
     except TimeoutError:
         result = _timed_out(spec, attempt)
     except StillHanging as error:
-        result = Result(Status.FAIL, f"{attempt.waiting_for or spec.name}: {error}")
+        what = attempt.waiting_for or spec.name
+        result = Result(Status.FAIL, f"{what}: {error}", trouble="timeout")
     except OSError as error:
         result = Result(Status.FAIL, error.strerror or str(error) or type(error).__name__)
     except Exception as error:
         log.exception("the check %s of service %s crashed", spec.name, spec.service)
-        result = Result(Status.UNKNOWN, f"the check itself crashed: {type(error).__name__}")
+        result = Result(Status.UNKNOWN, f"the check itself crashed: {type(error).__name__}", trouble="error")
     return replace(result, output=clean(redact(result.output)), duration_seconds=time.perf_counter() - began)
 
 
@@ -47,5 +48,5 @@ def clean(text: str) -> str:
 def _timed_out(spec: CheckSpec, attempt: Attempt) -> Result:
     where = f" while {attempt.waiting_for}" if attempt.waiting_for else ""
     if attempt.measuring:
-        return Result(Status.FAIL, f"timed out after {spec.timeout_seconds:g} s{where}")
+        return Result(Status.FAIL, f"timed out after {spec.timeout_seconds:g} s{where}", trouble="timeout")
     return Result(Status.UNKNOWN, f"not measured within {spec.timeout_seconds:g} s{where}")

@@ -65,6 +65,34 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # What a service's latency and uptime are counted from, as `oatie_ops.health.track` writes it.
+        "CREATE TABLE health_tracks (service TEXT PRIMARY KEY, saved_at REAL NOT NULL, data TEXT NOT NULL)",
+        """
+        CREATE TABLE health_transitions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at REAL NOT NULL,
+            service TEXT NOT NULL,
+            before TEXT NOT NULL,
+            after TEXT NOT NULL,
+            output TEXT NOT NULL,
+            consequence_of TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE INDEX health_transitions_of ON health_transitions (service, id)",
+        """
+        CREATE TABLE maintenance (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            service TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            until REAL,
+            cleared_at REAL,
+            cleared_by TEXT
+        )
+        """,
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

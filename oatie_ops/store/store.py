@@ -9,6 +9,7 @@ from types import TracebackType
 from oatie_ops.store.audit import Audit
 from oatie_ops.store.database import BUSY_TIMEOUT_SECONDS, Clock, Database
 from oatie_ops.store.events import Events
+from oatie_ops.store.health import HealthRecords
 from oatie_ops.store.journal import Journal
 from oatie_ops.store.releases import Releases
 
@@ -22,6 +23,7 @@ class Store:
         self.journal = Journal(database)
         self.events = Events(database)
         self.audit = Audit(database)
+        self.health = HealthRecords(database)
 
     @classmethod
     def open(
@@ -37,6 +39,10 @@ class Store:
     @property
     def path(self) -> Path:
         return self._database.path
+
+    def now(self) -> float:
+        """Epoch seconds, of the clock that everything in this store is dated with."""
+        return self._database.now()
 
     def close(self) -> None:
         self._database.close()

@@ -20,6 +20,8 @@ _MODULES = {
     "memory": "memory",
     "cpu": "cpu",
     "process": "process",
+    "store": "store",
+    "heartbeat": "heartbeat",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.heartbeats import Heartbeats
 from oatie_ops.health.model import Result, Status
 from oatie_ops.health.threads import CheckThreads
 
@@ -25,12 +26,17 @@ class Check(Protocol):
 
 @dataclass(frozen=True)
 class Tools:
-    """What checks may use. ``app_status`` is None where no supervisor runs in this process."""
+    """What checks may use. ``app_status`` is None where no supervisor runs in this process.
+
+    ``beats`` None: nobody listens for heartbeats. ``store_problem`` None: nothing is being remembered.
+    """
 
     settings: Settings
     threads: CheckThreads
     state_home: Path
     app_status: Callable[[], Mapping[str, Any]] | None = None
+    beats: Heartbeats | None = None
+    store_problem: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
