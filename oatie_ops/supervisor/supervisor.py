@@ -64,9 +64,12 @@ class Supervisor:
         """Keeps the public socket where the address stays; a release may also bring a new address."""
         self._generations += 1
         public = self.public
-        if spec.app.port not in (self.asked_port, public.port) or spec.app.host != public.host:
+        if spec.app.port not in (self.asked_port, public.port):
             public = PublicSocket(spec.app.host, spec.app.port)
             public.hold()
+        elif spec.app.host != public.host:
+            # The same port on another address can be bound only once the old one is let go, at the switch.
+            public = PublicSocket(spec.app.host, public.port)
         return Generation(self._generations, spec, self.machinery, public, forkserver=forkserver)
 
     # --- life -------------------------------------------------------------------------------------------
@@ -90,31 +93,40 @@ class Supervisor:
         self.drain_seconds = app.drain_seconds if drain_seconds is None else drain_seconds
         self.quick = self.quick or quick or self.stopping.is_set()
         self.stopping.set()
-        if self.quick and self.fleet.generation is not None:
-            for worker in self.fleet.generation.living:
+        if self.quick:
+            for worker in [
+                worker for generation in self._generations_alive() for worker in generation.living
+            ]:
                 worker.expected_end = True
                 worker.kill()
         return (0.0 if self.quick else self.drain_seconds) + app.stop_timeout_seconds + KILL_SECONDS
 
     async def shut_down(self) -> None:
-        """Lets every connection leave, within ``drain``, then ends the workers."""
+        """Lets every connection leave, within one ``drain`` for all, then ends the workers.
+
+        A switch under way is not undone: nobody is going to serve after this.
+        """
         self.notifier.stopping("draining")
         if self.switch is not None:
-            await self.switch.abort()
-        for withdrawn in list(self._leaving):
-            await withdrawn.retire(0.0 if self.quick else None)
-        generation = self.fleet.release()
-        if generation is None:
-            return
-        if not self.quick:
-            await generation.drain_all()
+            await self.switch.give_up()
+        generations = self._generations_alive()
+        self.fleet.release()
+        await asyncio.gather(*(generation.drain_all() for generation in generations))
+        for generation in generations:
             generation.public.refuse()
-            deadline = time.monotonic() + self.drain_seconds
-            drained = asyncio.ensure_future(generation.wait_drained(deadline))
-            while not drained.done() and not self.quick:
-                await asyncio.wait({drained}, timeout=0.1)
-            drained.cancel()
-        await generation.retire(0.0 if self.quick else None)
+        deadline = time.monotonic() + self.drain_seconds
+        drained = asyncio.gather(*(generation.wait_drained(deadline) for generation in generations))
+        while not drained.done() and not self.quick:
+            await asyncio.wait({drained}, timeout=0.1)
+        drained.cancel()
+        grace = 0.0 if self.quick else None
+        await asyncio.gather(*(generation.retire(grace) for generation in generations))
+
+    def _generations_alive(self) -> list[Generation]:
+        """The serving one, those of a switch under way, and those that are leaving; each once."""
+        switching = self.switch.generations() if self.switch else []
+        serving = [self.fleet.generation] if self.fleet.generation else []
+        return list(dict.fromkeys([*serving, *switching, *self._leaving]))
 
     # --- switches ---------------------------------------------------------------------------------------
 
@@ -148,7 +160,7 @@ class Supervisor:
         async def leave() -> None:
             await generation.wait_drained(time.monotonic() + generation.spec.app.drain_seconds)
             await generation.retire()
-            del self._leaving[generation]
+            self._leaving.pop(generation, None)
 
         self._leaving[generation] = asyncio.get_running_loop().create_task(leave())
 
@@ -294,8 +306,7 @@ class Supervisor:
         )
 
     def serving_count(self) -> int:
-        generations = [self.fleet.generation, *(self.switch.generations() if self.switch else ())]
-        return max((len(g.serving) for g in generations if g is not None), default=0)
+        return max((len(generation.serving) for generation in self._generations_alive()), default=0)
 
     @property
     def public(self) -> PublicSocket:

@@ -23,6 +23,8 @@ from oatie_ops.supervisor.workers import Worker
 WATCH_SECONDS = 0.25
 PROBE_EVERY_SECONDS = 1.0
 BAKE_PROBE_TIMEOUT_SECONDS = 5.0
+VERDICT_GRACE_SECONDS = 2.0
+DECISION_SECONDS = 120.0
 
 
 class Stage(StrEnum):
@@ -47,6 +49,7 @@ class Switch:
         workers: int | None = None,
         health_check: bool = True,
         max_error_ratio: float = 1.0,
+        bake_seconds: float = 0.0,
         leave: Callable[[Generation], None],
     ) -> None:
         self.id = switch_id
@@ -59,12 +62,14 @@ class Switch:
         self.wanted = max(1, workers or candidate.spec.app.workers)
         self._health_check = health_check
         self._max_error_ratio = max_error_ratio
+        self._patience_seconds = bake_seconds + DECISION_SECONDS
         self._leave = leave
         self._old: Generation | None = None
         self._born: list[Worker] = []
         self._before = Traffic()
         self._promoted_at = 0.0
         self._watch: asyncio.Task[None] | None = None
+        self._own_abort: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         candidate.on_exit = self._candidate_ended
 
@@ -124,6 +129,9 @@ class Switch:
         # A plain program must bind the port itself, so nobody may hold it: here lies the stated gap.
         if old is not None and (self.candidate.owns_port or old.owns_port):
             await _end(old)
+        elif old is not None and self._contends(old):
+            await old.drain_all()
+            old.public.let_go()
         await self.candidate.accept(self.wanted)
         if old is not None:
             await old.drain_all()
@@ -147,6 +155,7 @@ class Switch:
 
     async def bake(self, seconds: float, on_tick: Callable[[float], None]) -> None:
         """Returns once the new release has survived ``seconds`` since its promotion. Raises the verdict."""
+        self._patience_seconds = max(self._patience_seconds, seconds + DECISION_SECONDS)
         while (left := self._promoted_at + seconds - time.monotonic()) > 0:
             self._raise_verdict()
             on_tick(left)
@@ -181,6 +190,14 @@ class Switch:
                 return
             await self._back_to_old()
 
+    async def give_up(self) -> None:
+        """The supervisor stops: nothing is promoted any more, in neither direction."""
+        async with self._lock:
+            if self.stage not in (Stage.COMMITTED, Stage.ABORTED):
+                self.stage = Stage.ABORTED
+                self._stop_watch()
+                self.candidate.on_exit = lambda _worker: None
+
     async def _back_to_old(self) -> None:
         old = self._old
         if old is None:
@@ -188,6 +205,9 @@ class Switch:
             return
         if self.candidate.owns_port or old.owns_port:
             await _end(self.candidate)
+        elif self._contends(old):
+            await self.candidate.drain_all()
+            self.candidate.public.let_go()
         await self._promote_again(old)
         await self.candidate.drain_all()
         self._fleet.adopt(old)
@@ -195,6 +215,11 @@ class Switch:
             public.let_go()
         # The old release serves: this switch is over, however long the last client stays.
         self._leave(self.candidate)
+
+    def _contends(self, old: Generation) -> bool:
+        """The same port on another address: the kernel does not let both be bound at once."""
+        ours, theirs = self.candidate.public, old.public
+        return ours is not theirs and ours.port == theirs.port
 
     def _publics(self) -> set[PublicSocket]:
         return {generation.public for generation in self.generations()}
@@ -226,14 +251,24 @@ class Switch:
             if self._health_check and time.monotonic() >= next_probe:
                 next_probe = time.monotonic() + PROBE_EVERY_SECONDS
                 failed_probes = failed_probes + 1 if await self._some_probe_fails() else 0
-            reason = judge(
-                self.candidate.traffic(),
-                self._before,
-                max_error_ratio=self._max_error_ratio if self._health_check else 1.0,
-                failed_probes=failed_probes,
+            reason = (
+                judge(
+                    self.candidate.traffic(),
+                    self._before,
+                    max_error_ratio=self._max_error_ratio if self._health_check else 1.0,
+                    failed_probes=failed_probes,
+                )
+                or self._undecided()
             )
             if reason:
                 self._fail(reason)
+
+    def _undecided(self) -> str | None:
+        """Without this end, a deploy whose terminal was put to sleep would keep two releases for ever."""
+        limit = self._patience_seconds + self.candidate.spec.app.drain_seconds
+        if time.monotonic() - self._promoted_at <= limit:
+            return None
+        return f"the deploying process has not decided in {limit:.0f} s; is it stopped, or its terminal gone?"
 
     async def _some_probe_fails(self) -> bool:
         app = self.candidate.spec.app
@@ -261,6 +296,14 @@ class Switch:
                 fix="mend the release and deploy again (deploy.bake sets how long it is watched)",
                 details=[f"  | {line}" for line in tail],
             )
+            self._own_abort = asyncio.get_running_loop().create_task(self._abort_unless_told())
+
+    async def _abort_unless_told(self) -> None:
+        """The verdict is acted on even if the deploying process is stopped, or hangs on its terminal."""
+        await asyncio.sleep(VERDICT_GRACE_SECONDS)
+        if self.stage == Stage.PROMOTED:
+            self._machinery.sink.note(f"stepping back by myself: {self.verdict and self.verdict.why}")
+            await self.abort()
 
     def _raise_verdict(self) -> None:
         if self.verdict is not None:
