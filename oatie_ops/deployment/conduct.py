@@ -18,6 +18,13 @@ UNKNOWN = Running(supervisor_pid=0, release=None, state="unknown", app_url=None,
 
 def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
     """Says everything but the plan and the result: these are the caller's first and last word."""
+    try:
+        return _conduct(plan, run, events)
+    finally:
+        run.close()
+
+
+def _conduct(plan: Plan, run: Deployment, events: Events) -> Result:
     outcome = Engine(run, run.journal, events, run.interrupts).run(plan.steps)
     running = _look(run, events)
     result = verdict(outcome, running, run.release, run.known_previous)
@@ -33,7 +40,6 @@ def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
         remember(run, result, outcome.error)
     except OatieError as error:
         events.notice(f"the audit could not be written: {error.what} ({error.why})")
-    run.lock.release()
     return result
 
 

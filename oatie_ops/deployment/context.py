@@ -19,7 +19,7 @@ from oatie_ops.supervisor.spec import ReleaseSpec
 
 @dataclass
 class Deployment:
-    """``release`` is None until its number is taken; ``lock`` outlives the steps and is let go at the end.
+    """``release`` is None until its number is taken; ``lock`` and store are kept until `close`.
 
     ``previous`` is the release recorded as serving, ``replaces`` whether anything serves in fact.
     ``switch_open``: the supervisor may have workers of the new release.
@@ -55,6 +55,11 @@ class Deployment:
         if self.opened is None and self.paths.database.exists():
             self.opened = Store.open(self.paths.database)
         return self.opened
+
+    def close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
+        self.lock.release()
 
     @property
     def known_previous(self) -> int | None:
