@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from oatie_ops.cli.filling import filled, read_release
+from oatie_ops.cli.filling import EVERYTHING, SUPERVISOR, filled, read_release
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
@@ -29,7 +29,7 @@ def choose(loaded: Loaded, paths: StatePaths, *, dev: bool = False, log_level: s
     Secrets are looked up: raises as `filled` and `read_release`.
     """
     number = None if dev else deployed(paths)
-    loaded = filled(loaded, app=number is None)
+    loaded = filled(loaded, EVERYTHING if number is None else SUPERVISOR)
     settings = loaded.settings
     if number is None:
         return Choice(ReleaseSpec(CHECKOUT, settings.root, settings.app), describe(loaded), settings)

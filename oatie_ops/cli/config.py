@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +55,7 @@ def check(
     from oatie_ops.config.issues import ERROR, WARNING, summary
     from oatie_ops.config.load import examine
 
-    loaded = examine(environment=environment, env_file=env_file)
+    loaded = with_findings(examine(environment=environment, env_file=env_file))
     severities = {issue.severity for issue in loaded.issues}
     if json:
         emit_json(check_document(loaded))
@@ -66,6 +67,16 @@ def check(
     if ERROR in severities:
         return ExitCode.CONFIG_INVALID
     return ExitCode.DEGRADED if strict and WARNING in severities else ExitCode.OK
+
+
+def with_findings(loaded: Loaded) -> Loaded:
+    """Also what there is to say about its secrets; none is looked up."""
+    if not loaded.unresolved:
+        return loaded
+    from oatie_ops.config.issues import ordered
+    from oatie_ops.secrets.configured import findings
+
+    return replace(loaded, issues=ordered([*loaded.issues, *findings(loaded)]))
 
 
 def check_document(loaded: Loaded) -> dict[str, Any]:
@@ -107,16 +118,29 @@ def show(
 
     loaded = examine(environment=environment, env_file=env_file)
     found = entries(loaded)
+    stores = stores_of(loaded, found)
     if json:
-        emit_json(show_document(loaded, found))
+        emit_json(show_document(loaded, found, stores))
     else:
-        emit("\n".join(show_lines(found, origin=origin)))
+        emit("\n".join(show_lines(found, stores, origin=origin)))
         for issue in errors(loaded.issues):
             say(painted(issue))
     return ExitCode.CONFIG_INVALID if errors(loaded.issues) else ExitCode.OK
 
 
-def show_document(loaded: Loaded, found: Sequence[Entry]) -> dict[str, Any]:
+def stores_of(loaded: Loaded, found: Sequence[Entry]) -> dict[str, str]:
+    """By key: the stores of secrets that will be asked for it."""
+    if not loaded.unresolved:
+        return {}
+    from oatie_ops.secrets.configured import places
+
+    asked = [(path, place) for path, place in places(loaded).items() if isinstance(place, str)]
+    return {
+        entry.key: place for entry in found for path, place in asked if path[: len(entry.path)] == entry.path
+    }
+
+
+def show_document(loaded: Loaded, found: Sequence[Entry], stores: Mapping[str, str]) -> dict[str, Any]:
     return {
         "schema": SHOW_SCHEMA,
         "root": str(loaded.settings.root),
@@ -124,23 +148,32 @@ def show_document(loaded: Loaded, found: Sequence[Entry]) -> dict[str, Any]:
         "environment": loaded.settings.environment,
         "profile": loaded.profile,
         "values": {
-            entry.key: {"value": entry.value, "masked": entry.masked, "origin": entry.origin.as_dict()}
+            entry.key: {
+                "value": entry.value,
+                "masked": entry.masked,
+                "origin": entry.origin.as_dict(),
+                "store": stores.get(entry.key),
+            }
             for entry in found
         },
         "issues": [issue.as_dict() for issue in loaded.issues],
     }
 
 
-def show_lines(found: Sequence[Entry], *, origin: bool) -> list[str]:
+def show_lines(found: Sequence[Entry], stores: Mapping[str, str], *, origin: bool) -> list[str]:
     lines = [(f"{entry.key} = {_toml(entry.value)}", entry) for entry in found]
     if not origin:
         return [text for text, _ in lines]
     width = min(60, max((len(text) for text, _ in lines), default=0))
-    return [f"{text:<{width}}  {paint(_origin_text(entry), 'dim', sys.stdout)}" for text, entry in lines]
+    return [
+        f"{text:<{width}}  {paint(_origin_text(entry, stores), 'dim', sys.stdout)}" for text, entry in lines
+    ]
 
 
-def _origin_text(entry: Entry) -> str:
+def _origin_text(entry: Entry, stores: Mapping[str, str]) -> str:
     text, below = entry.origin.describe(), entry.origin.overrides
+    if entry.key in stores:
+        text = f"{text}, at start from {stores[entry.key]}"
     return f"{text} (overrides {below.describe()})" if below else text
 
 

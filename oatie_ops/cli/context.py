@@ -51,3 +51,10 @@ class Context:
         return load(
             self.root, environment=self._environment, overrides=self._overrides, env_file=self._env_file
         )
+
+    @cached_property
+    def checkable(self) -> Loaded:
+        """`loaded` with the secrets that the checks of services need. Raises as `filled`."""
+        from oatie_ops.cli.filling import SERVICES, filled
+
+        return filled(self.loaded, SERVICES)

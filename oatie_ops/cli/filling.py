@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from oatie_ops.deployment.manifest import Manifest
     from oatie_ops.secrets.configured import Need
 
+# The tables whose values may be secrets; a release brings those of its own application.
+SERVICES = ("services",)
+SUPERVISOR = (*SERVICES, "alerts")
+EVERYTHING = (*SUPERVISOR, "app")
+
 # Without one of these in [secrets], a plain name is a variable and nothing else.
 _CHOOSES_STORE = ("backend", "name", "project", "vault_url", "path")
 
 
-def filled(loaded: Loaded, *, app: bool = True) -> Loaded:
+def filled(loaded: Loaded, tables: Collection[str] = EVERYTHING) -> Loaded:
     """The configuration with the values of its secrets; from here on they are masked in every output.
 
-    ``app`` False: a release brings the application's own. Raises `SecretError`, `ReferenceInvalid` or
-    `SdkMissing`.
+    Raises `SecretError`, `ReferenceInvalid` or `SdkMissing`.
     """
     learn(sensitive_values(loaded))
-    paths = [path for path in loaded.unresolved if app or path[0] != "app"]
+    paths = [path for path in loaded.unresolved if path[0] in tables]
     if not paths:
         return loaded
     from oatie_ops.config.load import with_secrets

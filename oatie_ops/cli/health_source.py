@@ -56,7 +56,7 @@ def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> 
     from oatie_ops.health.once import run_checks
     from oatie_ops.health.report import detailed
 
-    settings = context.loaded.settings
+    settings = context.checkable.settings
     known = ["app", *(name for name in settings.services if name not in ("app", "system")), "system"]
     require_known(services, known)
     snapshot = run_checks(settings, context.paths.home, only=services, timeout_seconds=timeout_seconds)

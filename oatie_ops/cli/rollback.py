@@ -74,7 +74,7 @@ def look_around(
     loaded: Loaded, paths: StatePaths, wanted: str | None, order: Order, events: Events
 ) -> Found | Result:
     """Which release it is, what runs, what is in the way. A dry run looks no secret up."""
-    from oatie_ops.cli.filling import filled, read_release
+    from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
     from oatie_ops.deployment.conduct import serving as serving_now
@@ -95,7 +95,7 @@ def look_around(
     if order.dry_run:
         made = manifest.read(directory)
     else:
-        loaded = filled(loaded, app=False)
+        loaded = filled(loaded, SUPERVISOR)
         made = read_release(directory, loaded)
     # Whatever the configuration says by now: this is no moment to argue about a port.
     settings = at_running_port(loaded.settings, running)

@@ -49,6 +49,11 @@ class Loaded:
     def origin(self, key: str) -> Origin:
         return self.origins.get(key, DEFAULT)
 
+    def origin_at(self, path: KeyPath) -> Origin:
+        """Of the value, or of the nearest list or table around it that has one."""
+        around = (self.origins.get(dotted(path[:length])) for length in range(len(path), 0, -1))
+        return next((origin for origin in around if origin is not None), DEFAULT)
+
 
 def load(
     root: Path | None = None,

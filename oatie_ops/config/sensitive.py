@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from oatie_ops.config.interpolate import references
-from oatie_ops.config.issues import dotted
 from oatie_ops.config.layers import Source, leaves
 from oatie_ops.config.masking import holds_credentials, is_sensitive_name, is_sensitive_path
 from oatie_ops.config.spans import KeyPath
@@ -56,7 +55,7 @@ def _declared(loaded: Loaded) -> Iterator[str]:
 
 
 def _is_secret(loaded: Loaded, path: KeyPath, value: str) -> bool:
-    if loaded.origin(dotted(path)).source is Source.PROFILE:
+    if loaded.origin_at(path).source is Source.PROFILE:
         return False
     if path[0] == "alerts" and path[-1] in _ALERT_ADDRESSES:
         return True

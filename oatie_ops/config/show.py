@@ -42,19 +42,11 @@ def entries(loaded: Loaded) -> list[Entry]:
 
 def _entry(loaded: Loaded, path: KeyPath, value: Any) -> Entry:
     key = dotted(path)
-    origin = _origin(loaded, path)
+    origin = loaded.origin_at(path)
     if key in loaded.templates:
         return Entry(path, _template(path, loaded.templates[key]), origin)
     shown, masked = _masked(path, value, loaded)
     return Entry(path, shown, origin, masked)
-
-
-def _origin(loaded: Loaded, path: KeyPath) -> Origin:
-    for length in range(len(path), 0, -1):
-        key = dotted(path[:length])
-        if key in loaded.origins:
-            return loaded.origins[key]
-    return loaded.origin("")
 
 
 def _masked(path: KeyPath, value: Any, loaded: Loaded) -> tuple[Any, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from oatie_ops.config.interpolate import references
-from oatie_ops.config.issues import dotted
+from oatie_ops.config.issues import ERROR, NOTE, Issue, dotted
 from oatie_ops.config.load import Loaded
 from oatie_ops.config.spans import KeyPath
 from oatie_ops.errors import OatieError
@@ -54,7 +54,7 @@ def needs(loaded: Loaded, paths: Collection[KeyPath]) -> Iterator[Need]:
     for path in paths:
         if path[:2] == ("app", "env"):
             checked_variable(str(path[2]))
-        by = f"{dotted(path)} ({loaded.origin(dotted(path)).describe()})"
+        by = f"{dotted(path)} ({loaded.origin_at(path).describe()})"
         for reference in references(loaded.templates[dotted(path)]):
             if reference.is_secret:
                 yield Need(reference.name, reference.default is not None, by)
@@ -107,26 +107,50 @@ def _text(secret: Secret, name: str) -> str | OatieError:
 
 
 def _explained(failures: Mapping[str, OatieError], needed: Mapping[str, list[Need]]) -> OatieError:
-    name, first = next(iter(failures.items()))
-    lines = [f"needed by {need.by}" for need in needed[name]]
-    for other, error in failures.items():
-        if error is not first:
-            users = ", ".join(need.by for need in needed[other])
-            lines.append(f"also missing, for {users}: {error.what}" + (f": {error.why}" if error.why else ""))
+    first = next(iter(failures.values()))
+    lines: list[str] = []
+    for name, error in failures.items():
+        users = [need.by for need in needed[name]]
+        if error is first:
+            lines += [f"needed by {user}" for user in users]
+        else:
+            why = f": {error.why}" if error.why else ""
+            lines.append(f"also missing, for {', '.join(users)}: {error.what}{why}")
     first.details = (*first.details, *lines)
     return first
 
 
-def places(loaded: Loaded) -> dict[KeyPath, str]:
+def places(loaded: Loaded) -> dict[KeyPath, str | OatieError]:
     """Where each unresolved value will come from: ``AWS Secrets Manager (eu-west-1)``. Reads nothing.
 
-    Raises `ReferenceInvalid` for what cannot be a reference.
+    What cannot be a reference has its error instead.
     """
     stores = resolver(loaded)
-    found = {}
+    found: dict[KeyPath, str | OatieError] = {}
     for path in loaded.unresolved:
-        named = [r for r in references(loaded.templates[dotted(path)]) if r.name not in loaded.outside]
-        wanted = [r for r in named if r.is_secret or r.default is None]
-        shown = (stores.place(r.name if r.is_secret else Reference(None, r.name)) for r in wanted)
-        found[path] = ", ".join(dict.fromkeys(shown))
+        try:
+            shown = [
+                stores.place(need.name if ":" in need.name else Reference(None, need.name))
+                for need in needs(loaded, [path])
+            ]
+            found[path] = ", ".join(dict.fromkeys(shown))
+        except OatieError as error:
+            found[path] = error
     return found
+
+
+def findings(loaded: Loaded) -> list[Issue]:
+    """For `oatie config check`: a note for each value that a store will give, an error where none can."""
+    issues = []
+    for path, place in places(loaded).items():
+        key = dotted(path)
+        origin = loaded.origin_at(path)
+        where = (origin.file, origin.line, origin.column)
+        source = "" if origin.file else origin.describe()
+        if isinstance(place, OatieError):
+            message = f"cannot be looked up: {place.what}: {place.why}"
+            issues.append(Issue(ERROR, "bad-reference", key, message, *where, place.fix, source))
+        else:
+            message = f"is looked up at start in {place}"
+            issues.append(Issue(NOTE, "secret", key, message, *where, source=source))
+    return issues

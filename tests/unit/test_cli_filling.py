@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oatie_ops.cli.filling import filled, read_release
+from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
 from oatie_ops.config.load import Loaded, load
 from oatie_ops.config.sensitive import looks_secret, sensitive_values
 from oatie_ops.config.settings import AppSettings
@@ -62,7 +62,7 @@ def test_names_members_and_parts_of_texts_are_filled_in(tmp_path: Path, vault: P
 
 def test_a_release_brings_the_secrets_of_its_own_application(tmp_path: Path, vault: Path) -> None:
     text = RUN + 'env = { A = "${file:absent}" }\n' + STORE + '[alerts.ops]\nwebhook = "${hook}"\n'
-    loaded = filled(configured(tmp_path, text), app=False)
+    loaded = filled(configured(tmp_path, text), SUPERVISOR)
     assert loaded.settings.alerts["ops"]["webhook"] == "https://hooks.example/canary-hook"
     assert loaded.settings.app.env["A"] == "${file:absent}"
 
