@@ -48,8 +48,7 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
     issues += _invented_database(settings, declared.profile, origins)
     templates.update({f"app.env.{name}": text for name, text in settings.app.env_templates.items()})
     unresolved = tuple(path for path in declared.templates if is_unresolved(templates[dotted(path)], find))
-    if settings.secrets.get("expose") == "descriptor":
-        settings = replace(settings, app=_with_handed_over(settings.app, unresolved))
+    settings = replace(settings, app=_with_stored(settings, unresolved))
     return Finished(settings, origins, tuple(issues), discovered, unresolved, templates)
 
 
@@ -64,8 +63,9 @@ def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], dict[st
     return data, templates
 
 
-def _with_handed_over(app: AppSettings, unresolved: Iterable[KeyPath]) -> AppSettings:
-    return replace(app, handed_over=tuple(str(path[2]) for path in unresolved if path[:2] == ("app", "env")))
+def _with_stored(settings: Settings, unresolved: Iterable[KeyPath]) -> AppSettings:
+    stored = tuple(str(path[2]) for path in unresolved if path[:2] == ("app", "env"))
+    return replace(settings.app, stored=stored, hand_over=settings.secrets.get("expose") == "descriptor")
 
 
 def resolved(settings: Settings, templates: Mapping[KeyPath, str], reveal: Lookup) -> Settings:

@@ -53,19 +53,20 @@ class AppSettings:
     env: Mapping[str, str] = field(default_factory=dict)
     # The same names for what came from outside the file, as ``${NAME}``: what may be written to disk.
     env_templates: Mapping[str, str] = field(default_factory=dict)
-    # Names in ``env`` that reach the application in no environment (`[secrets] expose`).
-    handed_over: tuple[str, ...] = ()
+    # Names in ``env`` whose values come from a store of secrets; with ``hand_over`` in no environment.
+    stored: tuple[str, ...] = ()
+    hand_over: bool = False
     env_file: str | None = None
 
     @property
     def open_env(self) -> dict[str, str]:
         """What goes into the environment of the application's processes."""
-        return {name: value for name, value in self.env.items() if name not in self.handed_over}
+        return {name: value for name, value in self.env.items() if name not in self.secret_env}
 
     @property
     def secret_env(self) -> dict[str, str]:
         """What its processes are handed over (`oatie_ops.secrets.handover`) instead."""
-        return {name: self.env[name] for name in self.handed_over if name in self.env}
+        return {name: self.env[name] for name in self.stored if self.hand_over}
 
 
 @dataclass(frozen=True)

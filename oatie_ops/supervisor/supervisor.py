@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from oatie_ops._version import __version__
@@ -190,7 +190,10 @@ class Supervisor:
             raise OatieError(
                 "nothing to reload", why="no release is serving", fix="deploy one with `oatie deploy`"
             )
-        switch = self.open_switch(current.spec, workers=self.fleet.desired)
+        spec = current.spec
+        if spec.app.stored:
+            spec = await asyncio.to_thread(_with_todays_secrets, spec, self.settings)
+        switch = self.open_switch(spec, workers=self.fleet.desired)
         self.notifier.reloading("reloading")
         self.machinery.sink.note(f"reload of release {current.spec.name} asked by {actor}")
         try:
@@ -348,6 +351,12 @@ class Supervisor:
 def _step(name: str, message: str, cutover_ms: float | None = None, **facts: Any) -> dict[str, Any]:
     timing = {} if cutover_ms is None else {"cutover_ms": round(cutover_ms, 1)}
     return {"event": "step", "name": name, "message": message, **timing, **facts}
+
+
+def _with_todays_secrets(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
+    from oatie_ops.secrets.rotation import refreshed
+
+    return replace(spec, app=refreshed(spec.app, settings))
 
 
 def _ready_path(app: AppSettings) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_what_is_handed_over_is_in_no_environment(tmp_path: Path) -> None:
 
 def test_by_default_what_is_declared_for_the_environment_goes_there(tmp_path: Path) -> None:
     app = configured(tmp_path, RUN + 'env = { A = "${aws:a}" }\n').settings.app
-    assert (app.secret_env, app.open_env) == ({}, app.env)
+    assert (app.stored, app.secret_env, app.open_env) == (("A",), {}, app.env)
 
 
 def test_looking_variables_up_is_no_part_of_what_is_shown(tmp_path: Path) -> None:
