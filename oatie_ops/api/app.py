@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from oatie_ops._version import __version__
-from oatie_ops.api import health, problems
-from oatie_ops.api.context import Deed, OpsContext
+from oatie_ops.api import health, history, metrics, problems
+from oatie_ops.api.context import OpsContext
+from oatie_ops.api.requests import Counted
 from oatie_ops.api.shield import Application, Shield
-from oatie_ops.health.model import Clock, Snapshot, system_clock
-from oatie_ops.supervisor.view import SupervisorView
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,7 @@ class OpsApps:
     trusted: Application
 
 
-def create_ops_app(
-    view: SupervisorView,
-    snapshot: Callable[[], Snapshot],
-    *,
-    audit: Callable[[Deed], None],
-    hosts: Iterable[str] = (),
-    clock: Clock = system_clock,
-) -> OpsApps:
+def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps:
     """``hosts``: names to answer to besides loopback names, plain addresses and that of ``ops.listen``."""
     # The interactive documentation of FastAPI loads scripts from elsewhere; the description is enough.
     app = FastAPI(
@@ -41,13 +33,15 @@ def create_ops_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.context = OpsContext(view, snapshot, audit, clock)
+    app.state.context = context
     problems.install(app)
-    app.include_router(health.router)
+    for room in (health, history, metrics):
+        app.include_router(room.router)
     app.add_api_route("/", _front, include_in_schema=False)
-    own_name = view.settings.ops.listen.rpartition(":")[0].strip("[]")
+    own_name = context.view.settings.ops.listen.rpartition(":")[0].strip("[]")
+    counted = Counted(app, context.requests)
     return OpsApps(
-        public=Shield(app, trusted=False, hosts=[own_name, *hosts]), trusted=Shield(app, trusted=True)
+        public=Shield(counted, trusted=False, hosts=[own_name, *hosts]), trusted=Shield(counted, trusted=True)
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 
 from oatie_ops.api.operations import Operation, Operations
-from oatie_ops.health.model import Clock, Snapshot, system_clock
+from oatie_ops.api.requests import Requests
+from oatie_ops.health.meter import Meter
+from oatie_ops.health.model import Clock, Snapshot, Status, system_clock
 from oatie_ops.supervisor.view import SupervisorView
 
 
@@ -27,12 +31,23 @@ class Deed:
 
 @dataclass
 class OpsContext:
-    """``snapshot`` gives the newest health; ``audit`` takes a line and must not block."""
+    """``snapshot`` gives the newest health; ``audit`` takes a line and must not block.
+
+    ``beat`` takes the call of a service that has a heartbeat and is False for the others.
+    ``windows_changed`` hears of each maintenance window that was begun or ended here; ``notifications``
+    counts alerts by (channel, result).
+    """
 
     view: SupervisorView
     snapshot: Callable[[], Snapshot]
     audit: Callable[[Deed], None]
     clock: Clock = system_clock
+    meter: Meter = field(default_factory=Meter)
+    beat: Callable[[str, Status, str], bool] = lambda _service, _status, _output: False
+    windows_changed: Callable[[], None] = lambda: None
+    notifications: Callable[[], Mapping[tuple[str, str], int]] = dict
+    requests: Requests = field(default_factory=Requests)
+    reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)
 
     def __post_init__(self) -> None:

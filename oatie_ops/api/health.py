@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from oatie_ops._version import __version__
 from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
+from oatie_ops.api.described import GUARDED, described, refused
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.health import report
 from oatie_ops.health.groups import GROUPS
@@ -26,22 +27,13 @@ Reason = Annotated[
 
 router = APIRouter(tags=["health"])
 
-_Responses = dict[int | str, dict[str, Any]]
-_GUARDED = (401, 421)
-
-
-def _described(model: type[models.Shape], *codes: int, problems: tuple[int, ...] = ()) -> _Responses:
-    """For OpenAPI. 503 has the shape of 200 where it tells health: that is an answer, not a problem."""
-    described: _Responses = {code: {"model": model} for code in codes}
-    return described | {code: {"model": models.Problem} for code in problems}
-
 
 def status_code(word: Status) -> int:
     """A warning still serves. What is unknown is no failure, except where traffic depends on it (groups)."""
     return 503 if word is Status.FAIL else 200
 
 
-@router.get("/health", summary="One word: is everything well?", responses=_described(models.Brief, 200, 503))
+@router.get("/health", summary="One word: is everything well?", responses=described(models.Brief, 200, 503))
 async def brief(request: Request) -> Response:
     word = context_of(request).snapshot().status
     media_type = HEALTH_JSON if _wants_health_json(request) else "application/json"
@@ -51,7 +43,7 @@ async def brief(request: Request) -> Response:
 @router.get(
     "/health/live",
     summary="Is `oatie` alive? Never asks about anything else.",
-    responses=_described(models.Brief, 200),
+    responses=described(models.Brief, 200),
 )
 async def live(request: Request) -> Response:
     return _group(request, "live")
@@ -60,7 +52,7 @@ async def live(request: Request) -> Response:
 @router.get(
     "/health/ready",
     summary="May the application get traffic? Unknown is 503.",
-    responses=_described(models.Brief, 200, 503),
+    responses=described(models.Brief, 200, 503),
 )
 async def ready(request: Request) -> Response:
     return _group(request, "ready")
@@ -69,7 +61,7 @@ async def ready(request: Request) -> Response:
 @router.get(
     "/health/startup",
     summary="Has the application started? Unknown is 503.",
-    responses=_described(models.Brief, 200, 503),
+    responses=described(models.Brief, 200, 503),
 )
 async def startup(request: Request) -> Response:
     return _group(request, "startup")
@@ -78,7 +70,7 @@ async def startup(request: Request) -> Response:
 @router.get(
     "/health/detailed",
     summary="Every service with its checks; `Accept: application/health+json` for the draft's shape.",
-    responses=_described(models.Detailed, 200, 503, problems=_GUARDED),
+    responses=described(models.Detailed, 200, 503, problems=GUARDED),
     dependencies=[READER],
 )
 async def detailed(request: Request) -> Response:
@@ -94,7 +86,7 @@ async def detailed(request: Request) -> Response:
 @router.get(
     "/health/services",
     summary="Every service.",
-    responses=_described(models.Services, 200, 503, problems=_GUARDED),
+    responses=described(models.Services, 200, 503, problems=GUARDED),
     dependencies=[READER],
 )
 async def services(request: Request) -> Response:
@@ -110,7 +102,7 @@ async def services(request: Request) -> Response:
 @router.get(
     "/health/services/{service}",
     summary="One service; the status code is its own.",
-    responses=_described(models.Service, 200, 503, problems=(404, *_GUARDED)),
+    responses=described(models.Service, 200, 503, problems=(404, *GUARDED)),
     dependencies=[READER],
 )
 async def service(request: Request, service: str) -> Response:
@@ -122,8 +114,8 @@ async def service(request: Request, service: str) -> Response:
 @router.post(
     "/health/services/{service}/restart",
     summary="Restart a service. `app`: new workers of the same release, without losing a request.",
-    status_code=status.HTTP_202_ACCEPTED,
-    responses=_described(models.Operation, 202, problems=(404, 409, 422, 501, *_GUARDED)),
+    status_code=202,
+    responses=described(models.Operation, 202, problems=(404, 409, 422, 501, *GUARDED)),
 )
 async def restart(request: Request, service: str, caller: Operator, reason: Reason = "") -> Response:
     context = context_of(request)
@@ -141,13 +133,37 @@ async def restart(request: Request, service: str, caller: Operator, reason: Reas
         "restart", service, caller.actor, lambda: context.view.reload(_actor_text(caller.actor, reason))
     )
     where = f"/health/operations/{operation.id}"
-    return JSONResponse(operation.as_dict(), status.HTTP_202_ACCEPTED, {"Location": where})
+    return JSONResponse(operation.as_dict(), 202, {"Location": where})
+
+
+@router.post(
+    "/health/services/{service}/heartbeat",
+    summary="A service with a check of type heartbeat calls in; silence makes it fail.",
+    responses=described(models.Brief, 200, problems=(404, 409, 422, *GUARDED)),
+)
+async def heartbeat(
+    request: Request,
+    service: str,
+    caller: Operator,
+    status: Annotated[Status, Query(description="How the service finds itself.")] = Status.PASS,
+    output: Annotated[str, Query(max_length=500, description="Why, for people.")] = "",
+) -> Response:
+    context = context_of(request)
+    _service(context, service)
+    if not context.beat(service, status, output or f"called in ({caller.actor})"):
+        raise ApiError(
+            409,
+            f"{service} has no heartbeat",
+            why="it has no check of type heartbeat",
+            fix=f'give services.{service} a check with type = "heartbeat"',
+        )
+    return JSONResponse({"status": status.value})
 
 
 @router.get(
     "/health/operations/{operation}",
     summary="What became of an operation.",
-    responses=_described(models.Operation, 200, problems=(404, *_GUARDED)),
+    responses=described(models.Operation, 200, problems=(404, *GUARDED)),
     dependencies=[READER],
 )
 async def operation(request: Request, operation: str) -> Response:
@@ -160,7 +176,7 @@ async def operation(request: Request, operation: str) -> Response:
 @router.get(
     "/health/dashboard",
     summary="Everything that the dashboard shows; 200 whatever the health.",
-    responses=_described(models.Dashboard, 200, problems=_GUARDED),
+    responses=described(models.Dashboard, 200, problems=GUARDED),
     dependencies=[READER],
 )
 async def dashboard(request: Request) -> Response:
@@ -171,7 +187,7 @@ async def dashboard(request: Request) -> Response:
     "/health/dashboard/html",
     summary="The dashboard for a browser; works without scripts and renews itself.",
     response_class=HTMLResponse,
-    responses={code: {"model": models.Problem} for code in _GUARDED},
+    responses=refused(*GUARDED),
     dependencies=[READER],
 )
 async def dashboard_html(request: Request) -> Response:

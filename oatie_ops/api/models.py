@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 StatusWord = Literal["pass", "unknown", "warn", "fail"]
 
@@ -132,6 +132,32 @@ class Operation(Shape):
     started_at: float
     ended_at: float | None
     error: dict[str, Any] | None
+
+
+class Change(Transition):
+    service: str
+
+
+class History(Shape):
+    transitions: list[Change]
+
+
+class Windows(Shape):
+    windows: list[Maintenance]
+
+
+class WindowWanted(Shape):
+    """``duration``: "30m", "2h", seconds; without it the window stays open until it is ended."""
+
+    service: str = Field(default="*", max_length=200)
+    duration: str | float | None = None
+    reason: str = Field(default="", max_length=500)
+
+
+class Ended(Shape):
+    """How many windows were open and are now ended."""
+
+    ended: int
 
 
 class Problem(BaseModel):

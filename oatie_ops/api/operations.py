@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,6 +51,7 @@ class Operations:
         self._on_end = on_end
         self._operations: dict[str, Operation] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.ended: Counter[tuple[str, str]] = Counter()  # by service and state
 
     def get(self, operation_id: str) -> Operation | None:
         return self._operations.get(operation_id)
@@ -99,6 +101,7 @@ class Operations:
         state = "succeeded" if error is None else "failed"
         ended = replace(operation, state=state, ended_at=time.time(), error=error)
         self._operations[operation.id] = ended
+        self.ended[ended.service, ended.state] += 1
         self._on_end(ended)
 
     def _keep(self, operation: Operation) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from oatie_ops.api.app import create_ops_app
+from oatie_ops.api.context import OpsContext
 from oatie_ops.api.recorder import Recorder
+from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
+from oatie_ops.health.meter import Meter
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.view import SupervisorView
 
@@ -12,14 +15,30 @@ from oatie_ops.supervisor.view import SupervisorView
 def ops_services(view: SupervisorView) -> OpsServices:
     """Imported and called in a thread, once the workers are booted: this is most of a supervisor's start."""
     recorder = Recorder(view.paths.database)
+    meter = Meter()
+
+    def changed(change: Change) -> None:
+        meter.change(change)
+        recorder.change(change)
+
     loop = HealthLoop(
         view.settings,
         view.paths.home,
         view.status,
-        on_change=recorder.change,
+        on_change=changed,
+        on_result=meter.result,
         database=view.paths.database,
     )
-    apps = create_ops_app(view, lambda: loop.snapshot, audit=recorder.audit)
+    meter.expect(loop.snapshot)
+    context = OpsContext(
+        view,
+        lambda: loop.snapshot,
+        recorder.audit,
+        meter=meter,
+        beat=loop.beat,
+        windows_changed=loop.look_soon,
+    )
+    apps = create_ops_app(context)
 
     async def run() -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -22,7 +23,9 @@ from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
 from oatie_ops.supervisor.notify import Notifier
+from oatie_ops.supervisor.reaper import children
 from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.stats import Totals
 from oatie_ops.supervisor.switch import Stage, Switch
 from oatie_ops.supervisor.urls import human_urls
 from oatie_ops.supervisor.workers import Worker
@@ -121,6 +124,13 @@ class Supervisor:
         drained.cancel()
         grace = 0.0 if self.quick else None
         await asyncio.gather(*(generation.retire(grace) for generation in generations))
+        self._end_adopted()
+
+    def _end_adopted(self) -> None:
+        """What workers left behind in sessions of their own, and the kernel then gave to us."""
+        for pid in children().keys() - self.machinery.reaper.expected():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def _generations_alive(self) -> list[Generation]:
         """The serving one, those of a switch under way, and those that are leaving; each once."""
@@ -277,6 +287,12 @@ class Supervisor:
 
     def _leaving_workers(self) -> list[Worker]:
         return [worker for generation in self._leaving for worker in generation.workers]
+
+    def traffic(self) -> Totals | None:
+        """What all workers counted, the ended ones included; None for a program, which counts nothing."""
+        generation = self.fleet.generation
+        app = generation.spec.app if generation else self.settings.app
+        return None if app.run is None else self.machinery.stats.totals()
 
     def state(self) -> tuple[str, str]:
         if self.stopping.is_set():

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.stats import Totals
 
 
 class SupervisorView(Protocol):
@@ -19,6 +20,10 @@ class SupervisorView(Protocol):
 
     def status(self) -> dict[str, Any]:
         """The object of ``GET /control/status``."""
+        ...
+
+    def traffic(self) -> Totals | None:
+        """What all workers counted, the ended ones included; None for a program, which counts nothing."""
         ...
 
     async def reload(self, actor: str) -> dict[str, Any]:

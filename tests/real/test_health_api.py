@@ -24,6 +24,7 @@ from oatie_ops.health.model import Status
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
+from oatie_ops.supervisor.stats import Totals
 
 DEADLINE_SECONDS = 20.0
 TOKEN = "a-long-and-random-token"
@@ -42,6 +43,9 @@ class View:
 
     def status(self) -> dict[str, Any]:
         return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
+
+    def traffic(self) -> Totals | None:
+        return None
 
     async def reload(self, actor: str) -> dict[str, Any]:
         self.reloads.append(actor)

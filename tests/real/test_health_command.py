@@ -21,6 +21,7 @@ from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.main import OpsServices
+from oatie_ops.supervisor.stats import Totals
 
 DEADLINE_SECONDS = 60.0
 
@@ -70,6 +71,9 @@ class View:
 
     def status(self) -> dict[str, Any]:
         return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
+
+    def traffic(self) -> Totals | None:
+        return None
 
     async def reload(self, actor: str) -> dict[str, Any]:
         return {"status": "reloaded"}

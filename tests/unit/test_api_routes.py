@@ -13,7 +13,7 @@ import pytest
 
 from oatie_ops.api import models
 from oatie_ops.api.app import OpsApps, create_ops_app
-from oatie_ops.api.context import Deed
+from oatie_ops.api.context import Deed, OpsContext
 from oatie_ops.api.tokens import token_hash
 from oatie_ops.config.settings import OpsSettings, ServiceSettings, Settings
 from oatie_ops.errors import Locked, OatieError
@@ -21,6 +21,7 @@ from oatie_ops.health.board import Board
 from oatie_ops.health.model import Instant, Result, Status
 from oatie_ops.health.plan import plan
 from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.stats import Totals
 
 TOKEN = "a-long-and-random-token"
 NOW = Instant(100.0, 1_700_000_000.0)
@@ -56,6 +57,9 @@ class View:
             "ops": {"url": "http://localhost:8000"},
         }
 
+    def traffic(self) -> Totals | None:
+        return Totals(requests=7, errors=1, busy_seconds=0.5, buckets=(6, *[0] * 12, 1))
+
     async def reload(self, actor: str) -> dict[str, Any]:
         self.reloads.append(actor)
         if self.refusal is not None:
@@ -74,9 +78,11 @@ class Ops:
         self.view.paths.ensure()
         self.board = Board(plan(settings, root, supervised=True), NOW)
         self.deeds: list[Deed] = []
-        self.apps: OpsApps = create_ops_app(
-            self.view, lambda: self.board.snapshot, audit=self.deeds.append, clock=lambda: NOW
+        self.context = OpsContext(
+            self.view, lambda: self.board.snapshot, self.deeds.append, clock=lambda: NOW
         )
+        self.context.meter.expect(self.board.snapshot)
+        self.apps: OpsApps = create_ops_app(self.context)
 
     def find(self, service: str, status: Status, output: str = "as measured") -> None:
         for entry in self.board.snapshot.services[service].checks:
@@ -467,7 +473,11 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/health/services",
         "/health/services/{service}",
         "/health/services/{service}/restart",
+        "/health/services/{service}/heartbeat",
         "/health/operations/{operation}",
+        "/health/history",
+        "/health/maintenance",
+        "/health/metrics",
         "/health/dashboard",
         "/health/dashboard/html",
     }
