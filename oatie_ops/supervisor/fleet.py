@@ -155,8 +155,7 @@ class Fleet:
         if worker.expected_end:
             self.refill()
             return
-        served = worker.ready_monotonic is not None
-        if served:
+        if worker.gated or worker.ready_monotonic is not None:
             self.restarts += 1
             self._endings.append(Ending(time.monotonic(), served=True))
             self.last_end = self._describe_end(worker)
@@ -184,8 +183,9 @@ class Fleet:
         try:
             await generation.accept_worker(worker)
             self.served.set()
-        except ChildProcessError as error:
-            self._note(f"a spare could not take over: {error}")
+        except (ChildProcessError, TimeoutError) as error:
+            self._note(f"a ready worker could not take over: {error}")
+            worker.kill()
         finally:
             self._claimed -= 1
 

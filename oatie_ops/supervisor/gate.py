@@ -40,6 +40,7 @@ async def pass_gate(
         booted, timed_out = False, True
     if worker.alive and booted and (not health_check or (last is not None and _is_ready(worker, last))):
         worker.state = WorkerState.READY
+        worker.gated = True
         return
     if worker.alive and worker.boot_error is not None:
         await _wait_for_end(worker)

@@ -135,7 +135,7 @@ class _Main:
         reaper = Reaper()
         reaper.install()
         machinery = Machinery(self.paths, sink, reaper)
-        reaper.expect(machinery.guarded.pid, lambda _ended: None)
+        _keep_warden(machinery)
         stack.callback(machinery.close)
         supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
         supervisor.started_empty = self.spec is None
@@ -286,6 +286,14 @@ class _Main:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             sys.stderr.write(f"oatie: internal error in the supervisor: {error!r}\n")
+
+
+def _keep_warden(machinery: Machinery) -> None:
+    def again(_ended: object) -> None:
+        machinery.guarded.start()
+        _keep_warden(machinery)
+
+    machinery.reaper.expect(machinery.guarded.pid, again)
 
 
 def _fits(forkserver: ForkServer, spec: ReleaseSpec) -> bool:

@@ -33,6 +33,9 @@ class Reaper:
         self._expected[pid] = callback
         self.collect()
 
+    def expected(self) -> set[int]:
+        return set(self._expected)
+
     def collect(self) -> None:
         for pid in list(self._expected):
             ended = _wait(pid)
@@ -55,7 +58,7 @@ class Reaper:
     def _collect_orphans(self) -> None:
         self._orphan_check = None
         now, seen = time.monotonic(), self._orphans
-        zombies = [pid for pid in _zombie_children(self._proc) if pid not in self._expected]
+        zombies = [p for p, state in children(self._proc).items() if state == "Z" and p not in self._expected]
         self._orphans = {pid: seen.get(pid, now) for pid in zombies}
         for pid, since in list(self._orphans.items()):
             if now - since >= ORPHAN_GRACE_SECONDS / 2:
@@ -64,18 +67,21 @@ class Reaper:
         self.collect()
 
 
-def _zombie_children(proc: Path) -> list[int]:
-    """proc_pid_stat(5): the state and the parent stand behind the name, which may hold anything."""
-    found = []
-    for entry in proc.iterdir():
+def children(proc: Path = Path("/proc")) -> dict[int, str]:
+    """Our children, by birth or adoption, with their state; empty where there is no such file system.
+
+    proc_pid_stat(5): the state and the parent stand behind the name, which may hold anything.
+    """
+    found: dict[int, str] = {}
+    for entry in proc.iterdir() if proc.is_dir() else ():
         if not entry.name.isdecimal():
             continue
         try:
             state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
         except (OSError, ValueError):
             continue
-        if state == "Z" and int(parent) == os.getpid():
-            found.append(int(entry.name))
+        if int(parent) == os.getpid():
+            found[int(entry.name)] = state
     return found
 
 

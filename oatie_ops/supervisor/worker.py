@@ -154,6 +154,7 @@ class WorkerServer(Server):
         self._slot = slot
         self._observer = observer
         self._reporter = reporter
+        self._listening: socket.socket | None = None
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         self._listeners: deque[socket.socket] = deque()
         self._public: asyncio.AbstractServer | None = None
@@ -164,6 +165,7 @@ class WorkerServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._beat()
+        os.register_at_fork(after_in_child=self._forget_sockets)
         try:
             await super().startup(sockets=[])
         except SystemExit:
@@ -258,6 +260,7 @@ class WorkerServer(Server):
             self._drain_task = None
         self._observer.draining = False
         if self._public is None:
+            self._listening = listener
             self._public = await asyncio.get_running_loop().create_server(
                 self._protocol, sock=listener, backlog=self.config.backlog
             )
@@ -280,6 +283,12 @@ class WorkerServer(Server):
         return config.http_protocol_class(  # type: ignore[call-arg]
             config=config, server_state=self._private_state, app_state=self.lifespan.state
         )
+
+    def _forget_sockets(self) -> None:
+        """In a process that the application forks: it must not hold the port when this worker is gone."""
+        for sock in (self._listening, self._sockets.private, self._sockets.control):
+            if sock is not None and sock.fileno() >= 0:
+                os.close(sock.fileno())
 
     def _close_public(self) -> None:
         if self._public is not None:

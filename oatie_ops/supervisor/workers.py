@@ -65,6 +65,7 @@ class Worker:
         self.state = WorkerState.STARTING
         self.started_at = time.time()
         self.started_monotonic = time.monotonic()
+        self.gated = False  # it passed its gate: an end after that is an end, not a failed boot
         self.ready_monotonic: float | None = None
         self.boot_error: dict[str, Any] | None = None
         self.ended: Ended | None = None
