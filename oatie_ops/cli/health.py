@@ -82,6 +82,11 @@ def command(
     deadline: Annotated[
         str | None, typer.Option(metavar="DURATION", help="With --until: exit 1 if it is not so by then.")
     ] = None,
+    maintenance: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION|off", help="Expect failures for so long: no alerts meanwhile."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="With --maintenance: why, for everybody who asks.")] = "",
     print_rules: Annotated[
         bool, typer.Option("--print-rules", help="Print alert rules for Prometheus and exit.")
     ] = False,
@@ -102,6 +107,10 @@ def command(
         raise UsageError("--group answers for the whole application", fix="leave out the services or --group")
     if json and format is not None:
         raise UsageError("--json and --format are two formats", fix="leave out one of them")
+    if maintenance is not None:
+        from oatie_ops.cli.health_maintenance import maintain
+
+        return maintain(Context(), chosen, maintenance, reason, as_json=json)
     watching = watch or any(option is not None for option in (interval, count, until, deadline))
     if watching:
         if group is not None or format is Format.NAGIOS:

@@ -120,6 +120,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                     ("oatie health --json", "exit 0 healthy, 3 degraded, 1 unhealthy"),
                     ("oatie health --watch", "live; q leaves, ? lists the keys"),
                     ("oatie health --until pass --deadline 60s", "for CI: wait until all is healthy"),
+                    ('oatie health db --maintenance 30m --reason "upgrade"', "no alerts about db meanwhile"),
                     ("oatie health --format nagios", "a check for Nagios or Icinga"),
                 ),
             ),

@@ -219,3 +219,104 @@ def test_what_is_waiting_is_written_before_the_end(tmp_path: Path) -> None:
 def test_recorder_that_was_never_used_leaves_no_file(tmp_path: Path) -> None:
     Recorder(tmp_path / "state.db").close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_maintenance_is_begun_with_a_token_seen_at_once_and_ended(tmp_path: Path) -> None:
+    async def work() -> None:
+        view = View(tmp_path, 1, db={"type": "tcp", "port": 1, **FAST})
+        wanted = {"service": "db", "duration": "30m", "reason": "new disk"}
+        async with serving(view) as (public, owner):
+
+            async def db() -> Any:
+                return (await public.get("/health/services/db")).json()
+
+            async def covered() -> bool:
+                return (await db())["maintenance"] is not None
+
+            async def uncovered() -> bool:
+                return not await covered()
+
+            assert (await public.post("/health/maintenance", json=wanted)).status_code == 401
+            begun = await owner.post("/health/maintenance", json=wanted)
+            assert (begun.status_code, begun.json()["reason"]) == (201, "new disk")
+            await until(covered)
+            assert [w["service"] for w in (await public.get("/health/maintenance")).json()["windows"]] == [
+                "db"
+            ]
+            assert (await public.delete("/health/maintenance?service=db")).status_code == 401
+            assert (await owner.delete("/health/maintenance?service=db")).json() == {"ended": 1}
+            await until(uncovered)
+            for bad, code in (
+                ({"service": "nobody"}, 404),
+                ({"duration": "soon"}, 422),
+                ({"duration": 0}, 422),
+                ({"extra": 1}, 422),
+            ):
+                assert (await owner.post("/health/maintenance", json=bad)).status_code == code
+        with Store.open(view.paths.database) as store:
+            acts = [(entry.action, entry.subject, entry.result) for entry in store.audit.recent()]
+        assert acts == [("maintenance", "db", "ended"), ("maintenance", "db", "begun")]
+
+    run(work)
+
+
+def test_history_outlives_the_supervisor(tmp_path: Path) -> None:
+    async def work() -> None:
+        view = View(tmp_path, 1, db={"type": "tcp", "port": 1, **FAST})
+        async with serving(view) as (public, _owner):
+
+            async def told() -> bool:
+                found = (await public.get("/health/history?service=db")).json()["transitions"]
+                return [change["after"] for change in found] == ["fail"]
+
+            await until(told)
+        view.paths.control_socket.unlink()
+        async with serving(view) as (public, _owner):
+            found = (await public.get("/health/history?service=db&since=1h&limit=5")).json()
+            assert found["transitions"][-1]["after"] == "fail"
+            assert (await public.get("/health/history?service=nobody")).status_code == 404
+            assert (await public.get("/health/history?since=soon")).status_code == 422
+            assert (await public.get("/health/history?limit=0")).status_code == 422
+            view.paths.database.write_bytes(b"no database")
+            broken = await public.get("/health/history")
+            assert (broken.status_code, broken.json()["code"]) == (503, "service-unavailable")
+            assert (await public.get("/health/live")).status_code == 200
+
+    run(work)
+
+
+def test_service_that_calls_in_is_alive(tmp_path: Path) -> None:
+    async def work() -> None:
+        view = View(tmp_path, 1, job={"type": "heartbeat", "interval": 0.1}, db={"type": "tcp", "port": 1})
+        async with serving(view) as (public, owner):
+
+            async def alive() -> bool:
+                return bool((await public.get("/health/services/job")).json()["status"] == "pass")
+
+            path = "/health/services/job/heartbeat"
+            assert (await public.post(path)).status_code == 401
+            assert (await owner.post(path)).status_code == 200
+            await until(alive)
+            assert (await owner.post(path.replace("job", "db"))).status_code == 409
+            assert (await owner.post(path.replace("job", "nobody"))).status_code == 404
+            assert (await owner.post(f"{path}?status=nonsense")).status_code == 422
+
+    run(work)
+
+
+def test_metrics_are_for_readers_and_in_the_format_they_ask_for(tmp_path: Path) -> None:
+    async def work() -> None:
+        view = View(tmp_path, 1)
+        async with serving(view) as (public, _owner):
+            plain = await public.get("/health/metrics")
+            assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+            assert 'oatie_http_requests_total{route="/health/metrics"' not in plain.text
+            strict = await public.get("/health/metrics", headers={"Accept": "application/openmetrics-text"})
+            assert strict.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+            assert strict.text.endswith("# EOF\n")
+            assert strict.headers["content-encoding"] == "gzip"
+            assert (
+                'oatie_http_requests_total{route="/health/metrics",method="GET",code="200"} 1' in strict.text
+            )
+
+    run(work)

@@ -205,11 +205,13 @@ def test_what_makes_no_sense_is_a_usage_error(tmp_path: Path, arguments: list[st
 def test_degraded_and_unknown_exit_3(tmp_path: Path) -> None:
     async def work() -> None:
         app, port = await application()
-        check = 'check = { type = "postgres", url = "postgres://app:hunter2@127.0.0.1/x" }'
-        configured(tmp_path, port, f"[services.db]\n{check}\n")
-        done = await oatie(tmp_path, "db")
-        assert (done.code, done.stdout.startswith("? unknown  db:")) == (3, True)
-        assert "hunter2" not in done.stdout + done.stderr
+        job = 'check = { type = "heartbeat" }'
+        disk = 'check = { type = "disk", warn = 0.0001, fail = 100 }'
+        configured(tmp_path, port, f"[services.job]\n{job}\n[services.disk]\n{disk}\n")
+        unknown = await oatie(tmp_path, "job")
+        assert (unknown.code, unknown.stdout.startswith("? unknown  job:")) == (3, True)
+        degraded = await oatie(tmp_path, "disk")
+        assert (degraded.code, degraded.stdout.startswith("! degraded  disk:")) == (3, True)
         app.close()
 
     run(work)
@@ -252,5 +254,28 @@ def test_supervisor_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> 
             done = await oatie(tmp_path, "--timeout", "0.3")
         assert done.code == 1
         assert "not answered in time" in done.stderr
+
+    run(work)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_maintenance_with_and_without_a_supervisor(tmp_path: Path, running: bool) -> None:
+    async def work() -> None:
+        port = free_port()
+        check = f'check = {{ type = "tcp", port = {port} }}'
+        configured(tmp_path, port, f"[services.db]\n{check}\n")
+        view = View(tmp_path, port, db=check_of(port))
+        async with contextlib.AsyncExitStack() as stack:
+            if running:
+                await stack.enter_async_context(supervised(view))
+            begun = await oatie(tmp_path, "db", "--maintenance", "30m", "--reason", "new disk")
+            assert (begun.code, begun.stderr) == (0, "")
+            assert begun.stdout.startswith("maintenance of db until 20")
+            ended = await oatie(tmp_path, "--maintenance", "off", "--json")
+            assert (ended.code, ended.json) == (0, {"ended": 1})
+            wrong = await oatie(tmp_path, "--maintenance", "for a while")
+            assert (wrong.code, wrong.stdout) == (2, "")
+            wrong = await oatie(tmp_path, "dbb", "--maintenance", "1h")
+            assert (wrong.code, "did you mean db?" in wrong.stderr) == (2, True)
 
     run(work)
