@@ -31,8 +31,10 @@ from oatie_ops.config.fields import (
     refuse,
 )
 from oatie_ops.config.interpolate import has_reference
+from oatie_ops.health.conditions import parse
 
 Percent = Annotated[float, Field(ge=0, le=100)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Table(BaseModel):
@@ -50,6 +52,8 @@ class Check(Table):
     """Passes in a row after which a failed service counts as healthy again."""
     fall: int = Field(default=defaults.CHECK_FALL, ge=1)
     """Failures in a row after which the service counts as failed."""
+    warn_after: PositiveDuration | None = None
+    """A pass that took longer than this is a warning."""
     groups: list[Literal["live", "ready", "startup"]] = Field(default_factory=list)
     """Health groups whose answer this check decides too."""
 
@@ -82,6 +86,16 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _wanted(value: Any) -> Any:
+    """The conditions of `oatie_ops.health.conditions`, judged here where the file can still be named."""
+    try:
+        parse(value)
+    except ValueError as error:
+        raise refuse(f"is no condition: {error}") from error
+    return value
+
+
+Wanted = Annotated[bool | int | float | str, AfterValidator(_wanted)]
 HttpUrl = Annotated[SecretText, _url("http", "https")]
 TcpUrl = Annotated[SecretText, _url("tcp")]
 PostgresUrl = Annotated[SecretText, _url("postgresql", "postgres")]
@@ -104,10 +118,20 @@ class HttpCheck(Check):
     """Headers of the request."""
     contains: str | None = None
     """Text that the body must hold."""
-    redirects: bool = False
-    """Follow redirects; without it a redirect is an answer like any other."""
+    expect: dict[str, Wanted] = Field(default_factory=dict)
+    """Values of the JSON body by their path: {"queue.depth" = "< 100"}; what is missing fails."""
+    body: SecretText | None = None
+    """Body of the request."""
+    redirects: bool | Literal["same-host"] = False
+    """Follow redirects, everywhere or on the same host; without it a redirect is an answer like any other."""
     verify_tls: bool = True
     """Check the certificate."""
+    ca_file: str | None = None
+    """Certificates to trust instead of the system's."""
+    expiry_warn_days: NotNegative = 14
+    """Days before the certificate expires from which it is degraded."""
+    expiry_fail_days: NotNegative = 0
+    """Days before the certificate expires from which it has failed."""
 
 
 class TcpCheck(Check):
@@ -122,6 +146,42 @@ class TcpCheck(Check):
     """tcp://host:port, instead of `host` and `port`."""
 
 
+class TlsCheck(Check):
+    """A TLS handshake succeeds with a certificate that is trusted and not about to expire."""
+
+    type: Literal["tls"]
+    host: str
+    """Address or host name."""
+    port: int = Field(default=443, ge=1, le=65535)
+    """Port."""
+    server_name: str | None = None
+    """Name that the certificate must hold; `host` without it."""
+    verify_tls: bool = True
+    """Check the certificate."""
+    ca_file: str | None = None
+    """Certificates to trust instead of the system's."""
+    expiry_warn_days: NotNegative = 14
+    """Days before the certificate expires from which it is degraded."""
+    expiry_fail_days: NotNegative = 0
+    """Days before the certificate expires from which it has failed."""
+
+
+class DnsCheck(Check):
+    """A name server has a record."""
+
+    type: Literal["dns"]
+    name: str
+    """Name to ask for."""
+    record: Literal["A", "AAAA", "CNAME", "MX", "NS", "TXT"] = "A"
+    """Type of the record."""
+    server: str | None = None
+    """Address of the name server; the first one of the system without it."""
+    port: int = Field(default=53, ge=1, le=65535)
+    """Port of the name server."""
+    expect: Strings = Field(default_factory=list)
+    """Values that the answer must hold."""
+
+
 class PostgresCheck(Check):
     """A query is answered."""
 
@@ -129,7 +189,15 @@ class PostgresCheck(Check):
     url: PostgresUrl
     """postgresql:// address; take it from the environment: "${DATABASE_URL}"."""
     query: str = "SELECT 1"
-    """Query to run."""
+    """Query to run, in a read-only session."""
+    expect: Wanted | None = None
+    """What the first value of the answer must be: a value, or a condition such as "< 100"."""
+    role: Literal["primary", "replica"] | None = None
+    """Role that the server must have."""
+    lag_warn: PositiveDuration | None = None
+    """Replication lag from which it is degraded."""
+    lag_fail: PositiveDuration | None = None
+    """Replication lag from which it has failed."""
 
 
 class RedisCheck(Check):
@@ -138,6 +206,12 @@ class RedisCheck(Check):
     type: Literal["redis"]
     url: RedisUrl
     """redis:// address; take it from the environment: "${REDIS_URL}"."""
+    role: Literal["primary", "replica", "master", "slave"] | None = None
+    """Role that the server must have."""
+    memory_warn: Percent | None = None
+    """Percent of maxmemory (or of the host's memory) from which it is degraded."""
+    memory_fail: Percent | None = None
+    """Percent of maxmemory (or of the host's memory) from which it has failed."""
 
 
 class SqliteCheck(Check):
@@ -148,6 +222,10 @@ class SqliteCheck(Check):
     """File of the database."""
     query: str = "SELECT 1"
     """Query to run."""
+    expect: Wanted | None = None
+    """What the first value of the answer must be: a value, or a condition such as "< 100"."""
+    integrity: bool = False
+    """Look for damage too (PRAGMA quick_check), which reads the whole file."""
 
 
 class ProcessCheck(Check):
@@ -160,7 +238,52 @@ class ProcessCheck(Check):
     """Name of its program."""
 
 
-class DiskCheck(Check):
+class CommandCheck(Check):
+    """A program exits with 0."""
+
+    type: Literal["command"]
+    run: Argv
+    """Program and arguments, run without a shell in the project's directory."""
+    exit_codes: Literal["plain", "nagios"] = "plain"
+    """`nagios`: 1 warns, 2 fails, else unknown; `plain`: all but 0 fails."""
+
+
+class DockerCheck(Check):
+    """A container runs, and is healthy where it has a check of its own."""
+
+    type: Literal["docker"]
+    container: str
+    """Its name or id."""
+    socket: str | None = None
+    """Unix socket of the Docker Engine; that of DOCKER_HOST or /var/run/docker.sock without it."""
+
+
+class HeartbeatCheck(Check):
+    """The service calls in (POST /health/services/NAME/heartbeat); silence fails."""
+
+    type: Literal["heartbeat"]
+    every: PositiveDuration = 60.0
+    """How often it calls in."""
+    grace: Duration = 10.0
+    """How much later than that it may be."""
+    interval: PositiveDuration = 5.0
+    """Time from the start of one check to the start of the next."""
+    rise: int = Field(default=1, ge=1)
+    """Passes in a row after which a failed service counts as healthy again."""
+    fall: int = Field(default=1, ge=1)
+    """Failures in a row after which the service counts as failed."""
+
+
+class Limited(Check):
+    """A figure with limits; each is left where `*_leave` says, or a little below where it is entered."""
+
+    warn_leave: NotNegative | None = None
+    """Below this it is no longer degraded."""
+    fail_leave: NotNegative | None = None
+    """Below this it has no longer failed."""
+
+
+class DiskCheck(Limited):
     """Disk space in use."""
 
     type: Literal["disk"]
@@ -172,9 +295,13 @@ class DiskCheck(Check):
     """Percent in use from which it has failed."""
     min_free: Size = 0
     """Fails below this much free space, whatever the percentage."""
+    inodes_warn: Percent = 90.0
+    """Percent of inodes in use from which it is degraded."""
+    inodes_fail: Percent = 98.0
+    """Percent of inodes in use from which it has failed."""
 
 
-class MemoryCheck(Check):
+class MemoryCheck(Limited):
     """Memory in use."""
 
     type: Literal["memory"]
@@ -184,7 +311,63 @@ class MemoryCheck(Check):
     """Percent in use from which it has failed."""
 
 
-class CpuCheck(Check):
+class LoadCheck(Limited):
+    """Load average of five minutes, for each processor."""
+
+    type: Literal["load"]
+    warn: NotNegative = 2.0
+    """Load per processor from which it is degraded."""
+    fail: NotNegative = 8.0
+    """Load per processor from which it has failed."""
+
+
+class PressureCheck(Limited):
+    """Time that tasks lost waiting for a resource (Linux pressure stall information)."""
+
+    type: Literal["pressure"]
+    resource: Literal["cpu", "memory", "io"] = "memory"
+    """What they wait for."""
+    warn: Percent = 20.0
+    """Percent of the last minute from which it is degraded."""
+    fail: Percent = 60.0
+    """Percent of the last minute from which it has failed."""
+
+
+class FdsCheck(Limited):
+    """Open files of oatie, its workers and the host."""
+
+    type: Literal["fds"]
+    warn: Percent = 80.0
+    """Percent of the limit from which it is degraded."""
+    fail: Percent = 95.0
+    """Percent of the limit from which it has failed."""
+
+
+class DiskIoCheck(Limited):
+    """Time in which a disk was busy."""
+
+    type: Literal["diskio"]
+    device: str | None = None
+    """Name of the disk, such as "sda"; the busiest without it."""
+    warn: Percent = 90.0
+    """Percent of the time from which it is degraded."""
+    fail: Percent = 99.0
+    """Percent of the time from which it has failed."""
+
+
+class NetworkCheck(Limited):
+    """Packets lost to errors and drops."""
+
+    type: Literal["network"]
+    interface: str | None = None
+    """Name of the interface, such as "eth0"; the worst without it."""
+    warn: Percent = 1.0
+    """Percent of packets from which it is degraded."""
+    fail: Percent = 10.0
+    """Percent of packets from which it has failed."""
+
+
+class CpuCheck(Limited):
     """Processor time in use."""
 
     type: Literal["cpu"]
@@ -201,9 +384,19 @@ AnyCheck = Annotated[
     | RedisCheck
     | SqliteCheck
     | ProcessCheck
+    | CommandCheck
+    | DockerCheck
+    | HeartbeatCheck
+    | TlsCheck
+    | DnsCheck
     | DiskCheck
     | MemoryCheck
-    | CpuCheck,
+    | CpuCheck
+    | LoadCheck
+    | PressureCheck
+    | FdsCheck
+    | DiskIoCheck
+    | NetworkCheck,
     Field(discriminator="type"),
 ]
 

@@ -70,7 +70,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """One check of one service. ``rise`` and ``fall`` count the results in a row that change its status."""
+    """One check of one service. ``rise`` and ``fall`` count the results in a row that change its status.
+
+    A pass that took longer than ``warn_after_seconds`` is a warning.
+    """
 
     service: str
     name: str
@@ -80,6 +83,7 @@ class CheckSpec:
     timeout_seconds: float = 2.0
     rise: int = 2
     fall: int = 3
+    warn_after_seconds: float | None = None
 
     @property
     def groups(self) -> frozenset[str]:

@@ -27,26 +27,42 @@ class Unreachable(OSError):
 
 @dataclass(frozen=True)
 class Target:
-    """``tls`` None means plain text."""
+    """``tls`` None means plain text. ``server_name`` is asked for and verified; ``host`` without it."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    server_name: str = ""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def tls_context(verify: bool, ca_file: str = "") -> ssl.SSLContext:
+    """Blocks. Trusts what the system trusts, or ``ca_file`` alone; without ``verify`` it asks nobody.
+
+    Raises `Unreachable` for a file that holds no certificate.
+    """
+    if not verify:
+        return _careless_context()
+    if not ca_file:
+        return _trusting_context()
+    try:
+        # Read each time: certificate authorities are replaced while oatie runs.
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise Unreachable(f"ca_file {ca_file} cannot be used: {error.strerror or error}") from error
+
+
 @functools.cache
-def trusting_context() -> ssl.SSLContext:
-    """Trusts what the system trusts. Reading that takes tens of milliseconds, so it is kept."""
+def _trusting_context() -> ssl.SSLContext:
+    """Reading what the system trusts takes tens of milliseconds, so it is kept."""
     return ssl.create_default_context()
 
 
 @functools.cache
-def careless_context() -> ssl.SSLContext:
-    """For ``verify_tls = false``: encrypts without asking who is there."""
-    context = ssl.create_default_context()
+def _careless_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -88,7 +104,9 @@ def reason(error: OSError) -> str:
 async def _open(address: str, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if target.tls is None:
         return await asyncio.open_connection(address, target.port)
-    return await asyncio.open_connection(address, target.port, ssl=target.tls, server_hostname=target.host)
+    return await asyncio.open_connection(
+        address, target.port, ssl=target.tls, server_hostname=target.server_name or target.host
+    )
 
 
 async def _addresses(target: Target, attempt: Attempt, threads: CheckThreads, key: Hashable) -> list[str]:

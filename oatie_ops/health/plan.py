@@ -81,6 +81,7 @@ def _check(service: str, options: Mapping[str, Any]) -> CheckSpec:
         timeout_seconds=parse_duration(options.get("timeout", defaults.CHECK_TIMEOUT_SECONDS)),
         rise=max(1, int(options.get("rise", defaults.CHECK_RISE))),
         fall=max(1, int(options.get("fall", defaults.CHECK_FALL))),
+        warn_after_seconds=parse_duration(options["warn_after"]) if options.get("warn_after") else None,
     )
 
 

@@ -35,7 +35,11 @@ async def run_check(check: Check, spec: CheckSpec, previous: Status) -> Result:
     except Exception as error:
         log.exception("the check %s of service %s crashed", spec.name, spec.service)
         result = Result(Status.UNKNOWN, f"the check itself crashed: {type(error).__name__}", trouble="error")
-    return replace(result, output=clean(redact(result.output)), duration_seconds=time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    if result.status is Status.PASS and seconds > (spec.warn_after_seconds or seconds):
+        output = f"{result.output}, but slowly: {seconds:.3g} s (allowed: {spec.warn_after_seconds:g} s)"
+        result = replace(result, status=Status.WARN, output=output)
+    return replace(result, output=clean(redact(result.output)), duration_seconds=seconds)
 
 
 def clean(text: str) -> str:

@@ -33,10 +33,11 @@ class Thresholds:
         return value >= enter or (inside and leave is not None and value >= leave)
 
 
-def declared(spec: CheckSpec, otherwise: Thresholds) -> Thresholds:
-    """``warn`` and ``fail`` of the file; they are left a little below where they are entered."""
+def declared(spec: CheckSpec, otherwise: Thresholds, leave_below: float = LEAVE_BELOW) -> Thresholds:
+    """``warn`` and ``fail`` of the file, left at ``*_leave``, or ``leave_below`` lower."""
     options = spec.options
     if "warn" not in options or "fail" not in options:
         return otherwise
     warn, fail = float(options["warn"]), float(options["fail"])
-    return Thresholds(warn, warn - LEAVE_BELOW, fail, fail - LEAVE_BELOW)
+    warn_leave = float(options.get("warn_leave", warn - leave_below))
+    return Thresholds(warn, warn_leave, fail, float(options.get("fail_leave", fail - leave_below)))

@@ -224,13 +224,13 @@ def test_one_shot_run_measures_everything_side_by_side(tmp_path: Path) -> None:
             tmp_path,
             web=web,
             db={**hanging, "port": listener.getsockname()[1]},
-            store={"type": "postgres", "url": "postgres://u:secret@h/d"},
+            store={"type": "telepathy"},
         )
         snapshot = run_checks(declared, tmp_path, timeout_seconds=0.5)
     assert status_of(snapshot, "db") is Status.PASS
     assert snapshot.services["web"].output.startswith("timed out after 0.5 s")
     assert status_of(snapshot, "store") is Status.UNKNOWN
-    assert "not supported yet" in snapshot.services["store"].output
+    assert "not known" in snapshot.services["store"].output
     assert "connection refused" in snapshot.services["app"].output
     assert status_of(snapshot, "system") is not Status.UNKNOWN
 

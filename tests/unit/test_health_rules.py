@@ -370,7 +370,17 @@ def test_accepted_statuses_that_mean_nothing_are_refused(declared: object) -> No
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("postgres", {"url": "postgres://u:secret@h/db"}),
+        ("postgres", {}),
+        ("sqlite", {}),
+        ("command", {"run": []}),
+        ("docker", {}),
+        ("heartbeat", {}),
+        ("tls", {"port": 1}),
+        ("dns", {"name": "a", "record": "secret"}),
+        ("dns", {"name": "a", "server": "secret.example"}),
+        ("dns", {"name": "a..b"}),
+        ("pressure", {"resource": "secret"}),
+        ("http", {"url": "http://h/", "expect": {"a": "< secret"}}),
         ("redis", {}),
         ("http", {"url": "ftp://x"}),
         ("http", {"url": "http://"}),

@@ -22,6 +22,18 @@ _MODULES = {
     "process": "process",
     "store": "store",
     "heartbeat": "heartbeat",
+    "tls": "tls",
+    "dns": "dns",
+    "postgres": "postgres",
+    "redis": "redis",
+    "sqlite": "sqlite",
+    "command": "command",
+    "docker": "docker",
+    "load": "load",
+    "pressure": "pressure",
+    "fds": "fds",
+    "diskio": "diskio",
+    "network": "network",
 }
 
 
@@ -29,7 +41,7 @@ def build(spec: CheckSpec, tools: Tools) -> Check:
     """The check of ``spec``. One that cannot work becomes a check that answers ``unknown`` and says why."""
     module = _MODULES.get(spec.type)
     if module is None:
-        return Unmeasured(f"checks of type {spec.type!r} are not supported yet; nothing is measured here")
+        return Unmeasured(f"checks of type {spec.type!r} are not known; nothing is measured here")
     try:
         check: Check = import_module(f"{__name__}.{module}").build(spec, tools)
     except CheckUnusable as error:

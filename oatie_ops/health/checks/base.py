@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,16 @@ class Tools:
     app_status: Callable[[], Mapping[str, Any]] | None = None
     beats: Heartbeats | None = None
     store_problem: Callable[[], str] | None = None
+
+
+def driver(module: str, extra: str) -> Any:
+    """The driver's module. Raises `CheckUnusable` that tells which extra brings it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise CheckUnusable(
+            f"this check needs the driver {module}: pip install 'oatie-ops[{extra}]'"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
-"""``{ type = "cpu", warn = 85, fail = 95 }``: how busy the host's processors were since the run before.
+"""``{ type = "cpu", warn = 85, fail = 95 }``: how busy the processors were since the run before.
 
-A busy processor is no failure, so the worst status of the built-in check is a warning.
+In a container with a limit it is the limit that counts, not the host. A busy processor is no failure, so
+the worst status of the built-in check is a warning.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.cgroup import Cgroups, CpuUse
 from oatie_ops.health.checks.base import Check, Tools
 from oatie_ops.health.model import CheckSpec, Result, Status
+from oatie_ops.health.rates import Sampler
 from oatie_ops.health.thresholds import Thresholds, declared
 
 HOST = Thresholds(warn_enter=90, warn_leave=80)
@@ -27,21 +28,17 @@ class CpuTimes:
     total: float
 
 
-@dataclass
+@dataclass(frozen=True)
 class CpuCheck:
-    read: Callable[[], Any]  # psutil.cpu_times
+    sampler: Sampler[tuple[CpuTimes, CpuUse | None]]
     processors: int
     limits: Thresholds
-    before: CpuTimes | None = None
 
     async def run(self, attempt: Attempt) -> Result:
-        if self.before is None:
-            self.before = times(self.read())
-            await asyncio.sleep(FIRST_SPAN_SECONDS)
-        after = times(self.read())
-        result = judge(self.before, after, self.processors, attempt.previous, self.limits)
-        self.before = after
-        return result
+        (host_before, group_before), (host, group), seconds = await self.sampler.pair()
+        if group is not None and group_before is not None and group.limit < self.processors:
+            return judge_group(group_before, group, seconds, attempt.previous, self.limits)
+        return judge(host_before, host, self.processors, attempt.previous, self.limits)
 
 
 def times(raw: Any) -> CpuTimes:
@@ -60,7 +57,19 @@ def judge(before: CpuTimes, after: CpuTimes, processors: int, previous: Status, 
     return Result(limits.status(previous, percent), output, round(percent, 1), "percent")
 
 
+def judge_group(
+    before: CpuUse, after: CpuUse, seconds: float, previous: Status, limits: Thresholds
+) -> Result:
+    if seconds <= 0 or after.limit <= 0:
+        return Result(Status.UNKNOWN, "the processor times did not move")
+    percent = max(0.0, 100.0 * (after.used_seconds - before.used_seconds) / (seconds * after.limit))
+    output = f"{percent:.0f} % of the container's {after.limit:g} processors busy"
+    return Result(limits.status(previous, percent), output, round(percent, 1), "percent")
+
+
 def build(spec: CheckSpec, tools: Tools) -> Check:
     import psutil
 
-    return CpuCheck(psutil.cpu_times, psutil.cpu_count() or 1, declared(spec, HOST))
+    cgroups = Cgroups()
+    sampler = Sampler(lambda: (times(psutil.cpu_times()), cgroups.cpu()), FIRST_SPAN_SECONDS)
+    return CpuCheck(sampler, psutil.cpu_count() or 1, declared(spec, HOST))

@@ -7,18 +7,23 @@ redirected to a login page or to https is green for ever.
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from oatie_ops._version import __version__
 from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.certificates import Expiry, left_days
+from oatie_ops.health.certificates import declared as expiry_of
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
+from oatie_ops.health.conditions import Condition, at_path, parse
 from oatie_ops.health.http_probe import MAX_BODY_BYTES, Answer, BadAnswer, exchange
 from oatie_ops.health.model import CheckSpec, Result, Status
-from oatie_ops.health.net import Target, careless_context, connect, trusting_context
+from oatie_ops.health.net import Target, connect, tls_context
 
 MAX_REDIRECTS = 5
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
@@ -40,34 +45,55 @@ class HttpCheck:
     headers: tuple[tuple[str, str], ...] = ()
     host: str | None = None  # Host header, where it is not the one of the URL
     contains: bytes = b""
-    follow: bool = False
+    json: tuple[tuple[str, Condition], ...] = ()
+    body: bytes = b""
+    redirects: bool | str = False
     verify: bool = True
+    ca_file: str = ""
+    expiry: Expiry = field(default_factory=Expiry)
 
     async def run(self, attempt: Attempt) -> Result:
         url = self.url
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                answer = await self._ask(url, attempt)
+                answer, days = await self._ask(url, attempt)
             except BadAnswer as error:
                 return Result(Status.FAIL, f"{self.method} {shown(url)}: {error}")
             redirected = answer.status in _REDIRECTS and bool(answer.location)
-            if not (redirected and self.follow) or accepts(self.accepted, answer.status):
-                return self._judge(url, answer)
+            if not (redirected and self.redirects) or accepts(self.accepted, answer.status):
+                return self._with_expiry(self._judge(url, answer), days)
             try:
-                url = checked_url(urljoin(url.geturl(), answer.location))
+                target = checked_url(urljoin(url.geturl(), answer.location))
             except CheckUnusable:
                 return Result(Status.FAIL, f"{self.method} {shown(url)} redirects to no http address")
+            if self.redirects == "same-host" and target.hostname != self.url.hostname:
+                return Result(
+                    Status.FAIL, f"{self.method} {shown(url)} redirects to another host: {shown(target)}"
+                )
+            url = target
         return Result(Status.FAIL, f"{self.method} {shown(self.url)}: more than {MAX_REDIRECTS} redirects")
 
-    async def _ask(self, url: SplitResult, attempt: Attempt) -> Answer:
+    async def _ask(self, url: SplitResult, attempt: Attempt) -> tuple[Answer, float | None]:
         threads, key = self.tools.threads, self.spec.key
-        make_context = trusting_context if self.verify else careless_context
-        tls = await threads.call(key, make_context, attempt) if url.scheme == "https" else None
+        tls = None
+        if url.scheme == "https":
+            tls = await threads.call(key, partial(tls_context, self.verify, self.ca_file), attempt)
         target = Target(url.hostname or "", url.port or (443 if tls else 80), tls)
         reader, writer = await connect(target, attempt, threads, key)
         same_origin = url.netloc == self.url.netloc and url.scheme == self.url.scheme
-        request = _request(self.method, url, self.headers if same_origin else (), self.host)
-        return await exchange(reader, writer, request, head_only=self.method == "HEAD", attempt=attempt)
+        days = left_days(writer) if tls else None
+        headers, body = (self.headers, self.body) if same_origin else ((), b"")
+        request = _request(self.method, url, headers, self.host, body)
+        head_only = self.method == "HEAD"
+        return await exchange(reader, writer, request, head_only=head_only, attempt=attempt), days
+
+    def _with_expiry(self, result: Result, days: float | None) -> Result:
+        if days is None:
+            return result
+        expiry = self.expiry.judge(days)
+        if expiry.status.severity <= result.status.severity:
+            return result
+        return Result(expiry.status, f"{result.output}; {expiry.output}", expiry.observed_value, "days")
 
     def _judge(self, url: SplitResult, answer: Answer) -> Result:
         said = f"{self.method} {shown(url)} answers {answer.status}"
@@ -79,6 +105,9 @@ class HttpCheck:
         if self.contains and self.contains not in answer.body:
             where = "body" if answer.whole else f"first {MAX_BODY_BYTES // 1024} KiB of the body"
             return Result(Status.FAIL, f"{said}, but the {where} does not hold the text asked for")
+        objection = _objection(self.json, answer) if self.json else ""
+        if objection:
+            return Result(Status.FAIL, f"{said}, but {objection}")
         return Result(Status.PASS, said)
 
 
@@ -105,8 +134,12 @@ def declared(spec: CheckSpec, tools: Tools, url: SplitResult) -> HttpCheck:
         method=method,
         headers=_headers(options.get("headers", {})),
         contains=str(options.get("contains") or "").encode(),
-        follow=bool(options.get("redirects", False)),
+        json=tuple((str(path), parse(wanted)) for path, wanted in options.get("expect", {}).items()),
+        body=str(options.get("body") or "").encode(),
+        redirects=options.get("redirects", False),
         verify=bool(options.get("verify_tls", True)),
+        ca_file=str(tools.settings.root / options["ca_file"]) if options.get("ca_file") else "",
+        expiry=expiry_of(options),
     )
 
 
@@ -143,6 +176,18 @@ def checked_url(text: str) -> SplitResult:
     raise CheckUnusable("an http check needs a url such as http://127.0.0.1:8080/ready")
 
 
+def _objection(conditions: tuple[tuple[str, Condition], ...], answer: Answer) -> str:
+    """Fails closed: a body that cannot be read meets no condition."""
+    if not answer.whole:
+        return f"its JSON is longer than {MAX_BODY_BYTES // 1024} KiB"
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return "its body is not JSON"
+    found = ((path, wanted.objection(at_path(document, path))) for path, wanted in conditions)
+    return "; ".join(f"{path} {objection}" for path, objection in found if objection)
+
+
 def _headers(declared: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     pairs = tuple((str(name), str(value)) for name, value in declared.items())
     if any(bad in part for pair in pairs for part in pair for bad in _FORBIDDEN_IN_HEADERS):
@@ -150,7 +195,9 @@ def _headers(declared: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
-def _request(method: str, url: SplitResult, headers: tuple[tuple[str, str], ...], host: str | None) -> bytes:
+def _request(
+    method: str, url: SplitResult, headers: tuple[tuple[str, str], ...], host: str | None, body: bytes = b""
+) -> bytes:
     path = quote(url.path or "/", safe=_SAFE) + (f"?{quote(url.query, safe=_SAFE)}" if url.query else "")
     fields = {
         "Host": host or url.netloc.rpartition("@")[2],
@@ -162,6 +209,6 @@ def _request(method: str, url: SplitResult, headers: tuple[tuple[str, str], ...]
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         fields["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
     if method in ("POST", "PUT"):
-        fields["Content-Length"] = "0"
+        fields["Content-Length"] = str(len(body))
     lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in [*fields.items(), *headers])]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace") + body
