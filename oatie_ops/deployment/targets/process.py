@@ -245,16 +245,16 @@ def sentence(event: dict[str, Any]) -> str:
         case "waiting":
             return f"worker {event.get('worker')}: {event.get('why')}"
         case "draining":
-            return f"{_count(event, 'connections')} open, {_count(event, 'in_flight')} in flight"
+            connections, requests = event.get("connections"), event.get("in_flight")
+            return f"{_count(connections, 'connection')} open, {_count(requests, 'request')} in flight"
         case "baking":
             return f"{float(event.get('left_seconds', 0)):.0f} s left"
         case _:
             return ""
 
 
-def _count(event: dict[str, Any], key: str) -> str:
-    value = event.get(key)
-    return "unknown" if value is None else f"{value} {'connections' if key == 'connections' else 'requests'}"
+def _count(value: int | None, noun: str) -> str:
+    return f"{'?' if value is None else value} {noun}{'' if value == 1 else 's'}"
 
 
 def _until(holds: Callable[[], bool], seconds: float) -> bool:
