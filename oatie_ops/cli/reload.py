@@ -26,7 +26,8 @@ def command(
     """Replace the workers by new ones of the same release without losing a request.
 
     The new workers have to be ready before one old worker stops. Where they are not, the old ones go on
-    serving, and this command fails with the reason. SIGHUP to the supervisor does the same.
+    serving, and this command fails with the reason. SIGHUP to the supervisor does the same. A program that
+    binds the port itself is restarted once its successor has proved ready; how long nothing answered is told.
     """
     begun = time.monotonic()
     result = _follow(ControlClient(Context().paths.control_socket), as_json=json)
@@ -35,7 +36,8 @@ def command(
         return failed.exit_code if failed else None
     if failed:
         raise failed
-    emit(f"reloaded in {time.monotonic() - begun:.1f}s")
+    gap = f"; nothing answered for {result['gap_ms']} ms" if "gap_ms" in result else ""
+    emit(f"reloaded in {time.monotonic() - begun:.1f}s{gap}")
     return None
 
 

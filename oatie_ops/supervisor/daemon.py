@@ -18,6 +18,7 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import known_values, learn
 from oatie_ops.supervisor.client import error_from_dict
 from oatie_ops.supervisor.main import RunOptions, run
+from oatie_ops.supervisor.prestart import borrowed_path, entry_argv
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 STDERR_NAME = "supervisor.log"
@@ -55,7 +56,8 @@ def start(
     launch = _Launch(settings, paths, spec, pid_file, ops_factory, write_end, known_values())
     with (paths.logs / STDERR_NAME).open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _bootstrap()],
+            entry_argv(sys.executable, "supervisor"),
+            env={**os.environ, **borrowed_path()},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -103,17 +105,6 @@ def _read_verdict(fd: int, wait_seconds: float) -> dict[str, Any] | None:
 
 def _tail(path: Path, lines: int = 20) -> list[str]:
     return [f"  | {line}" for line in path.read_text(errors="replace").splitlines()[-lines:]]
-
-
-def _bootstrap() -> str:
-    extra = [
-        str(Path(__file__).resolve().parents[2]),
-        *(entry for entry in sys.path if "site-packages" in entry),
-    ]
-    return (
-        f"import sys; sys.path += [p for p in {extra!r} if p not in sys.path]; "
-        "from oatie_ops.supervisor.daemon import child; child()"
-    )
 
 
 def child() -> None:

@@ -22,26 +22,33 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from oatie_ops._version import __version__
+from oatie_ops.supervisor.borrowed import give_back
 from oatie_ops.supervisor.death import die_with_parent, watch_lifeline
 
 WORKER_FDS = ("control", "private", "stdout", "stderr", "stats", "lifeline")
 
 
-def main(channel_fd: int, supervisor_pid: int) -> None:
+def main(channel_fd: int, supervisor_pid: int, version: str, borrowed: list[str]) -> None:
+    """``borrowed`` stand first in `sys.path`; they are given back before an application is imported."""
     gc.disable()  # nothing that is imported here is garbage
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(supervisor_pid)
     _import_server()
+    give_back(borrowed)
     channel = socket.socket(fileno=channel_fd)
     gc.freeze()  # keeps the shared pages shared: the collector would touch every object after a fork
     while (request := _receive(channel)) is not None:
         order, fds = request
-        pid = _fork_worker(order, fds, channel, supervisor_pid)
+        if version == __version__:
+            answer: dict[str, Any] = {"pid": _fork_worker(order, fds, channel, supervisor_pid)}
+        else:
+            answer = {"upgraded": __version__}
         for fd in fds.values():
             os.close(fd)
-        channel.sendall((json.dumps({"pid": pid}) + "\n").encode())
+        channel.sendall((json.dumps(answer) + "\n").encode())
 
 
 def _import_server() -> None:
@@ -129,7 +136,3 @@ def _hand_over(values: dict[str, str]) -> None:
 
     descriptor = open_descriptor({name: Secret(value) for name, value in values.items()})
     os.environ[DESCRIPTOR_VARIABLE] = str(descriptor)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -17,6 +17,7 @@ class Guarded:
         self._groups: set[int] = set()
         self._write_end = -1
         self.pid = 0
+        self.closed = False
         self.start()
 
     def start(self) -> None:
@@ -44,6 +45,7 @@ class Guarded:
         for group in list(self._groups):
             self.discard(group)
         os.close(self._write_end)
+        self.closed = True
 
     def _tell(self, line: str) -> None:
         # A warden that has just ended is replaced, and told all groups then.

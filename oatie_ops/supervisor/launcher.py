@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from oatie_ops._version import __version__
 from oatie_ops.supervisor.prestart import spawn_fork_server
 from oatie_ops.supervisor.spec import ReleaseSpec
 
@@ -65,7 +66,13 @@ class ForkServer:
                     answer += data
             except OSError as error:  # TimeoutError is one
                 raise LaunchFailed(f"the fork server does not answer ({error})") from error
-        return int(json.loads(answer)["pid"])
+        told = json.loads(answer)
+        if "upgraded" in told:
+            raise LaunchFailed(
+                f"oatie was upgraded to {told['upgraded']} under this supervisor, which is {__version__}: "
+                "`oatie stop`, then `oatie start`"
+            )
+        return int(told["pid"])
 
     def _send(self, order: Mapping[str, Any], fds: Mapping[str, int]) -> None:
         line = (json.dumps(order) + "\n").encode()

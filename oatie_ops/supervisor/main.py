@@ -109,7 +109,7 @@ class _Main:
             stack.enter_context(PidFile(self.paths.supervisor_pid))
             supervisor = self._make_supervisor(stack)
             if self.options.pid_file is not None:
-                stack.enter_context(PidFile(self.options.pid_file))
+                stack.enter_context(PidFile(self.options.pid_file, plain=True))
             install_signals(supervisor)
             generation = self._prepare_first(supervisor)
             control = self._bind_control(stack)
@@ -290,6 +290,8 @@ class _Main:
 
 def _keep_warden(machinery: Machinery) -> None:
     def again(_ended: object) -> None:
+        if machinery.guarded.closed:
+            return
         machinery.guarded.start()
         _keep_warden(machinery)
 

@@ -2,8 +2,8 @@
 
 While the owner lives it holds a flock(2) on the file, so that a stale file is recognised even where its
 pid has been given to another process, and across pid namespaces. Pid, start time and boot id are
-written too: for messages, and for file systems without locks. The first line is the plain pid, which
-other tools read; the second is our record as JSON.
+written too: for messages, and for file systems without locks. The first line is the plain pid; the second
+is our record as JSON, left out where the operator asked for a file that other tools read.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 class PidFile:
     """``acquire`` after the socket is bound, ``release`` at the end; also a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, plain: bool = False) -> None:
         self.path = path
+        self._plain = plain
         self._fd: int | None = None
 
     def acquire(self) -> None:
@@ -37,7 +38,7 @@ class PidFile:
         """
         try:
             while self._fd is None:
-                self._fd = _take_over(self.path)
+                self._fd = _take_over(self.path, plain=self._plain)
         except OSError as error:
             raise PrerequisiteMissing(
                 f"cannot write the pid file {self.path}",
@@ -77,14 +78,14 @@ def live_owner(path: Path) -> ProcessIdentity | None:
     return identity if identity is not None and identity.alive() else None
 
 
-def _take_over(path: Path) -> int | None:
+def _take_over(path: Path, *, plain: bool) -> int | None:
     """The descriptor of our new file, or None where the file changed under us: look again."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         if not _lock(fd, path):
             raise _locked(path)
         # Whoever replaces the file holds the lock of the one before, so ours is now the only claim.
-        return _write(path) if _names(path, fd) else None
+        return _write(path, plain=plain) if _names(path, fd) else None
     finally:
         os.close(fd)
 
@@ -109,14 +110,15 @@ def _names(path: Path, fd: int) -> bool:
         return False
 
 
-def _write(path: Path) -> int:
+def _write(path: Path, *, plain: bool) -> int:
     """The descriptor that holds the lock; the file appears under its name complete and locked."""
     identity = ProcessIdentity.current()
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with contextlib.suppress(OSError):  # the caller has found out whether there are locks here
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(fd, f"{identity.pid}\n{json.dumps(identity.to_dict())}\n".encode())
+        record = "" if plain else f"{json.dumps(identity.to_dict())}\n"
+        os.write(fd, f"{identity.pid}\n{record}".encode())
         os.fchmod(fd, 0o644)
         Path(temporary).replace(path)
     except BaseException:

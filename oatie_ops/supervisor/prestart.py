@@ -11,6 +11,8 @@ import os
 import socket
 import sys
 
+from oatie_ops._version import __version__
+
 # What the service manager tells the supervisor is not for its workers (sd_notify(3), sd_listen_fds(3)).
 SUPERVISORS_OWN = frozenset(
     {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
@@ -35,19 +37,18 @@ def spawn_fork_server(interpreter: str, environment: dict[str, str]) -> tuple[so
     """Does not wait. The fork server ends by itself when the channel closes."""
     ours, theirs = socket.socketpair()
     theirs.set_inheritable(True)
-    # -P: the working directory must not shadow the standard library.
-    argv = [interpreter, "-P", "-c", _bootstrap(), str(theirs.fileno()), str(os.getpid())]
+    argv = entry_argv(interpreter, "workers", str(theirs.fileno()), str(os.getpid()), __version__)
     workers = {name: value for name, value in environment.items() if name not in SUPERVISORS_OWN}
-    pid = os.posix_spawn(interpreter, argv, workers)
+    pid = os.posix_spawn(interpreter, argv, {**workers, **borrowed_path()})
     theirs.close()
     return ours, pid
 
 
-def _bootstrap() -> str:
-    """Code for ``python -c``: our packages come last, so that a release's own versions win."""
-    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100,PTH120
-    extra = [package_parent, *(entry for entry in sys.path if "site-packages" in entry)]
-    return (
-        f"import sys; sys.path += [p for p in {extra!r} if p not in sys.path]; "
-        "from oatie_ops.supervisor.forkserver import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-    )
+def entry_argv(interpreter: str, *arguments: str) -> list[str]:
+    """-P: the working directory must not shadow the standard library."""
+    return [interpreter, "-P", os.path.join(os.path.dirname(__file__), "entry.py"), *arguments]  # noqa: PTH118,PTH120
+
+
+def borrowed_path() -> dict[str, str]:
+    """Tells `oatie_ops.supervisor.entry` where our own packages are."""
+    return {"OATIE_BORROWED_PATH": os.pathsep.join(entry for entry in sys.path if "site-packages" in entry)}

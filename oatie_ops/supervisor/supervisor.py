@@ -224,7 +224,10 @@ class Supervisor:
                 _step("gate", f"every new worker is ready, after {seconds:.1f} s", seconds=round(seconds, 3))
             )
             cutover_ms = await switch.promote()
-            emit(_step("promote", "the new workers serve; waiting for old connections to leave", cutover_ms))
+            said = "the new workers serve; waiting for old connections to leave"
+            if switch.candidate.owns_port:
+                said = f"the program was restarted on its port; nothing answered for {cutover_ms:.0f} ms"
+            emit(_step("promote", said, cutover_ms))
             drained = await switch.drain(lambda _connections, _in_flight: None)
             left = "every connection left by itself" if drained else "the drain time is over: the rest is cut"
             emit(_step("drain", left, complete=drained))
@@ -234,7 +237,8 @@ class Supervisor:
             return {"event": "result", "status": "failed", "release": release, "error": error.as_dict()}
         took = round(time.monotonic() - began, 3)
         self.machinery.sink.note(f"reloaded in {took:.2f} s")
-        return {"event": "result", "status": "reloaded", "release": release, "seconds": took}
+        gap = {"gap_ms": round(cutover_ms)} if switch.candidate.owns_port else {}
+        return {"event": "result", "status": "reloaded", "release": release, "seconds": took, **gap}
 
     def announce_ready(self) -> None:
         if not self.stopping.is_set():
