@@ -137,7 +137,14 @@ def _in_background(choice: Choice, paths: StatePaths, pid_file: Path | None, *, 
     from oatie_ops.supervisor.daemon import start
 
     with waiting_for("waiting until it is healthy", quiet=as_json):
-        status = start(choice.settings, paths, choice.spec, pid_file=pid_file, ops_factory=OPS_FACTORY)
+        status = start(
+            choice.settings,
+            paths,
+            choice.spec,
+            pid_file=pid_file,
+            ops_factory=OPS_FACTORY,
+            on_trying=lambda why: say(f"not yet, trying again: {why}"),
+        )
     if as_json:
         emit_json(status)
     else:

@@ -6,8 +6,11 @@ import importlib
 import json
 import os
 import pickle
+import select
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +48,13 @@ def start(
     *,
     pid_file: Path | None = None,
     ops_factory: str | None = None,
+    on_trying: Callable[[str], None] = lambda _why: None,
 ) -> dict[str, Any]:
     """The status of a daemon whose workers serve, or of an empty one where ``spec`` is None.
 
     ``ops_factory`` is an import string ``module:function`` (see `oatie_ops.supervisor.main.OpsFactory`).
-    Raises `OatieError` with the reason and the last log lines; nothing is left running then.
+    ``on_trying`` hears why a boot failed that is tried again. Raises `OatieError` with the reason and the
+    last log lines; nothing is left running then.
     """
     paths.ensure()
     read_end, write_end = os.pipe()
@@ -71,7 +76,7 @@ def start(
         child.stdin.write(pickle.dumps(launch))
     wait_seconds = (spec.app.ready_timeout_seconds if spec else 0.0) + SLACK_SECONDS
     try:
-        verdict = _read_verdict(read_end, wait_seconds)
+        verdict = _read_verdict(read_end, wait_seconds, on_trying)
     except BaseException:  # Ctrl-C while waiting: nothing may be left that nobody asked for any more
         child.terminate()
         raise
@@ -94,13 +99,17 @@ def start(
     return dict(verdict.get("status", {}))
 
 
-def _read_verdict(fd: int, wait_seconds: float) -> dict[str, Any] | None:
-    import select
-
-    with os.fdopen(fd, "rb") as pipe:
-        ready, _, _ = select.select([pipe], [], [], wait_seconds)
-        line = pipe.readline() if ready else b""
-    return json.loads(line) if line else None
+def _read_verdict(fd: int, wait_seconds: float, on_trying: Callable[[str], None]) -> dict[str, Any] | None:
+    """The last word of the child; what it says before that goes to ``on_trying``."""
+    deadline = time.monotonic() + wait_seconds
+    with os.fdopen(fd, "rb", buffering=0) as pipe:
+        while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
+            line = pipe.readline()
+            event: dict[str, Any] | None = json.loads(line) if line else None
+            if event is None or event["event"] != "trying":
+                return event
+            on_trying(event["why"])
+    return None
 
 
 def _tail(path: Path, lines: int = 20) -> list[str]:

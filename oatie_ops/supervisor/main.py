@@ -83,6 +83,11 @@ class _Report:
     def __init__(self, fd: int | None) -> None:
         self._fd = fd
 
+    def trying(self, why: str) -> None:
+        if self._fd is not None:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._fd, json.dumps({"event": "trying", "why": why}).encode() + b"\n")
+
     def send(self, event: dict[str, Any]) -> None:
         """Once: the parent waits for one verdict."""
         if self._fd is not None:
@@ -240,7 +245,11 @@ class _Main:
         assert self.spec is not None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.spec.app.ready_timeout_seconds
+        told: OatieError | None = None
         while supervisor.state()[0] != "running":
+            if (failure := supervisor.fleet.failure) is not None and told is None:
+                told = failure
+                self.report.trying(failure.why or failure.what)
             over = loop.time() - deadline
             # The gate's own deadline began later; its words are worth waiting for.
             spoken = supervisor.fleet.failure is not None
