@@ -46,6 +46,7 @@ class _Collector:
     status: int = 0
     location: str = ""
     body: bytearray = field(default_factory=bytearray)
+    cut: bool = False
     headed: bool = False
     done: bool = False
     until_close: bool = True
@@ -70,7 +71,9 @@ class _Collector:
         self.done = self.headed and self.head_only
 
     def on_body(self, chunk: bytes) -> None:
-        self.body += chunk[: MAX_BODY_BYTES - len(self.body)]
+        room = MAX_BODY_BYTES - len(self.body)
+        self.body += chunk[:room]
+        self.cut = self.cut or len(chunk) > room
 
     def on_message_complete(self) -> None:
         self.done = self.done or self.headed
@@ -104,7 +107,8 @@ async def exchange(
     finally:
         # Nothing is left to say, and the rest of a large body is not waited for.
         writer.transport.abort()
-    return Answer(collector.status, collector.location, bytes(collector.body), collector.done)
+    whole = collector.done and not collector.cut
+    return Answer(collector.status, collector.location, bytes(collector.body), whole)
 
 
 async def _read(reader: asyncio.StreamReader, collector: _Collector, attempt: Attempt) -> None:
