@@ -5,6 +5,7 @@ from __future__ import annotations
 from oatie_ops.api.app import create_ops_app
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.recorder import Recorder
+from oatie_ops.health.alerts.pager import Pager
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
@@ -30,6 +31,12 @@ def ops_services(view: SupervisorView) -> OpsServices:
         database=view.paths.database,
     )
     meter.expect(loop.snapshot)
+    pager = Pager(
+        view.settings.alerts,
+        view.paths.database,
+        lambda: loop.snapshot,
+        lambda: _source(view),
+    )
     context = OpsContext(
         view,
         lambda: loop.snapshot,
@@ -37,13 +44,21 @@ def ops_services(view: SupervisorView) -> OpsServices:
         meter=meter,
         beat=loop.beat,
         windows_changed=loop.look_soon,
+        notifications=lambda: pager.counts,
     )
     apps = create_ops_app(context)
 
     async def run() -> None:
+        pager.start()
         try:
             await loop.run()
         finally:
+            pager.stop()
             recorder.close()
 
     return OpsServices(public=apps.public, trusted=apps.trusted, run=run)
+
+
+def _source(view: SupervisorView) -> dict[str, str]:
+    """What an alert says about where it comes from."""
+    return {"app": view.settings.app.name, "url": str((view.status().get("ops") or {}).get("url") or "")}

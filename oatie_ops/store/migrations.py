@@ -93,6 +93,29 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE alerts_open (
+            channel TEXT NOT NULL,
+            service TEXT NOT NULL,
+            since REAL NOT NULL,
+            told_at REAL NOT NULL,
+            PRIMARY KEY (channel, service)
+        )
+        """,
+        """
+        CREATE TABLE alerts_waiting (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            channel TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            body TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            next_at REAL NOT NULL,
+            why TEXT NOT NULL DEFAULT ''
+        )
+        """,
+        "CREATE INDEX alerts_waiting_of ON alerts_waiting (channel, id)",
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from oatie_ops.store.alerts import Alerts
 from oatie_ops.store.audit import Audit
 from oatie_ops.store.database import BUSY_TIMEOUT_SECONDS, Clock, Database
 from oatie_ops.store.events import Events
@@ -24,6 +25,7 @@ class Store:
         self.events = Events(database)
         self.audit = Audit(database)
         self.health = HealthRecords(database)
+        self.alerts = Alerts(database)
 
     @classmethod
     def open(
