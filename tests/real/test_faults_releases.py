@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.real.harness import Completed, Project, ProjectMaker
+from tests.real.waiting import wait_for
 
 # Knobs of the ASGI service, and words that the explanation must hold.
 BAD_SERVICES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -35,6 +37,15 @@ BAD_PROGRAMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
+USUAL_SERVICES = ("import error", "exception in startup", "ready path answers 503", "ready path hangs")
+USUAL_PROGRAMS = ("exits 1", "listens on another port")
+
+
+def cases(table: Mapping[str, Any], usual: tuple[str, ...]) -> list[Any]:
+    """All of them; the default run has the usual ones."""
+    return [pytest.param(case, marks=() if case in usual else pytest.mark.slow) for case in table]
+
+
 def explained(failed: Completed, *words: str) -> None:
     """What, why and fix are there, and the words too."""
     error = next(event["error"] for event in failed.events if event["event"] == "error")
@@ -46,7 +57,7 @@ def explained(failed: Completed, *words: str) -> None:
     assert not missing, f"{missing} missing in the explanation\n{failed}"
 
 
-@pytest.mark.parametrize("case", BAD_SERVICES)
+@pytest.mark.parametrize("case", cases(BAD_SERVICES, USUAL_SERVICES))
 def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str) -> None:
     knobs, words = BAD_SERVICES[case]
     project.deployed("1")
@@ -76,7 +87,7 @@ def test_a_bad_first_release_fails_and_leaves_nothing_running(project: Project, 
     assert project.serving() == "2"
 
 
-@pytest.mark.parametrize("case", BAD_PROGRAMS)
+@pytest.mark.parametrize("case", cases(BAD_PROGRAMS, USUAL_PROGRAMS))
 def test_a_bad_program_never_costs_the_one_that_serves(make_project: ProjectMaker, case: str) -> None:
     """Without a hand-over a good switch has a gap; a bad release is found on a private port before it."""
     knobs, words = BAD_PROGRAMS[case]
@@ -156,6 +167,7 @@ def test_without_the_health_check_a_release_that_is_not_ready_is_let_in(project:
     assert project.serving() == "2"
 
 
+@pytest.mark.slow
 def test_rollback_to_a_release_that_no_longer_starts_keeps_what_serves(project: Project) -> None:
     """The way back passes the same gate."""
     flag = project.outputs / "flag"
@@ -185,3 +197,25 @@ def test_rollback_with_nothing_to_return_to_fails(project: Project) -> None:
     project.deployed("1")
     project.oatie("rollback", "--yes").expect(1)
     assert project.serving() == "1"
+
+
+@pytest.mark.slow
+def test_an_old_worker_that_cannot_come_back_does_not_take_the_others_with_it(project: Project) -> None:
+    """While release 2 bakes, a worker of release 1 dies and what it needs to boot is away; then 2 fails."""
+    flag = project.outputs / "flag"
+    flag.touch()
+    project.configure(app={"ready_timeout": "2s"})
+    project.deployed("1", ready_file=str(flag))
+    project.configure(deploy={"bake": "30s"})
+    old = {worker["pid"] for worker in project.workers()}
+    project.version("2", exit_after_ready_seconds=3)
+    run = project.background("deploy", "--yes", "--json")
+    run.wait_for_step("bake")
+    flag.unlink()
+    dead, survivor = old
+    project.kill(dead)
+    run.wait().expect(7)
+    assert project.serving() == "1"
+    assert survivor in {worker["pid"] for worker in project.workers() if worker["state"] == "serving"}
+    flag.touch()
+    wait_for(lambda: project.status()["state"] == "running", "both again", evidence=project.status)

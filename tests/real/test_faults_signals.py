@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from typing import Any
 
 import psutil
 import pytest
@@ -35,12 +36,18 @@ STEPS = (
 # From here on the new release may be the one that stays.
 COMMITTING = ("mark-good", "prune")
 SIGNALS = {"INT": (signal.SIGINT, 130), "TERM": (signal.SIGTERM, 143), "KILL": (signal.SIGKILL, -9)}
-USUAL_STEPS = ("snapshot", "gate", "bake")
-CASES = [
-    pytest.param(step, name, id=f"{step}-{name}", marks=() if step in USUAL_STEPS else pytest.mark.slow)
-    for step in STEPS
-    for name in SIGNALS
-]
+FIRST_STEPS = ("release-command", "build", "start-supervisor", "spawn", "gate", "promote", "bake")
+# The default run has these, the slow run all.
+USUAL = {("gate", "INT"), ("gate", "KILL"), ("bake", "TERM"), ("bake", "KILL")}
+USUAL_FIRST = {("gate", "TERM"), ("release-command", "KILL")}
+
+
+def cases(steps: tuple[str, ...], usual: set[tuple[str, str]]) -> list[Any]:
+    return [
+        pytest.param(step, name, id=f"{step}-{name}", marks=() if (step, name) in usual else pytest.mark.slow)
+        for step in steps
+        for name in SIGNALS
+    ]
 
 
 def prepared(project: Project, *, first: bool) -> None:
@@ -63,7 +70,7 @@ def only_the_fleet_is_left(project: Project, processes: int) -> None:
     )
 
 
-@pytest.mark.parametrize(("step", "name"), CASES)
+@pytest.mark.parametrize(("step", "name"), cases(STEPS, USUAL))
 def test_a_deploy_hit_by_a_signal_leaves_the_old_one_serving(project: Project, step: str, name: str) -> None:
     number, code = SIGNALS[name]
     prepared(project, first=False)
@@ -92,19 +99,7 @@ def test_a_deploy_hit_by_a_signal_leaves_the_old_one_serving(project: Project, s
     only_the_fleet_is_left(project, processes)
 
 
-@pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.parametrize(
-    "step",
-    [
-        "release-command",
-        pytest.param("build", marks=pytest.mark.slow),
-        pytest.param("start-supervisor", marks=pytest.mark.slow),
-        pytest.param("spawn", marks=pytest.mark.slow),
-        "gate",
-        pytest.param("promote", marks=pytest.mark.slow),
-        pytest.param("bake", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("step", "name"), cases(FIRST_STEPS, USUAL_FIRST))
 def test_a_first_deploy_hit_by_a_signal_leaves_nothing(project: Project, step: str, name: str) -> None:
     number, code = SIGNALS[name]
     prepared(project, first=True)
@@ -146,6 +141,7 @@ def test_candidates_that_die_before_anybody_asks_are_not_let_in(project: Project
     assert project.serving() == "1"
 
 
+@pytest.mark.slow
 def test_a_second_signal_leaves_at_once_and_the_next_command_cleans_up(project: Project) -> None:
     prepared(project, first=False)
     project.configure(deploy={"release": "sleep 60"})
@@ -179,7 +175,9 @@ def test_a_deploy_killed_at_a_random_instant_costs_nothing(project: Project, see
     project.assert_settled()
 
 
-@pytest.mark.parametrize("step", ["gate", pytest.param("promote", marks=pytest.mark.slow), "bake"])
+@pytest.mark.parametrize(
+    "step", ["gate", *(pytest.param(step, marks=pytest.mark.slow) for step in ("promote", "bake"))]
+)
 def test_a_supervisor_killed_during_a_deploy_leaves_no_orphan_and_the_next_command_works(
     project: Project, step: str
 ) -> None:
@@ -197,7 +195,25 @@ def test_a_supervisor_killed_during_a_deploy_leaves_no_orphan_and_the_next_comma
     project.assert_settled()
 
 
-@pytest.mark.parametrize("step", ["gate", "bake"])
+@pytest.mark.parametrize(
+    "step",
+    ["gate", *(pytest.param(step, marks=pytest.mark.slow) for step in ("snapshot", "promote", "mark-good"))],
+)
+def test_after_a_power_cut_a_good_release_serves_again(project: Project, step: str) -> None:
+    """Everything is killed at one instant; `oatie start` then runs what was good, and deploys go on."""
+    prepared(project, first=False)
+    project.background("deploy", "--yes", "--json").wait_for_step(step)
+    project.close()
+    wait_for(lambda: not project.processes(), "nothing to run", evidence=project.describe)
+    project.start()
+    assert project.serving() in (("1", "2") if step == "mark-good" else ("1",))
+    assert project.status()["release"] == project.serving()
+    project.deployed("3")
+    assert project.serving() == "3"
+    project.assert_settled()
+
+
+@pytest.mark.parametrize("step", ["gate", pytest.param("bake", marks=pytest.mark.slow)])
 def test_a_candidate_killed_during_a_deploy_is_refused(project: Project, step: str) -> None:
     prepared(project, first=False)
     project.version("2", startup_seconds=2)
@@ -216,6 +232,7 @@ def test_a_candidate_killed_during_a_deploy_is_refused(project: Project, step: s
     project.assert_settled()
 
 
+@pytest.mark.slow
 def test_an_old_worker_killed_during_the_bake_is_back_when_the_release_fails(
     project: Project,
 ) -> None:

@@ -27,7 +27,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# One of each family in the default run.
+USUAL_KINDS = ("ASGI", "Flask", "node")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in USUAL_KINDS else pytest.mark.slow) for kind in KINDS]
+)
 def test_it_is_deployed_changed_deployed_again_rolled_back_and_stopped(
     make_project: ProjectMaker, kind: str
 ) -> None:
@@ -45,19 +51,6 @@ def test_it_is_deployed_changed_deployed_again_rolled_back_and_stopped(
     assert project.status()["state"] == "running"
     project.oatie("stop").expect(0)
     project.assert_gone()
-
-
-def test_an_empty_directory_gets_the_demo_and_its_addresses(make_project: ProjectMaker) -> None:
-    project = make_project()
-    for file in project.root.iterdir():
-        file.unlink()
-    done = project.oatie("deploy", "--yes", "--port", str(project.port)).expect(0)
-    assert "demo" in done.said
-    assert f":{project.port}" in done.stdout
-    answer = project.ask("/")
-    assert answer
-    assert answer[0] == 200
-    project.oatie("stop").expect(0)
 
 
 @pytest.mark.slow
@@ -112,6 +105,7 @@ def test_data_named_as_shared_is_one_for_all_releases(project: Project) -> None:
         assert (project.state.releases / str(number) / "app" / "uploads" / "new.txt").exists()
 
 
+@pytest.mark.slow
 def test_old_releases_are_pruned_but_never_the_good_one_before(project: Project) -> None:
     project.configure(deploy={"keep": 2, "bake": "0s"})
     numbers = [project.deployed(str(version)).result["release"] for version in range(1, 5)]
@@ -125,6 +119,7 @@ def test_old_releases_are_pruned_but_never_the_good_one_before(project: Project)
     assert project.serving() == "3"
 
 
+@pytest.mark.slow
 def test_a_websocket_lives_through_its_worker_and_ends_with_the_drain(project: Project) -> None:
     """The open one is answered until the drain's deadline; new ones meet the new release."""
     project.configure(app={"drain": "2s"})

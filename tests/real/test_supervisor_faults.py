@@ -139,6 +139,7 @@ def test_broken_code_on_disk_and_a_killed_worker_cost_nothing(project: Project) 
     assert running.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_dependency_that_is_away_at_the_start_is_waited_for(project: Project) -> None:
     flag = project.outputs / "flag"
     project.version("1", startup_needs_file=str(flag))
@@ -202,6 +203,7 @@ def test_a_killed_daemon_is_replaced_by_the_next_deploy(project: Project) -> Non
     project.assert_settled()
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_does_not_keep_the_supervisor_from_ending(project: Project) -> None:
     """SIGSTOP: a process that can neither answer nor end by itself."""
     project.configure(app={"drain": "2s", "stop_timeout": "1s"})
@@ -213,6 +215,7 @@ def test_a_stopped_worker_does_not_keep_the_supervisor_from_ending(project: Proj
     project.assert_gone()
 
 
+@pytest.mark.slow
 def test_a_reload_with_a_hung_worker_still_ends(project: Project) -> None:
     project.configure(app={"hang_timeout": "600s", "drain": "2s", "stop_timeout": "1s"})
     project.version("1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import signal
+import socket
 import threading
 
 import psutil
@@ -70,6 +71,7 @@ def test_requests_in_flight_at_the_switch_finish_on_the_old_release(project: Pro
     assert project.serving() == "2"
 
 
+@pytest.mark.slow
 def test_a_streamed_answer_survives_the_switch_whole(project: Project) -> None:
     project.configure(app={"drain": "4s"})  # a client that does not hang up is waited for
     project.deployed("1")
@@ -81,6 +83,43 @@ def test_a_streamed_answer_survives_the_switch_whole(project: Project) -> None:
     assert response.getheader("x-release") == "1"
     assert response.read().endswith(b"end\n")
     connection.close()
+
+
+def test_an_upload_in_its_middle_at_the_switch_is_taken_whole(project: Project) -> None:
+    project.deployed("1")
+    with socket.create_connection(("127.0.0.1", project.port), timeout=30) as client:
+        client.sendall(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n")
+        client.sendall(b"x" * 100_000)
+        wait_for(lambda: sum(w["in_flight"] for w in project.workers()) == 1, "the upload to be in flight")
+        project.version("2")
+        run = project.background("deploy", "--yes", "--json")
+        run.wait_for_step("drain")
+        wait_for(lambda: project.serving() == "2", "the new release")
+        client.sendall(b"x" * 100_000)
+        answer = client.makefile("rb").read().decode()
+    run.wait().expect(0)
+    assert answer.startswith("HTTP/1.1 200"), answer
+    assert "x-release: 1" in answer
+    assert answer.endswith("200000\n")
+
+
+def test_a_connection_opened_before_the_switch_and_used_after_it_is_answered(project: Project) -> None:
+    """Browsers and pools open connections before they have a request."""
+    project.deployed("1")
+    clients = [socket.create_connection(("127.0.0.1", project.port), timeout=30) for _ in range(4)]
+    wait_for(lambda: sum(w["connections"] for w in project.workers()) == 4, "them to be accepted")
+    project.version("2")
+    run = project.background("deploy", "--yes", "--json")
+    run.wait_for_step("drain")
+    wait_for(lambda: project.serving() == "2", "the new release")
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answers = [client.makefile("rb").read().decode() for client in clients]
+    run.wait().expect(0)
+    for client, answer in zip(clients, answers, strict=True):
+        client.close()
+        assert answer.startswith("HTTP/1.1 200"), answer
+        assert "connection: close" in answer.lower()
 
 
 def test_a_bad_release_under_load_answers_nobody_and_costs_nothing(project: Project) -> None:
@@ -96,6 +135,7 @@ def test_a_bad_release_under_load_answers_nobody_and_costs_nothing(project: Proj
     project.assert_settled()
 
 
+@pytest.mark.slow
 def test_a_release_that_is_turned_back_during_its_bake_cuts_nobody(project: Project) -> None:
     """It answered users for a moment, so the way back is a switch too."""
     project.deployed("1")
@@ -182,6 +222,7 @@ def test_a_wsgi_application_is_switched_without_loss(make_project: ProjectMaker)
     assert not lost(result)
 
 
+@pytest.mark.slow
 def test_a_program_that_takes_the_socket_is_switched_without_loss(make_project: ProjectMaker) -> None:
     """LISTEN_FDS hand-over: the accept queue is the kernel's and outlives the old program."""
     project = make_project("program.py")

@@ -2,7 +2,7 @@
 
 Every answer carries ``X-Release`` (the version), ``X-Pid`` and the caller's ``X-Load-Id``. Paths: ``/``,
 ``/ready``, ``/work?ms=``, ``/slow?seconds=``, ``/stream?seconds=``, ``/block``, ``/grow?mb=``, ``/exit``,
-``/fail``, ``/say?bytes=``, ``/env?name=``, ``/orphan``; anything else is 404. A websocket echoes.
+``/fail``, ``/upload``, ``/say?bytes=``, ``/env?name=``, ``/orphan``; anything else is 404.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ async def _lifespan(receive: Any, send: Any) -> None:
 class Exchange:
     """The request being answered, and one way to answer it."""
 
-    def __init__(self, scope: Any, send: Any) -> None:
-        self.scope, self.send = scope, send
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.receive, self.send = receive, send
         self.query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
         self.load_id = next((value for name, value in scope["headers"] if name == b"x-load-id"), None)
 
@@ -109,6 +109,14 @@ class Exchange:
         if self.load_id is not None:
             headers.append((b"x-load-id", self.load_id))
         await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *extra]})
+
+    async def body_size(self) -> int:
+        size = 0
+        while True:
+            message = await self.receive()
+            size += len(message.get("body", b""))
+            if not message.get("more_body"):
+                return size
 
     async def answer(self, status: int, body: bytes, *extra: tuple[bytes, bytes]) -> None:
         await self.begin(status, (b"content-length", str(len(body)).encode()), *extra)
@@ -160,6 +168,9 @@ async def _user(path: str, exchange: Exchange) -> None:
         await asyncio.sleep(exchange.number("seconds", 5))
     elif path == "/say":
         print("y" * int(exchange.number("bytes", 80)), file=sys.stderr, flush=True)
+    elif path == "/upload":
+        await exchange.answer(200, b"%d\n" % await exchange.body_size())
+        return
     elif path == "/env":
         await exchange.answer(200, os.environ.get(exchange.query["name"], "").encode())
         return
@@ -181,7 +192,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await _websocket(receive, send)
         return
-    exchange, path = Exchange(scope, send), scope["path"]
+    exchange, path = Exchange(scope, receive, send), scope["path"]
     if path == "/ready":
         await _ready(exchange)
     elif path == "/stream":
