@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oatie_ops.health.alerts import messages
 
+if TYPE_CHECKING:
+    import smtplib
+    from email.message import EmailMessage
+
 TIMEOUT_SECONDS = 10.0
+LOCAL = (None, "localhost", "127.0.0.1", "::1")
 COMMAND_TIMEOUT_SECONDS = 30.0
 MAX_STDERR_CHARACTERS = 300
 # What a receiver may say about its own state; any other refusal is about the message.
@@ -98,51 +103,69 @@ def _command(argv: list[str], note: Mapping[str, Any]) -> None:
 
 def _mail(addresses: list[str], url: str, note: Mapping[str, Any]) -> None:
     import smtplib
-    import socket
-    import ssl
-    from email.message import EmailMessage
     from urllib.parse import unquote, urlsplit
 
     parts = urlsplit(url)
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    host = socket.gethostname()
-    message = EmailMessage()
-    message["From"] = user if "@" in user else f"oatie@{host}"
-    message["To"] = ", ".join(addresses)
-    message["Subject"] = " ".join(messages.subject(note).split())
-    message["Message-ID"] = f"<{note['id']}@{host}>"  # the same again where it has to be sent twice
-    message.set_content(messages.text(note))
+    login = (unquote(parts.username or ""), unquote(parts.password or ""))
+    step = "greeting"
     try:
-        secure = parts.scheme == "smtps"
-        port = parts.port or (465 if secure else 25)
-        context = ssl.create_default_context()
-        server: smtplib.SMTP = (
-            smtplib.SMTP_SSL(parts.hostname or "localhost", port, timeout=TIMEOUT_SECONDS, context=context)
-            if secure
-            else smtplib.SMTP(parts.hostname or "localhost", port, timeout=TIMEOUT_SECONDS)
-        )
-        with server:
-            server.ehlo()
-            if not secure and server.has_extn("starttls"):
-                server.starttls(context=context)
-                server.ehlo()
-            if password:
-                if not secure and "starttls" not in server.esmtp_features and not _local(parts.hostname):
-                    raise NotDelivered("the mail server offers no TLS; the password is not sent", final=True)
-                server.login(user, password)
-            server.send_message(message)
-    except smtplib.SMTPResponseException as error:
-        raise NotDelivered(
-            f"the mail server answered {error.smtp_code}", final=500 <= error.smtp_code < 600
-        ) from None
+        with _connected(parts.scheme, parts.hostname or "localhost", parts.port) as server:
+            if login[1]:
+                step = "login"
+                _require_privacy(server, parts.hostname)
+                server.login(*login)
+            step = "message"
+            server.send_message(_letter(addresses, login[0], note))
     except smtplib.SMTPRecipientsRefused as error:
-        codes = sorted({code for code, _ in error.recipients.values()})
-        raise NotDelivered(
-            f"the mail server refused every address ({codes[0]})", final=codes[0] >= 500
-        ) from None
+        code = min(code for code, _ in error.recipients.values())
+        raise NotDelivered(f"the mail server refused every address ({code})", final=code >= 500) from None
+    except smtplib.SMTPResponseException as error:
+        final = 500 <= error.smtp_code < 600
+        raise NotDelivered(f"the mail server refused the {step} ({error.smtp_code})", final=final) from None
+    except smtplib.SMTPServerDisconnected as error:
+        silent = isinstance(error.__context__, TimeoutError)
+        why = _reason(TimeoutError()) if silent else "the mail server hung up"
+        raise NotDelivered(f"{why}, at the {step}") from None
     except (OSError, smtplib.SMTPException) as error:
         raise NotDelivered(_reason(error)) from None
 
 
-def _local(host: str | None) -> bool:
-    return host in (None, "localhost", "127.0.0.1", "::1")
+def _connected(scheme: str, host: str, port: int | None) -> smtplib.SMTP:
+    """With TLS from the start (smtps) or as soon as it is offered."""
+    import smtplib
+    import ssl
+
+    context = ssl.create_default_context()
+    if scheme == "smtps":
+        return smtplib.SMTP_SSL(host, port or 465, timeout=TIMEOUT_SECONDS, context=context)
+    server = smtplib.SMTP(host, port or 25, timeout=TIMEOUT_SECONDS)
+    try:
+        server.ehlo()
+        if server.has_extn("starttls"):
+            server.starttls(context=context)
+            server.ehlo()
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _require_privacy(server: smtplib.SMTP, host: str | None) -> None:
+    import ssl
+
+    if not isinstance(server.sock, ssl.SSLSocket) and host not in LOCAL:
+        raise NotDelivered("the mail server offers no TLS, and a password is not sent without", final=True)
+
+
+def _letter(addresses: list[str], user: str, note: Mapping[str, Any]) -> EmailMessage:
+    import socket
+    from email.message import EmailMessage
+
+    host = socket.gethostname()
+    letter = EmailMessage()
+    letter["From"] = user if "@" in user else f"oatie@{host}"
+    letter["To"] = ", ".join(addresses)
+    letter["Subject"] = " ".join(messages.subject(note).split())
+    letter["Message-ID"] = f"<{note['id']}@{host}>"  # the same again where it has to be sent twice
+    letter.set_content(messages.text(note))
+    return letter
