@@ -104,15 +104,18 @@ class Database:
 
 
 def _create_private(path: Path) -> None:
-    """SQLite gives its -wal and -shm files the mode of the database, so 0600 covers all three."""
+    """SQLite gives its -wal and -shm files the mode of the database, so 0600 covers all three.
+
+    A database that is there is never opened here: closing it again would drop the locks of every connection
+    that this process has to it (fcntl(2)), and the next process to come along would write over them.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            if os.fstat(descriptor).st_mode & 0o077:
-                os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
     except OSError as error:
         raise StoreError(
             f"the state database {path} cannot be opened for writing",

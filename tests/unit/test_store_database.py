@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -152,6 +154,17 @@ def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Store.open(path)
     assert_explained(caught.value, path)
+
+
+def test_opening_it_again_does_not_drop_the_locks_of_who_has_it_open(tmp_path: Path) -> None:
+    """Otherwise the next process to close it takes itself for the last one and removes the log in use."""
+    path = tmp_path / "state.db"
+    leave = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM events'); c.close()"
+    with Store.open(path) as store:
+        store.events.add("test", "app", "before")
+        Store.open(path).close()
+        subprocess.run([sys.executable, "-c", leave, path], check=True)
+        assert path.with_name("state.db-wal").exists()
 
 
 def test_an_interrupted_transaction_is_rolled_back(tmp_path: Path) -> None:
