@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from oatie_ops.api import models
+from oatie_ops.api.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 # What every path that tells details may answer as well.
@@ -13,10 +15,22 @@ GUARDED = (401, 421)
 
 def described(model: type[models.Shape], *codes: int, problems: tuple[int, ...] = ()) -> Responses:
     """503 has the shape of 200 where it tells health: that is an answer, not a problem."""
-    found: Responses = {code: {"model": model} for code in codes}
+    content = {"application/json": {"example": models.EXAMPLES[model]}}
+    found: Responses = {code: {"model": model, "content": content} for code in codes}
     return found | refused(*problems)
 
 
 def refused(*codes: int) -> Responses:
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {code: {"model": models.Problem, "content": content} for code in codes}
+    example = models.EXAMPLES[models.Problem]
+    return {
+        code: {
+            "description": HTTPStatus(code).phrase,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": models.Problem.model_json_schema(),
+                    "example": {**example, "title": HTTPStatus(code).phrase, "status": code},
+                }
+            },
+        }
+        for code in codes
+    }

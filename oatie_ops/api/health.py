@@ -102,7 +102,7 @@ async def services(request: Request) -> Response:
 @router.get(
     "/health/services/{service}",
     summary="One service; the status code is its own.",
-    responses=described(models.Service, 200, 503, problems=(404, *GUARDED)),
+    responses=described(models.Service, 200, 503, problems=(404, 422, *GUARDED)),
     dependencies=[READER],
 )
 async def service(request: Request, service: str) -> Response:
@@ -163,7 +163,7 @@ async def heartbeat(
 @router.get(
     "/health/operations/{operation}",
     summary="What became of an operation.",
-    responses=described(models.Operation, 200, problems=(404, *GUARDED)),
+    responses=described(models.Operation, 200, problems=(404, 422, *GUARDED)),
     dependencies=[READER],
 )
 async def operation(request: Request, operation: str) -> Response:

@@ -81,7 +81,9 @@ async def windows(request: Request) -> Response:
     responses=described(models.Maintenance, 201, problems=(404, 422, 503, *GUARDED)),
 )
 async def begin(
-    request: Request, caller: Operator, wanted: Annotated[models.WindowWanted, Body()]
+    request: Request,
+    caller: Operator,
+    wanted: Annotated[models.WindowWanted, Body(examples=[models.EXAMPLES[models.WindowWanted]])],
 ) -> Response:
     context = context_of(request)
     if wanted.service != EVERYTHING:

@@ -173,3 +173,117 @@ class Problem(BaseModel):
     fix: str
     details: list[str]
     exit_code: int
+
+
+# --- examples -----------------------------------------------------------------------------------------
+
+_LATENCY = {
+    "p50_seconds": 0.0021,
+    "p95_seconds": 0.0049,
+    "p99_seconds": 0.012,
+    "samples": 360,
+    "recent_seconds": [0.002, 0.0021],
+}
+_TRANSITION = {
+    "at": "2026-01-02T03:04:05.678Z",
+    "before": "pass",
+    "after": "fail",
+    "output": "127.0.0.1:5432: connection refused (nothing listens there)",
+    "consequence_of": None,
+}
+_MAINTENANCE = {
+    "id": 3,
+    "service": "db",
+    "reason": "upgrade to 17",
+    "actor": "owner",
+    "started_at": "2026-01-02T03:00:00.000Z",
+    "until": "2026-01-02T03:30:00.000Z",
+}
+_CHECK = {
+    "type": "tcp",
+    "status": "fail",
+    "output": _TRANSITION["output"],
+    "since": _TRANSITION["at"],
+    "for_seconds": 12.3,
+    "checked_at": "2026-01-02T03:04:17.900Z",
+    "age_seconds": 0.4,
+    "duration_seconds": 0.0004,
+    "observed_value": None,
+    "observed_unit": "",
+    "latest_result": "fail",
+    "interval_seconds": 10.0,
+    "timeout_seconds": 2.0,
+    "rise": 2,
+    "fall": 3,
+    "latency": _LATENCY,
+}
+_SERVICE = {
+    "status": "fail",
+    "output": _TRANSITION["output"],
+    "since": _TRANSITION["at"],
+    "for_seconds": 12.3,
+    "needs": [],
+    "consequence_of": None,
+    "maintenance": None,
+    "flapping": False,
+    "uptime": {"hour": 0.9966, "day": 0.99986, "week": 1.0, "known_seconds": 604800.0},
+    "latency": _LATENCY,
+    "transitions": [_TRANSITION],
+    "checks": {"tcp": _CHECK},
+}
+_DETAILED = {
+    "schema_version": 1,
+    "status": "fail",
+    "cause": f"db: {_TRANSITION['output']}",
+    "taken_at": "2026-01-02T03:04:18.000Z",
+    "age_seconds": 0.3,
+    "groups": {
+        "live": {"status": "pass", "output": "the supervisor answers"},
+        "ready": {"status": "pass", "output": "app: running: 2 serving"},
+        "startup": {"status": "pass", "output": "the application has started"},
+    },
+    "services": {"db": _SERVICE},
+}
+EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
+    Brief: {"status": "pass"},
+    Service: _SERVICE,
+    Services: {"status": "fail", "services": {"db": _SERVICE}},
+    Detailed: _DETAILED,
+    Dashboard: {
+        **_DETAILED,
+        "version": "1.0.0",
+        "state": "running",
+        "detail": "",
+        "release": "7",
+        "app": {"name": "shop", "url": "http://127.0.0.1:8080"},
+        "ops": {"url": "http://127.0.0.1:8000"},
+        "workers": [{"id": 1, "pid": 4711, "state": "serving", "release": "7", "requests": 1200}],
+    },
+    Operation: {
+        "id": "0f8e2c1d4b6a7990",
+        "kind": "restart",
+        "service": "app",
+        "actor": "token 1a2b3c4d",
+        "state": "running",
+        "started_at": 1767323045.678,
+        "ended_at": None,
+        "error": None,
+    },
+    Maintenance: _MAINTENANCE,
+    Windows: {"windows": [_MAINTENANCE]},
+    WindowWanted: {"service": "db", "duration": "30m", "reason": "upgrade to 17"},
+    Ended: {"ended": 1},
+    History: {"transitions": [{**_TRANSITION, "service": "db"}]},
+    Problem: {
+        "type": "urn:oatie:problem:not-found",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "there is no such service",
+        "code": "not-found",
+        "what": "there is no such service",
+        "why": "",
+        "fix": "there are: app, db, system",
+        "details": [],
+        "exit_code": 1,
+    },
+}

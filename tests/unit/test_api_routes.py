@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
 from oatie_ops.api import models
 from oatie_ops.api.app import OpsApps, create_ops_app
@@ -484,3 +485,21 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
     post = described["paths"]["/health/services/{service}/restart"]["post"]
     assert {"202", "401", "404", "409", "421", "422", "501"} <= set(post["responses"])
     assert post["security"] == [{"HTTPBearer": []}]
+
+
+@pytest.mark.parametrize("model", list(models.EXAMPLES), ids=lambda model: model.__name__)
+def test_every_example_has_the_shape_that_it_illustrates(model: type[BaseModel]) -> None:
+    model.model_validate(models.EXAMPLES[model], strict=True)
+
+
+def test_every_answer_is_described_with_an_example(ops: Ops) -> None:
+    described = ops.get("/openapi.json").json()
+    without = [
+        f"{method} {path} {code}"
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+        for code, answer in operation["responses"].items()
+        for media, content in answer.get("content", {}).items()
+        if "example" not in content and media != "text/html"
+    ]
+    assert without == []
