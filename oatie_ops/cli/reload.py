@@ -43,6 +43,7 @@ def command(
 
 def _follow(client: ControlClient, *, as_json: bool) -> Event:
     """The result event. Shows the others as they come."""
+    client.call("GET", "/control/status")  # a supervisor that hangs is told from a boot that takes long
     with Waiting(quiet=as_json) as waiting:
         for event in client.stream("POST", "/control/reload", timeout_seconds=SILENCE_SECONDS):
             if as_json:

@@ -34,6 +34,7 @@ CONTROL_IMPORT_SECONDS = 0.4
 OPS_IMPORT_SECONDS = 5.0
 OPS_PORT_TRIES = 20
 VERDICT_SECONDS = 5.0
+REACHABLE_SECONDS = 2.0
 
 # Makes the ops API for a supervisor: an ASGI application for the network and one for the owner's socket,
 # and what has to run beside them. Handed in, because this room must not import `oatie_ops.api`.
@@ -125,7 +126,7 @@ class _Main:
                 self._start(supervisor.exit_if_left_empty())
                 self.report.send({"event": "listening", "status": supervisor.status()})
             self._start(supervisor.tick_forever())
-            await self._serve(supervisor, control)
+            await self._serve(supervisor, control, stack)
         if self.failure is not None:
             raise self.failure
 
@@ -173,7 +174,9 @@ class _Main:
         stack.callback(lambda: path.unlink(missing_ok=True))
         return sock
 
-    async def _serve(self, supervisor: Supervisor, control: socket.socket) -> None:
+    async def _serve(
+        self, supervisor: Supervisor, control: socket.socket, stack: contextlib.ExitStack
+    ) -> None:
         # The server's modules are most of a supervisor's start and would take the processor from the
         # workers' boot; nobody needs the control socket in the same moment (it listens already).
         await self._first_served_or_failed(supervisor, CONTROL_IMPORT_SECONDS)
@@ -182,18 +185,38 @@ class _Main:
         from oatie_ops.supervisor.late import LateApplication
 
         trusted = LateApplication()
-        control_server = EmbeddedServer(control_app(supervisor, trusted), control)
-        self._start(control_server.run_until_told())
+        application = control_app(supervisor, trusted)
+        self._start(EmbeddedServer(application, control).run_until_told())
+        self._start(self._stay_reachable(supervisor, application, stack))
         ops_task = self._start(self._serve_ops(supervisor, trusted))
         if self.options.dev:
             self._start(self._watch_files(supervisor))
         await supervisor.stopping.wait()
         await supervisor.shut_down()
         ops_task.cancel()
-        control_server.should_exit = control_server.force_exit = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _stay_reachable(
+        self, supervisor: Supervisor, application: Any, stack: contextlib.ExitStack
+    ) -> None:
+        """Somebody may remove the state directory of a supervisor that serves: it makes its own part anew."""
+        from oatie_ops.supervisor.embedded import EmbeddedServer
+
+        path = self.paths.control_socket
+        ours = path.stat().st_ino
+        while True:
+            await asyncio.sleep(REACHABLE_SECONDS)
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == ours:
+                    continue
+            supervisor.machinery.sink.note(f"{path} was removed; making it and the pid file anew")
+            self.paths.ensure()
+            stack.enter_context(PidFile(self.paths.supervisor_pid))
+            control = self._bind_control(stack)
+            ours = path.stat().st_ino
+            self._start(EmbeddedServer(application, control).run_until_told())
 
     async def _serve_ops(self, supervisor: Supervisor, trusted: Any) -> None:
         if self.options.ops is None:
