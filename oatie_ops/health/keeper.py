@@ -58,8 +58,11 @@ class Keeper:
             )
         )
 
-    def recall(self, services: Iterable[str]) -> Recalled | None:
-        """None where the store cannot be read; `problem` tells why."""
+    def recall(self, services: Iterable[str], *, forget_others: bool = False) -> Recalled | None:
+        """None where the store cannot be read; `problem` tells why.
+
+        ``forget_others``: what is kept of services that are declared no longer is deleted.
+        """
         names = list(services)
         try:
             with self._open() as store:
@@ -67,7 +70,7 @@ class Keeper:
                 found = {name: (saved.get(name, (0.0, {}))[1], _latest(store, name)) for name in names}
                 windows = maintenance.lately(store)
                 gone = [name for name in saved if name not in found]
-                if gone:
+                if gone and forget_others:
                     store.health.forget(gone)
         except (StoreError, OSError) as error:
             self._trouble(error)

@@ -55,7 +55,7 @@ class Memory:
         keeper, services = self._keeper, list(self._board.snapshot.services)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECALL_PATIENCE_SECONDS):
-                recalled = await self._in_thread(lambda: keeper.recall(services))
+                recalled = await self._in_thread(lambda: keeper.recall(services, forget_others=True))
                 if recalled is not None:
                     self._restore(recalled.tracks)
                     self._board.hold(recalled.windows, self._clock())

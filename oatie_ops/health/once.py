@@ -11,10 +11,12 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.health.board import Board
 from oatie_ops.health.checks import build
 from oatie_ops.health.checks.base import Tools
+from oatie_ops.health.keeper import Keeper
 from oatie_ops.health.model import CheckSpec, Snapshot, Status, system_clock
 from oatie_ops.health.plan import NEEDS, ServicePlan, plan
 from oatie_ops.health.runner import run_check
 from oatie_ops.health.threads import CheckThreads
+from oatie_ops.paths import StatePaths
 
 
 def run_checks(
@@ -44,11 +46,22 @@ def _chosen(services: tuple[ServicePlan, ...], only: Collection[str]) -> list[Se
     return [service for service in services if service.name in wanted]
 
 
+def _recall(board: Board, database: Path) -> None:
+    """What a supervisor remembered, and the maintenance that was announced; a look makes no database."""
+    if not database.exists():
+        return
+    recalled = Keeper(database).recall(board.snapshot.services)
+    if recalled is not None:
+        board.restore(recalled.tracks)
+        board.hold(recalled.windows, system_clock())
+
+
 async def _run(
     settings: Settings, state_home: Path, services: list[ServicePlan], timeout_seconds: float | None
 ) -> Snapshot:
     tools = Tools(settings, CheckThreads(), state_home)
     board = Board(services, system_clock())
+    _recall(board, StatePaths(state_home).database)
 
     async def one(spec: CheckSpec) -> None:
         limit = (
