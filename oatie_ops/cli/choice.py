@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oatie_ops.cli.filling import EVERYTHING, SUPERVISOR, filled, read_release
+from oatie_ops.config.found import choice_notes, require_decided
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
@@ -21,20 +22,41 @@ class Choice:
     spec: ReleaseSpec
     what: str  # for people: "release 7", "this checkout (main:app)"
     settings: Settings
+    notes: tuple[str, ...] = ()  # what else could have been run
 
 
 def choose(loaded: Loaded, paths: StatePaths, *, dev: bool = False, log_level: str | None = None) -> Choice:
     """``dev`` always means the checkout. ``log_level`` is what the command line said.
 
-    Secrets are looked up: raises as `filled` and `read_release`.
+    Secrets are looked up: raises as `filled` and `read_release`; `Undecided` where it is the checkout
+    and what runs there cannot be told.
     """
     number = None if dev else deployed(paths)
+    if number is None:
+        require_decided(loaded.discovery)
     loaded = filled(loaded, EVERYTHING if number is None else SUPERVISOR)
     settings = loaded.settings
     if number is None:
-        return Choice(ReleaseSpec(CHECKOUT, settings.root, settings.app), describe(loaded), settings)
+        spec = ReleaseSpec(CHECKOUT, settings.root, settings.app)
+        said = (*choice_notes(loaded.discovery), *_installation_note(settings))
+        return Choice(spec, describe(loaded), settings, said)
     spec = read_release(paths.releases / str(number), loaded).spec()
     return Choice(replace(spec, app=live(spec.app, settings.app, log_level)), f"release {number}", settings)
+
+
+def _installation_note(settings: Settings) -> list[str]:
+    """A start builds nothing: what a deploy would install has to be there."""
+    if settings.app.run is None or not (settings.root / "src").is_dir():
+        return []
+    from oatie_ops.config.checkout import not_installed
+
+    package = not_installed(settings)
+    if not package:
+        return []
+    return [
+        f"{package} is in src/ and not installed where oatie is: `pip install -e .` there first, "
+        "or `oatie deploy`, which runs the commands of [deploy] build"
+    ]
 
 
 def deployed(paths: StatePaths) -> int | None:

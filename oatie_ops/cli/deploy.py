@@ -67,8 +67,8 @@ def command(
     a program cannot be replaced without a gap.
 
     Exits 0 deployed (or planned), 1 failed and nothing serves, 2 usage (also for a target that is not
-    there yet), 4 configuration invalid, 5 prerequisite missing, 6 another run is going on, 7 rolled back:
-    the release before still serves, 130/143 interrupted and undone.
+    there yet), 4 configuration invalid or nothing says what is to run here, 5 prerequisite missing, 6 another
+    run is going on, 7 rolled back: the release before still serves, 130/143 interrupted and undone.
     """
     from oatie_ops.cli.releasing import Order, release_command
     from oatie_ops.deployment.who import who
@@ -129,18 +129,25 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     if loaded.origin("app.port").source < Source.FILE:  # nobody asked for it
         settings = at_running_port(settings, running)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
-    return Found(gather_deploy(settings, paths, running, health_check=order.health_check), target, paths)
+    facts = gather_deploy(
+        settings,
+        paths,
+        running,
+        health_check=order.health_check,
+        demo_by_default=loaded.discovered is not None and loaded.discovered.kind == "demo",
+    )
+    return Found(facts, target, paths)
 
 
 def tell_what_was_found(loaded: Loaded, events: Events) -> None:
-    """Nothing is chosen silently: what was found instead of configured, and every warning."""
+    """Nothing is chosen silently: what was found instead of configured, and every warning.
+
+    Raises `Undecided` where what runs here cannot be told.
+    """
+    from oatie_ops.config.found import choice_notes, found_note, require_decided
     from oatie_ops.config.issues import render
 
-    found = loaded.discovered
-    if found is not None and found.kind == "demo":
-        events.notice("no application was found here: this deploys the built-in demo service")
-    elif found is not None:
-        what = found.run or " ".join(found.command or ())
-        events.notice(f"found {what} ({found.evidence}); `oatie init` writes it to oatie.toml")
-    for issue in loaded.issues:
-        events.notice(render(issue))
+    require_decided(loaded.discovery)
+    found = [*found_note(loaded.discovery), *choice_notes(loaded.discovery)]
+    for note in (*found, *map(render, loaded.issues)):
+        events.notice(note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from oatie_ops.cli.output import emit, emit_json, paint, warn
 from oatie_ops.errors import UsageError
 
 if TYPE_CHECKING:
-    from oatie_ops.config.discover import Candidate
+    from oatie_ops.config.discover import Candidate, Discovery
     from oatie_ops.environment import Detection, Explanation
     from oatie_ops.environment.endpoints import ProbeResult
     from oatie_ops.environment.layers import SignalReport
@@ -46,13 +46,13 @@ def command(
 
     _check_name(environment)
     explanation = EnvironmentDetector(environment=environment, probe=probe).explain()
-    applications = _applications(Path.cwd())
+    seen = _applications(Path.cwd())
     if json:
-        emit_json(document(explanation, applications, explain=explain, probe=probe))
+        emit_json(document(explanation, seen, explain=explain, probe=probe))
         return
     for warning in explanation.detection.warnings:
         warn(warning)
-    emit("\n".join(render(explanation, applications, explain=explain)))
+    emit("\n".join(render(explanation, seen, explain=explain)))
 
 
 def _check_name(environment: str | None) -> None:
@@ -66,18 +66,19 @@ def _check_name(environment: str | None) -> None:
         )
 
 
-def _applications(root: Path) -> list[Candidate]:
-    from oatie_ops.config.discover import discover
+def _applications(root: Path) -> Discovery:
+    from oatie_ops.config.discover import look
 
-    return list(discover(root))
+    return look(root)
 
 
-def document(
-    explanation: Explanation, applications: Sequence[Candidate], *, explain: bool, probe: bool
-) -> dict[str, Any]:
+def document(explanation: Explanation, seen: Discovery, *, explain: bool, probe: bool) -> dict[str, Any]:
     """The `--json` form: `signals` and the files only with `--explain`, `probes` only with `--probe`."""
+    from oatie_ops.config.found import as_dict
+
     found: dict[str, Any] = {"schema": SCHEMA, **explanation.detection.to_dict()}
-    found["applications"] = [_application(candidate) for candidate in applications]
+    found["applications"] = [_application(candidate) for candidate in seen.candidates]
+    found["obstacles"] = [as_dict(obstacle) for obstacle in seen.obstacles]
     if probe:
         found["probes"] = [_probe(result) for result in explanation.probes]
     if explain:
@@ -118,7 +119,7 @@ def _signal(report: SignalReport) -> dict[str, Any]:
     }
 
 
-def render(explanation: Explanation, applications: Sequence[Candidate], *, explain: bool) -> list[str]:
+def render(explanation: Explanation, seen: Discovery, *, explain: bool) -> list[str]:
     """Lines for people: the answer first, then why."""
     found = explanation.detection
     lines = [f"{_bold('environment')}  {_environment(found)}", f"  {found.environment_why}", ""]
@@ -126,7 +127,8 @@ def render(explanation: Explanation, applications: Sequence[Candidate], *, expla
     lines += _block("identity", _pairs(found.identity))
     lines += _block("hints", [f"{name}: {', '.join(signals)}" for name, signals in found.hints.items()])
     lines += _block("metadata services", [_probe_line(result) for result in explanation.probes])
-    lines += _block("applications in this directory", [_candidate_line(c) for c in applications])
+    lines += _block("applications in this directory", [_candidate_line(c) for c in seen.candidates])
+    lines += _block("files that may hold an application", [obstacle.text for obstacle in seen.obstacles])
     if explain:
         lines += _explain_lines(explanation)
     return lines

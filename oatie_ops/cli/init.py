@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oatie_ops.cli.output import emit, emit_json
+from oatie_ops.cli.output import emit, emit_json, warn
 from oatie_ops.errors import OatieError, PrerequisiteMissing
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Replace an oatie.toml that is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object with a stable shape.")] = False,
 ) -> None:
-    """Write a commented oatie.toml for the application found in this directory."""
-    from oatie_ops.config.discover import DEMO, discover
+    """Write a commented oatie.toml for the application found in this directory.
+
+    Exits 4, and writes nothing, where a file that may hold the application cannot be read or parsed.
+    """
+    from oatie_ops.config.discover import look
+    from oatie_ops.config.found import overlooked, undecided
     from oatie_ops.config.locate import FILE_NAME, PYPROJECT, has_table
     from oatie_ops.config.template import render, survey
 
@@ -43,8 +47,14 @@ def command(
         raise AlreadyConfigured(
             f"{FILE_NAME} is there already", fix="`oatie config check` checks it; --force replaces it"
         )
-    best, *others = discover(root) or [DEMO]
+    seen = look(root)
+    best = seen.chosen
+    if best is None:
+        raise undecided(seen)
+    others = list(seen.candidates[1:])
     _write(file, render(best, others, survey(root, best)))
+    for line in overlooked(seen):
+        warn(line)
     if json:
         emit_json(document(file, best, others))
     else:

@@ -82,6 +82,8 @@ def command(
     )
     paths = context.paths
     choice = choose(context.loaded, paths, dev=dev, log_level=log_level)
+    for note in choice.notes:
+        say(f"oatie: {note}")
     say(f"oatie: starting {choice.what}")
     pid_file = pid_file.absolute() if pid_file else None
     if daemon:

@@ -21,12 +21,25 @@ def run_issues(settings: Settings, origins: Mapping[str, Origin]) -> Iterator[Is
     origin = origins.get("app.run")
     if settings.app.run is None or origin is None or origin.source is Source.DISCOVERED:
         return
+    place = (origin.file, origin.line, origin.column)
     what = _wrong(settings.root, settings.app.run)
+    if not what and not settings.deploy.build and (package := not_installed(settings)):
+        message = f"names {package}, which is in src/ and not on the import path"
+        hint = 'in [deploy], build = ["pip install ."] installs it'
+        yield Issue(WARNING, "not-installed", "app.run", message, *place, hint=hint, source=origin.describe())
     if what:
         near = [candidate.run for candidate in discover(settings.root) if candidate.run]
         hint = f"found here: {', '.join(near[:3])}" if near else ""
-        place = (origin.file, origin.line, origin.column)
         yield Issue(WARNING, "run-not-found", "app.run", what, *place, hint=hint, source=origin.describe())
+
+
+def not_installed(settings: Settings) -> str:
+    """The package of ``app.run`` where only src/ has it, so that the checkout cannot be run as it is."""
+    root, package = settings.root, (settings.app.run or "").partition(":")[0].partition(".")[0]
+    if not package or (root / package).exists() or (root / f"{package}.py").exists():
+        return ""
+    in_src = (root / "src" / package).is_dir() or (root / "src" / f"{package}.py").is_file()
+    return package if in_src and not _is_installed(package) else ""
 
 
 def _wrong(root: Path, run: str) -> str:

@@ -6,9 +6,11 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from oatie_ops.config.discover import Candidate
+from oatie_ops.config.discover import Candidate, Obstacle
+from oatie_ops.config.discover_build import installable
 from oatie_ops.config.python_syntax import READY_PATHS, read
 
 _USUAL_ATTRIBUTES = {"app": 0.06, "application": 0.05, "api": 0.02, "server": 0.01}
@@ -27,19 +29,106 @@ _WORTH_PARSING = re.compile(
 )
 
 
-def applications(root: Path) -> Iterator[Candidate]:
+# A module is imported from a directory on the import path; src/ is not there by itself.
+_IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
+
+@dataclass
+class Scan:
+    """``mute`` are files in the root that say nothing of applications, so nobody has parsed them yet."""
+
+    root: Path
+    candidates: list[Candidate] = field(default_factory=list)
+    obstacles: list[Obstacle] = field(default_factory=list)
+    mute: list[tuple[Path, bytes]] = field(default_factory=list)
+
+    def mute_obstacles(self) -> list[Obstacle]:
+        """Those of them that do not parse: an application that was cut off or garbled looks like that."""
+        parsed = ((path, _parsed(content)) for path, content in self.mute)
+        return [_unparsable(self.root, path, tree, 0.0) for path, tree in parsed if isinstance(tree, Failure)]
+
+
+@dataclass(frozen=True)
+class Failure:
+    line: int
+    why: str
+
+
+def scan(root: Path) -> Scan:
+    seen = Scan(root)
+    in_src: set[str] = set()
     for path, base in _sources(root):
+        is_root = path.parent == root
         try:
             content = path.read_bytes()
-        except OSError:
+        except OSError as error:
+            if is_root:
+                failure = Failure(1, f"cannot be read ({error.strerror or error})")
+                seen.obstacles.append(_unparsable(root, path, failure, _potential(root, base, path)))
             continue
-        if len(content) > _MAX_BYTES or not _WORTH_PARSING.search(content):
+        if base != root:
+            in_src.update(name.decode() for name in _IMPORTED.findall(content))
+        if len(content) > _MAX_BYTES:
             continue
-        try:
-            tree = ast.parse(content)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        if not _WORTH_PARSING.search(content):
+            if is_root:
+                seen.mute.append((path, content))
             continue
-        yield from _candidates(root, base, path, tree, content)
+        tree = _parsed(content)
+        if isinstance(tree, Failure):
+            seen.obstacles.append(_unparsable(root, path, tree, _potential(root, base, path)))
+        else:
+            seen.candidates += _candidates(root, base, path, tree, content)
+    if any(candidate.in_src for candidate in seen.candidates) and not installable(root):
+        _without_installation(seen, in_src)
+    return seen
+
+
+def _parsed(content: bytes) -> ast.Module | Failure:
+    try:
+        return ast.parse(content)
+    except SyntaxError as error:
+        return Failure(error.lineno or 1, f"{type(error).__name__}: {error.msg}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Failure(1, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+def _unparsable(root: Path, path: Path, failure: Failure, potential: float) -> Obstacle:
+    return Obstacle(
+        path=str(path.relative_to(root)),
+        line=failure.line,
+        what=f"{failure.why}, so it cannot be told whether it holds the application",
+        potential=potential,
+        fix=f"correct {path.relative_to(root)}",
+    )
+
+
+def _potential(root: Path, base: Path, path: Path) -> float:
+    dotted = _module_name(base, path)
+    return round(0.8 + _place_bonus(dotted, "app", path.relative_to(root)), 3) if dotted else 0.0
+
+
+def _without_installation(seen: Scan, imported: set[str]) -> None:
+    """Nothing can install what is in src/: it is named from the root, where it does without its own name."""
+    source = seen.root / "src"
+    own = {path.stem for path in source.iterdir()}.intersection(imported)
+    found, seen.candidates = seen.candidates, []
+    for candidate in found:
+        if not candidate.in_src or not own:
+            name = f"src.{candidate.run}" if candidate.in_src else candidate.run
+            seen.candidates.append(replace(candidate, run=name, in_src=False))
+            continue
+        place, _, text = candidate.evidence.partition(" ")
+        path, _, line = place.rpartition(":")
+        seen.obstacles.append(
+            Obstacle(
+                path,
+                int(line),
+                f"{text}: it is imported as {', '.join(sorted(own))}, which src/ hides until it is installed",
+                candidate.confidence,
+                "add a pyproject.toml with a [project] table (then `pip install .` installs it)",
+            )
+        )
 
 
 def _sources(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -95,6 +184,7 @@ def _candidates(root: Path, base: Path, path: Path, tree: ast.Module, content: b
             evidence=f"{shown}:{line} {text[:80]}",
             confidence=round(min(0.95, score + _place_bonus(dotted, attribute, path.relative_to(root))), 3),
             ready=ready,
+            in_src=base != root,
         )
 
 

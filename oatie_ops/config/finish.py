@@ -14,7 +14,7 @@ from oatie_ops.config.address import join_address, listen_address, same_port
 from oatie_ops.config.app_env import with_environment
 from oatie_ops.config.convert import json_ready, settings_from_dict, settings_to_dict
 from oatie_ops.config.declared import Declared
-from oatie_ops.config.discover import DEMO, Candidate, discover
+from oatie_ops.config.discover import Candidate, Discovery, directory_name, look
 from oatie_ops.config.inputs import Inputs, lookup
 from oatie_ops.config.interpolate import Lookup, expand, is_unresolved
 from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted
@@ -30,7 +30,7 @@ class Finished:
     settings: Settings
     origins: Mapping[str, Origin]
     issues: tuple[Issue, ...]
-    discovered: Candidate | None
+    discovery: Discovery | None
     unresolved: tuple[KeyPath, ...]
     templates: Mapping[str, str]
 
@@ -42,14 +42,14 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
     settings = settings_from_dict(data)
     origins = dict(declared.origins)
     issues = list(declared.issues)
-    settings, discovered = _with_application(settings, origins)
+    settings, discovery = _with_application(settings, origins)
     settings = _with_ops_port(settings, origins, issues)
     settings = replace(settings, app=with_environment(settings.app, declared, inputs, origins))
     issues += _invented_database(settings, declared.profile, origins)
     templates.update({f"app.env.{name}": text for name, text in settings.app.env_templates.items()})
     unresolved = tuple(path for path in declared.templates if is_unresolved(templates[dotted(path)], find))
     settings = replace(settings, app=_with_stored(settings, unresolved))
-    return Finished(settings, origins, tuple(issues), discovered, unresolved, templates)
+    return Finished(settings, origins, tuple(issues), discovery, unresolved, templates)
 
 
 def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], dict[str, str]]:
@@ -81,25 +81,38 @@ def _parent(data: Any, path: KeyPath) -> Any:
     return data
 
 
-def _with_application(settings: Settings, origins: dict[str, Origin]) -> tuple[Settings, Candidate | None]:
-    """What runs, where the file does not say: the best of what is found here, else the demo."""
-    app, found = settings.app, None
+def _with_application(settings: Settings, origins: dict[str, Origin]) -> tuple[Settings, Discovery | None]:
+    """What runs, where the file does not say: the best of what is found here, else the demo.
+
+    Neither, where that cannot be told: `oatie_ops.config.found.require_decided` refuses to run that.
+    """
+    app, seen = settings.app, None
     if app.run is None and app.command is None:
-        found = next(iter(discover(settings.root)), DEMO)
-        origin = Origin(Source.DISCOVERED, found.evidence)
-        app = replace(app, run=found.run, command=found.command)
-        origins["app.run" if found.run else "app.command"] = origin
-        if "app.name" not in origins and found.name:
-            app = replace(app, name=found.name)
-            origins["app.name"] = origin
-        if "deploy.build" not in origins and found.build:
-            settings = replace(settings, deploy=replace(settings.deploy, build=found.build))
-            origins["deploy.build"] = origin
+        seen = look(settings.root)
+        if seen.chosen is not None:
+            settings = _with_found(settings, seen.chosen, origins)
+            app = settings.app
+    if "app.name" not in origins:
+        app = replace(app, name=directory_name(settings.root))
+        origins["app.name"] = Origin(Source.DISCOVERED, "the name of the directory")
     if app.command is not None and app.socket is None and app.workers > 1:
         app = replace(app, workers=1)
         below = origins.get("app.workers")
         origins["app.workers"] = Origin(Source.DEFAULT, "one process for a plain command", overrides=below)
-    return replace(settings, app=app), found
+    return replace(settings, app=app), seen
+
+
+def _with_found(settings: Settings, found: Candidate, origins: dict[str, Origin]) -> Settings:
+    origin = Origin(Source.DISCOVERED, found.evidence)
+    app = replace(settings.app, run=found.run, command=found.command)
+    origins["app.run" if found.run else "app.command"] = origin
+    if found.kind == "demo" and "app.name" not in origins:
+        app = replace(app, name=found.name)
+        origins["app.name"] = origin
+    if "deploy.build" not in origins and found.build:
+        settings = replace(settings, deploy=replace(settings.deploy, build=found.build))
+        origins["deploy.build"] = origin
+    return replace(settings, app=app)
 
 
 def _with_ops_port(settings: Settings, origins: dict[str, Origin], issues: list[Issue]) -> Settings:

@@ -13,7 +13,7 @@ from typing import Any
 
 from oatie_ops.config import cache
 from oatie_ops.config.declared import Declared
-from oatie_ops.config.discover import Candidate
+from oatie_ops.config.discover import Candidate, Discovery
 from oatie_ops.config.finish import finish, resolved
 from oatie_ops.config.inputs import Inputs, find_environment
 from oatie_ops.config.issues import Issue, dotted, errors, ordered, render, summary
@@ -30,10 +30,10 @@ __all__ = ["Loaded", "examine", "find_file", "load", "with_secrets"]
 class Loaded:
     """``issues`` are warnings and notes (and errors, from `examine`). ``origins`` goes by dotted key.
 
-    ``discovered`` is what runs where the file names nothing. ``templates`` has the ``${NAME}`` form of
-    every value from outside; ``unresolved`` are the paths of those whose secret is yet to be looked up
-    (`with_secrets`), and which still hold the template. ``outside`` are
-    the variables of the environment and, behind them, those of the env file.
+    ``discovery`` is what was found where the file names nothing to run, ``discovered`` what of it runs.
+    ``templates`` has the ``${NAME}`` form of every value from outside; ``unresolved`` are the paths of
+    those whose secret is yet to be looked up (`with_secrets`), and which still hold the template.
+    ``outside`` are the variables of the environment and, behind them, those of the env file.
     """
 
     settings: Settings
@@ -41,10 +41,14 @@ class Loaded:
     issues: tuple[Issue, ...]
     file: Path | None
     profile: str
-    discovered: Candidate | None = None
+    discovery: Discovery | None = None
     unresolved: tuple[KeyPath, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
     outside: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def discovered(self) -> Candidate | None:
+        return self.discovery.chosen if self.discovery else None
 
     def origin(self, key: str) -> Origin:
         return self.origins.get(key, DEFAULT)
@@ -89,10 +93,12 @@ def examine(
 ) -> Loaded:
     """Like `load`, but wrong keys are left out and told in ``issues`` instead of raised."""
     from oatie_ops.config.checkout import run_issues
+    from oatie_ops.config.found import undecided_issues
 
     inputs = _gather(root, environ, environment, overrides, env_file)
     loaded = _loaded(_declare(inputs), inputs)
-    return replace(loaded, issues=ordered([*loaded.issues, *run_issues(loaded.settings, loaded.origins)]))
+    more = [*run_issues(loaded.settings, loaded.origins), *undecided_issues(loaded.discovery)]
+    return replace(loaded, issues=ordered([*loaded.issues, *more]))
 
 
 def with_secrets(
@@ -152,7 +158,7 @@ def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
         issues=ordered(finished.issues),
         file=inputs.located.file,
         profile=declared.profile,
-        discovered=finished.discovered,
+        discovery=finished.discovery,
         unresolved=finished.unresolved,
         templates=finished.templates,
         outside={**(declared.env_file.values if declared.env_file else {}), **inputs.environ},

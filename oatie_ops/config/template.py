@@ -14,6 +14,7 @@ from oatie_ops.config.durations import format_duration
 _READY_TIMEOUT = format_duration(defaults.READY_TIMEOUT_SECONDS)
 _DRAIN = format_duration(defaults.DRAIN_SECONDS)
 _BAKE = format_duration(defaults.BAKE_SECONDS)
+_RELEASE_EXAMPLES = {"Python": "python migrate.py", "Node": "npm run migrate"}
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,13 @@ def _target(candidate: Candidate) -> str:
 
 def _deploy(candidate: Candidate, around: Surroundings) -> list[str]:
     build = ", ".join(_quoted(line) for line in candidate.build)
-    lines = [f"build = [{build}]"] if build else ['# build = ["pip install -r requirements.txt"]']
+    lines = [f"build = [{build}]" if build else "# build = []         # shell commands that build a release"]
     if around.release:
         mark = "" if around.release_is_certain else "# "
         lines.append(f"{mark}release = {_quoted(around.release)}  # once, before any new worker starts")
     else:
-        lines.append('# release = "python migrate.py"  # once, before any new worker starts')
+        example = _RELEASE_EXAMPLES.get("Python" if candidate.run else candidate.kind, "./migrate")
+        lines.append(f'# release = "{example}"  # for example; once, before any new worker starts')
     return [
         *lines,
         f'# bake = "{_BAKE}"   # how long the old workers stay ready to take over again',

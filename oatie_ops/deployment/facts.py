@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from oatie_ops.config import defaults
-from oatie_ops.config.discover import DEMO_RUN
+from oatie_ops.config.discover import DEMO, DEMO_RUN
+from oatie_ops.config.found import refuse_demo_in_place
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
 from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
@@ -18,6 +19,7 @@ from oatie_ops.deployment.survey import Survey, survey
 from oatie_ops.deployment.targets.base import Running
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
+from oatie_ops.supervisor.client import ControlClient
 from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
@@ -71,6 +73,7 @@ class History:
 
     next_release: int
     serving: int | None
+    last_good: int | None = None
 
 
 def history(paths: StatePaths) -> History:
@@ -79,7 +82,10 @@ def history(paths: StatePaths) -> History:
         return History(after + 1, None)
     with Store.open(paths.database) as store:
         newest = max((release.number for release in store.releases.list()), default=0)
-        return History(max(newest, after) + 1, store.releases.serving())
+        good = store.releases.last_good()
+        return History(
+            max(newest, after) + 1, store.releases.serving(), None if good is None else good.number
+        )
 
 
 def gather_deploy(
@@ -88,9 +94,16 @@ def gather_deploy(
     running: Running | None,
     *,
     health_check: bool = True,
+    demo_by_default: bool = False,
 ) -> Facts:
-    """Only looks: a dry run gathers the same facts."""
+    """Only looks: a dry run gathers the same facts.
+
+    ``demo_by_default``: nobody asked for the demo, nothing else was found. Raises `DemoInPlace` (exit 4)
+    where it would replace something else.
+    """
     past = history(paths)
+    if demo_by_default and (other := _not_the_demo(paths, past, running)):
+        raise refuse_demo_in_place(other)
     seen = survey(
         settings.root,
         state_home=paths.home,
@@ -111,6 +124,24 @@ def gather_deploy(
         notes=tuple(_notes(settings, seen)),
         old_owns_port=_old_owns_port(settings, paths, running),
     )
+
+
+def _not_the_demo(paths: StatePaths, past: History, running: Running | None) -> str:
+    """What would be replaced, in words; empty where it is a demo, too, or nothing."""
+    if running is not None and running.release == CHECKOUT:
+        return "" if _serving_name(paths) == DEMO.name else "what runs from this checkout"
+    number = past.serving or past.last_good
+    if number is None:
+        return ""
+    try:
+        return "" if read(paths.releases / str(number)).app.run == DEMO_RUN else f"release {number}"
+    except ReleaseUnusable:
+        return f"release {number}"
+
+
+def _serving_name(paths: StatePaths) -> str:
+    """The supervisor tells the name of what it serves, not what that is."""
+    return str(ControlClient(paths.control_socket).call("GET", "/control/status")["app"]["name"])
 
 
 def gather_rollback(

@@ -50,12 +50,12 @@ def cache_of(root: Path) -> Path:
 def poison(root: Path) -> None:
     """Marks the cached declaration, so that an answer from it shows."""
     stored = json.loads(cache_of(root).read_text())
-    stored["declared"]["data"]["app"]["name"] = "from-the-cache"
+    stored["declared"]["data"]["deploy"]["keep"] = 77
     cache_of(root).write_text(json.dumps(stored))
 
 
 def is_cached(root: Path, **arguments: Any) -> bool:
-    return read(root, **arguments).settings.app.name == "from-the-cache"
+    return read(root, **arguments).settings.deploy.keep == 77
 
 
 def test_the_cached_answer_is_equal_to_the_first(root: Path) -> None:

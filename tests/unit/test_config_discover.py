@@ -63,7 +63,11 @@ FOUND: dict[str, tuple[dict[str, str], object, str, str]] = {
         "shop/__init__.py:2",
     ),
     "src layout": (
-        {"src/shop/__init__.py": "", "src/shop/asgi.py": "import fastapi\napp = fastapi.FastAPI()\n"},
+        {
+            "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n",
+            "src/shop/__init__.py": "",
+            "src/shop/asgi.py": "import fastapi\napp = fastapi.FastAPI()\n",
+        },
         "shop.asgi:app",
         "FastAPI",
         "src/shop/asgi.py:2",
