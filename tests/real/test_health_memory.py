@@ -21,7 +21,9 @@ from oatie_ops.health import maintenance
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.model import CheckSpec, Instant, Result, Status, system_clock
+from oatie_ops.health.once import run_checks
 from oatie_ops.store import Store
+from oatie_ops.store.health import TransitionRow
 from tests.real.test_health_loop import FAST, free_port, http_server, until, with_loop
 
 
@@ -207,6 +209,22 @@ def test_maintenance_set_by_another_process_is_obeyed_and_ends(tmp_path: Path) -
         await until(lambda: web().maintenance is None)
 
     with_loop(loop, use)
+
+
+def test_one_shot_run_obeys_maintenance_and_knows_the_history_but_makes_no_database(tmp_path: Path) -> None:
+    check = {"type": "tcp", "port": free_port()}
+    declared = Settings(root=tmp_path, services={"web": ServiceSettings("web", check=check)})
+    assert run_checks(declared, tmp_path, only=["web"]).services["web"].maintenance is None
+    assert not (tmp_path / "state.db").exists()
+    with Store.open(tmp_path / "state.db") as store:
+        maintenance.begin(store, service="web", seconds=3600, reason="upgrade", actor="me")
+        row = TransitionRow(0, 1.0, "web", "pass", "fail", "refused", "")
+        store.health.save({"web": {}, "other": {}}, [row])
+    found = run_checks(declared, tmp_path, only=["web"]).services["web"]
+    assert found.maintenance is not None
+    assert found.standing.transitions[-1].output == "refused"
+    with Store.open(tmp_path / "state.db") as store:
+        assert set(store.health.tracks()) == {"web", "other"}
 
 
 def test_heartbeat_before_a_restart_still_counts_after_it(tmp_path: Path) -> None:
