@@ -35,8 +35,10 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
     )
     app.state.context = context
     problems.install(app)
-    for room in (health, history, metrics):
+    rooms = (health, history, metrics)
+    for room in rooms:
         app.include_router(room.router)
+    app.state.routes = [route for room in rooms for route in room.router.routes]
     app.add_api_route("/", _front, include_in_schema=False)
     own_name = context.view.settings.ops.listen.rpartition(":")[0].strip("[]")
     counted = Counted(app, context.requests)

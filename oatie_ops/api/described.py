@@ -11,6 +11,8 @@ from oatie_ops.api.problems import MEDIA_TYPE
 Responses = dict[int | str, dict[str, Any]]
 # What every path that tells details may answer as well.
 GUARDED = (401, 421)
+# Added to the security of reading: where only this machine can listen, no token is needed.
+OPEN_ON_LOOPBACK: dict[str, Any] = {"security": [{}]}
 
 
 def described(model: type[models.Shape], *codes: int, problems: tuple[int, ...] = ()) -> Responses:

@@ -11,7 +11,7 @@ from oatie_ops._version import __version__
 from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, described, refused
+from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described, refused
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.health import report
 from oatie_ops.health.groups import GROUPS
@@ -72,6 +72,7 @@ async def startup(request: Request) -> Response:
     summary="Every service with its checks; `Accept: application/health+json` for the draft's shape.",
     responses=described(models.Detailed, 200, 503, problems=GUARDED),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def detailed(request: Request) -> Response:
     context = context_of(request)
@@ -88,6 +89,7 @@ async def detailed(request: Request) -> Response:
     summary="Every service.",
     responses=described(models.Services, 200, 503, problems=GUARDED),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def services(request: Request) -> Response:
     context = context_of(request)
@@ -104,6 +106,7 @@ async def services(request: Request) -> Response:
     summary="One service; the status code is its own.",
     responses=described(models.Service, 200, 503, problems=(404, 422, *GUARDED)),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def service(request: Request, service: str) -> Response:
     context = context_of(request)
@@ -165,6 +168,7 @@ async def heartbeat(
     summary="What became of an operation.",
     responses=described(models.Operation, 200, problems=(404, 422, *GUARDED)),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def operation(request: Request, operation: str) -> Response:
     found = context_of(request).operations.get(operation)
@@ -178,6 +182,7 @@ async def operation(request: Request, operation: str) -> Response:
     summary="Everything that the dashboard shows; 200 whatever the health.",
     responses=described(models.Dashboard, 200, problems=GUARDED),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def dashboard(request: Request) -> Response:
     return JSONResponse(dashboard_data(context_of(request)))
@@ -189,6 +194,7 @@ async def dashboard(request: Request) -> Response:
     response_class=HTMLResponse,
     responses=refused(*GUARDED),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def dashboard_html(request: Request) -> Response:
     from oatie_ops.api import dashboard as page

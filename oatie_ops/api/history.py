@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, described
+from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.config.durations import parse_duration
 from oatie_ops.health import maintenance, report
@@ -33,12 +33,14 @@ ServiceName = Annotated[str | None, Query(max_length=200, description="Only of t
     summary="Changes of status, newest first; they outlive restarts.",
     responses=described(models.History, 200, problems=(404, 422, 503, *GUARDED)),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def history(
     request: Request,
     service: ServiceName = None,
     since: Annotated[
-        str | None, Query(max_length=30, description='How far back: "24h", "90s", or seconds.')
+        str | None,
+        Query(pattern=models.DURATION, max_length=30, description='How far back: "24h", "90s", or seconds.'),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_TRANSITIONS)] = 100,
 ) -> Response:
@@ -68,6 +70,7 @@ async def history(
     summary="The maintenance windows that are open.",
     responses=described(models.Windows, 200, problems=(503, *GUARDED)),
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def windows(request: Request) -> Response:
     found = await _in_store(context_of(request), maintenance.active)
@@ -78,7 +81,7 @@ async def windows(request: Request) -> Response:
     "/health/maintenance",
     summary="Expect failures for a while: no alerts, and no effect on the overall status.",
     status_code=status.HTTP_201_CREATED,
-    responses=described(models.Maintenance, 201, problems=(404, 422, 503, *GUARDED)),
+    responses=described(models.Maintenance, 201, problems=(400, 404, 422, 503, *GUARDED)),
 )
 async def begin(
     request: Request,
@@ -89,8 +92,8 @@ async def begin(
     if wanted.service != EVERYTHING:
         _require_known(context, wanted.service)
     seconds = None if wanted.duration is None else _duration(wanted.duration, "duration")
-    if seconds is not None and seconds <= 0:
-        raise ApiError(422, "the request is not valid", why="duration: must be more than 0")
+    if seconds is not None and not 0 < seconds <= models.MAX_WINDOW_SECONDS:
+        raise ApiError(422, "the request is not valid", why="duration: must be more than 0, at most 366 days")
     window = await _in_store(
         context,
         lambda store: maintenance.begin(

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from oatie_ops.api.auth import READER
 from oatie_ops.api.context import OpsContext, context_of
-from oatie_ops.api.described import GUARDED, refused
+from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, refused
 from oatie_ops.health import exposition
 from oatie_ops.health.exposition import Page
 from oatie_ops.health.metrics import Sources, families
@@ -43,6 +43,7 @@ _CONTENT = {
     response_class=Response,
     responses={200: {"content": _CONTENT, "description": "One page of metrics."}, **refused(*GUARDED)},
     dependencies=[READER],
+    openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def metrics(request: Request) -> Response:
     openmetrics = exposition.wants_openmetrics(request.headers.get("accept", ""))

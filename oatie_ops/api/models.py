@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# A duration as in oatie.toml, for readers of the description; `parse_duration` has the last word.
+DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|^[0-9]+(\.[0-9]+)?$"
+MAX_WINDOW_SECONDS = 366 * 86_400.0
 
 StatusWord = Literal["pass", "unknown", "warn", "fail"]
 
@@ -150,7 +154,11 @@ class WindowWanted(Shape):
     """``duration``: "30m", "2h", seconds; without it the window stays open until it is ended."""
 
     service: str = Field(default="*", max_length=200)
-    duration: str | float | None = None
+    duration: (
+        Annotated[str, Field(pattern=DURATION, max_length=30)]
+        | Annotated[float, Field(gt=0, le=MAX_WINDOW_SECONDS, allow_inf_nan=False)]
+        | None
+    ) = None
     reason: str = Field(default="", max_length=500)
 
 

@@ -78,7 +78,20 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path}: {HTTPStatus(error.status_code).phrase.lower()}"
     shown = ApiError(error.status_code, what, fix="GET /openapi.json lists what there is")
-    return problem(error.status_code, shown, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_allowed(request)))
+    return problem(error.status_code, shown, headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """Of all routes of the path; the framework names those of the first only."""
+    return {
+        method
+        for route in request.app.state.routes
+        if route.path_regex.match(request.url.path)
+        for method in route.methods
+    }
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

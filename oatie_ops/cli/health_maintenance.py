@@ -17,6 +17,7 @@ from oatie_ops.health.standing import EVERYTHING
 from oatie_ops.supervisor.client import ControlClient, NotRunning
 
 PATH = "/health/maintenance"
+MAX_SECONDS = 366 * 86_400.0
 
 
 def maintain(context: Context, services: Sequence[str], wanted: str, reason: str, *, as_json: bool) -> int:
@@ -41,8 +42,11 @@ def _seconds(text: str) -> float:
         seconds = parse_duration(text)
     except ValueError as error:
         raise UsageError(f"--maintenance {error}", fix="such as 30m; `off` ends it") from error
-    if seconds <= 0:
-        raise UsageError("--maintenance needs a time longer than 0", fix="`--maintenance off` ends it")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UsageError(
+            "--maintenance needs a time longer than 0 and at most 366 days",
+            fix="`--maintenance off` ends it",
+        )
     return seconds
 
 

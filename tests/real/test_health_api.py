@@ -250,6 +250,9 @@ def test_maintenance_is_begun_with_a_token_seen_at_once_and_ended(tmp_path: Path
                 ({"service": "nobody"}, 404),
                 ({"duration": "soon"}, 422),
                 ({"duration": 0}, 422),
+                ({"duration": "0s"}, 422),
+                ({"duration": "99999999999d"}, 422),
+                ({"duration": 1e300}, 422),
                 ({"extra": 1}, 422),
             ):
                 assert (await owner.post("/health/maintenance", json=bad)).status_code == code
