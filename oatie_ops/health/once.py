@@ -12,11 +12,14 @@ from oatie_ops.health.board import Board
 from oatie_ops.health.checks import build
 from oatie_ops.health.checks.base import Tools
 from oatie_ops.health.keeper import Keeper
-from oatie_ops.health.model import CheckSpec, Snapshot, Status, system_clock
+from oatie_ops.health.model import CheckSpec, Result, Snapshot, Status, system_clock
 from oatie_ops.health.plan import NEEDS, ServicePlan, plan
 from oatie_ops.health.runner import run_check
 from oatie_ops.health.threads import CheckThreads
 from oatie_ops.paths import StatePaths
+
+# Whatever answers on the application's port without a supervisor is somebody else's server.
+NOT_RUNNING = Result(Status.FAIL, "not running: no supervisor runs here; `oatie start` starts it")
 
 
 def run_checks(
@@ -26,7 +29,9 @@ def run_checks(
     only: Collection[str] = (),
     timeout_seconds: float | None = None,
 ) -> Snapshot:
-    """Runs them side by side. ``only``: these services and what they need; empty means all.
+    """Runs them side by side. What asks the application fails unasked, since nothing of ours serves it.
+
+    ``only``: these services and what they need; empty means all.
 
     ``timeout_seconds`` shortens the time-out of every check that would wait longer.
     """
@@ -64,6 +69,9 @@ async def _run(
     _recall(board, StatePaths(state_home).database)
 
     async def one(spec: CheckSpec) -> None:
+        if _asks_the_application(spec):
+            board.record(spec, NOT_RUNNING, system_clock())
+            return
         limit = (
             spec.timeout_seconds if timeout_seconds is None else min(spec.timeout_seconds, timeout_seconds)
         )
@@ -73,3 +81,8 @@ async def _run(
     specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
     await asyncio.gather(*(one(spec) for spec in specs))
     return board.snapshot
+
+
+def _asks_the_application(spec: CheckSpec) -> bool:
+    """The built-in check, or a declared one of a path on the application instead of a URL."""
+    return spec.type == "app" or (spec.type in ("http", "https") and "url" not in spec.options)

@@ -160,10 +160,15 @@ def test_without_a_supervisor_the_checks_are_run_once(tmp_path: Path) -> None:
         app, port = await application()
         check = f'check = {{ type = "tcp", port = {port} }}'
         configured(tmp_path, port, f"[services.db]\n{check}\n")
-        good = await oatie(tmp_path, "app", "db")
+        good = await oatie(tmp_path, "db")
         assert (good.code, good.stderr) == (0, "")
         assert "no supervisor is running" in good.stdout
-        assert (await oatie(tmp_path, "--group", "ready")).code == 0
+        # What answers on the application's port is not ours.
+        not_ours = await oatie(tmp_path, "app", "db")
+        assert not_ours.code == 1
+        assert "not running" in not_ours.stdout
+        assert "`oatie start` starts it" in not_ours.stdout
+        assert (await oatie(tmp_path, "--group", "ready")).code == 1
         assert (await oatie(tmp_path, "--group", "live")).code == 1
         app.close()
         await app.wait_closed()
