@@ -64,8 +64,11 @@ def deployed(paths: StatePaths) -> int | None:
     # Cheaper than to ask the database; there is one as soon as anything has run here.
     if not paths.releases.is_dir() or not any(paths.releases.iterdir()):
         return None
+    from oatie_ops.deployment.reconcile import reconcile, unsettled
     from oatie_ops.store import Store
 
+    if unsettled(paths):  # what a killed deploy left: finished or undone before anything is chosen
+        reconcile(paths)
     with Store.open(paths.database) as store:
         number = store.releases.serving()
         good = store.releases.last_good() if number is None else None

@@ -82,7 +82,7 @@ def not_running(paths: StatePaths, absent: NotRunning) -> dict[str, Any]:
         "restarts": 0,
         "last_end": None,
         "switch": None,
-        "app": {"url": None, "name": None},
+        "app": {"url": None, "port": None, "name": None, "ready": None, "ready_host": None},
         "ops": {"url": None},
     }
 

@@ -127,7 +127,10 @@ class _SwitchVerbs:
             def baking(left_seconds: float) -> None:
                 emit({"event": "baking", "left_seconds": round(left_seconds, 1)})
 
-            await switch.bake(float(body.get("seconds", 0.0)), baking)
+            ratio = body.get("max_error_ratio")
+            await switch.bake(
+                float(body.get("seconds", 0.0)), baking, None if ratio is None else float(ratio)
+            )
             return {"event": "passed"}
 
         return _progress(work)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from oatie_ops._version import __version__
-from oatie_ops.config.settings import AppSettings, Settings
+from oatie_ops.config.settings import Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import redact
@@ -285,7 +285,13 @@ class Supervisor:
             "restarts": self.fleet.restarts,
             "last_end": None if self.fleet.last_end is None else asdict(self.fleet.last_end),
             "switch": self._switch_status(),
-            "app": {"url": self.app_url(), "name": serving.name, **_ready_path(serving)},
+            "app": {
+                "url": self.app_url(),
+                "port": self.public.port,
+                "name": serving.name,
+                "ready": serving.ready,
+                "ready_host": serving.ready_host,
+            },
             "ops": {"url": self.ops_url()},
         }
 
@@ -377,10 +383,6 @@ def _with_todays_secrets(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
     from oatie_ops.secrets.rotation import refreshed
 
     return replace(spec, app=refreshed(spec.app, settings))
-
-
-def _ready_path(app: AppSettings) -> dict[str, Any]:
-    return {"ready": app.ready, "ready_host": app.ready_host}
 
 
 def install_signals(supervisor: Supervisor) -> None:

@@ -153,8 +153,15 @@ class Switch:
         self._raise_verdict()
         return drained
 
-    async def bake(self, seconds: float, on_tick: Callable[[float], None]) -> None:
-        """Returns once the new release has survived ``seconds`` since its promotion. Raises the verdict."""
+    async def bake(
+        self, seconds: float, on_tick: Callable[[float], None], max_error_ratio: float | None = None
+    ) -> None:
+        """Returns once the new release has survived ``seconds`` since its promotion. Raises the verdict.
+
+        ``max_error_ratio`` is the deploying configuration's, which may be newer than the supervisor's.
+        """
+        if max_error_ratio is not None:
+            self._max_error_ratio = max_error_ratio
         self._patience_seconds = max(self._patience_seconds, seconds + DECISION_SECONDS)
         while (left := self._promoted_at + seconds - time.monotonic()) > 0:
             self._raise_verdict()
