@@ -43,6 +43,7 @@ class Keeper:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._waiting: deque[TransitionRow] = deque(maxlen=KEEP_WAITING)
+        self._unsaved: Mapping[str, Mapping[str, Any]] = {}
         self._seen: object = None
         self.problem = ""
         self.recalled = False
@@ -81,13 +82,15 @@ class Keeper:
     def save(self, tracks: Mapping[str, Mapping[str, Any]]) -> None:
         """Counts of these services, and the transitions that wait. What fails is kept for the next time."""
         batch = list(self._waiting)
+        tracks = tracks or self._unsaved
         try:
             with self._open() as store:
                 store.health.save(tracks, batch)
         except (StoreError, OSError) as error:
             self._trouble(error)
+            self._unsaved = tracks
             return
-        self.problem = ""
+        self.problem, self._unsaved = "", {}
         for row in batch:
             # Meanwhile the loop may have pushed the oldest out.
             if self._waiting and self._waiting[0] is row:

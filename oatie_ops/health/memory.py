@@ -77,7 +77,8 @@ class Memory:
                 continue
             await self._look_for_windows(self._keeper)
             whole = loop.time() >= save_at
-            if whole or self._keeper.has_waiting:
+            # While there is a problem only another try can tell that it is over.
+            if whole or self._keeper.has_waiting or self._keeper.problem:
                 await self._save(self._keeper, whole=whole)
             if whole:
                 save_at = loop.time() + self._save_seconds()

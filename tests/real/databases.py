@@ -10,12 +10,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 import pytest
 
 DEADLINE_SECONDS = 30.0
+PORT_TRIES = 5
 
 
 def free_port() -> int:
@@ -49,8 +51,17 @@ class Server:
         done = subprocess.run(argv, user=self.user, cwd=self.directory, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
 
-    def spawn(self, *argv: str) -> None:
-        with (self.directory / "log").open("ab") as log:
+    def launch(self, argv: Callable[[], list[str]], ready: Callable[[], bool]) -> None:
+        """On another port where somebody took the chosen one; ``ready`` is the server's own word."""
+        for _ in range(PORT_TRIES):
+            if self._spawn(argv(), ready):
+                return
+            self.kill()
+            self.port = free_port()
+        pytest.fail((self.directory / "log").read_text())
+
+    def _spawn(self, argv: list[str], ready: Callable[[], bool]) -> bool:
+        with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 argv,
                 user=self.user,
@@ -60,19 +71,12 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        self.wait_for_port()
-
-    def wait_for_port(self) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            assert self.process is not None
-            assert self.process.poll() is None, (self.directory / "log").read_text()
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline, (self.directory / "log").read_text()
-                time.sleep(0.05)
+        while not ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def signal(self, number: signal.Signals) -> None:
         """To the whole session: PostgreSQL answers with processes of its own."""
@@ -124,12 +128,25 @@ class Postgres(Server):
         return self.start()
 
     def start(self) -> Postgres:
-        self.spawn(
+        self.launch(self._argv, self._ready)
+        return self
+
+    def _argv(self) -> list[str]:
+        # A killed server leaves this file, whose word "ready" would be taken for the new one's.
+        (self.directory / "data" / "postmaster.pid").unlink(missing_ok=True)
+        return [
             str(self.bin / "postgres"), "-D", "data", "-p", str(self.port), "-k", str(self.directory),
             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "shared_buffers=16MB",
             "-c", "max_connections=10", "-c", "wal_receiver_status_interval=1s",
-        )  # fmt: skip
-        return self
+        ]  # fmt: skip
+
+    def _ready(self) -> bool:
+        """PostgreSQL writes its state into the last line of its pid file; a replica is on ``standby``."""
+        try:
+            words = (self.directory / "data" / "postmaster.pid").read_text().split()
+        except OSError:
+            return False
+        return bool(words) and words[-1] in ("ready", "standby")
 
 
 class Redis(Server):
@@ -145,10 +162,14 @@ class Redis(Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, *options: str) -> Redis:
-        self.spawn(
-            self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir",
-            str(self.directory), *options,
-        )  # fmt: skip
+        def argv() -> list[str]:
+            return [
+                self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir",
+                str(self.directory), *options,
+            ]  # fmt: skip
+
+        log = self.directory / "log"
+        self.launch(argv, lambda: "ready to accept connections" in log.read_text().lower())
         return self
 
 

@@ -128,7 +128,6 @@ class PostgresCheck:
             # psycopg counts in whole seconds and takes no less than two.
             connect_timeout=max(2, int(seconds) + 1),
             application_name="oatie-health",
-            options=f"-c statement_timeout={max(1, int(seconds * 1000))} -c default_transaction_read_only=on",
             # A server that vanished without a word must not keep the thread for the kernel's two hours.
             keepalives_idle=5,
             keepalives_interval=2,
@@ -138,6 +137,17 @@ class PostgresCheck:
 
     def _ask(self, connection: psycopg.Connection[tuple[Any, ...]], attempt: Attempt) -> Result:
         attempt.waiting_for = "waiting for the answer to the query"
+        # Within one transaction, because a pooler such as PgBouncer refuses settings at the start and
+        # would hand a session's settings to the next client.
+        milliseconds = max(1, int(self.spec.timeout_seconds * 1000))
+        connection.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}".encode())
+        try:
+            return self._judge(connection, attempt)
+        finally:
+            if not connection.closed:
+                connection.execute(b"ROLLBACK")
+
+    def _judge(self, connection: psycopg.Connection[tuple[Any, ...]], attempt: Attempt) -> Result:
         cursor = connection.execute(self.query.encode())
         row = cursor.fetchone() if cursor.description else None
         if self.expect is not None:
