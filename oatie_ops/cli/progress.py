@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 HEARTBEAT_SECONDS = 10.0
+QUIET_SECONDS = 1.0  # what is over sooner is not worth a line
 LIVE_FRAMES_PER_SECOND = 8
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SECONDS_WIDTH = 9
@@ -32,6 +33,10 @@ class Display(Protocol):
 
     def __call__(self, event: Event) -> None: ...
 
+    def opening(self) -> None:
+        """Shows what the run is going to do, before anybody is asked and anything is done."""
+        ...
+
     def __enter__(self) -> Display: ...
 
     def __exit__(
@@ -39,17 +44,23 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display(*, as_json: bool) -> Display:
+def display(*, as_json: bool, schema: str) -> Display:
     if as_json:
-        return JsonLines()
+        return JsonLines(schema)
     return LiveSteps() if output.use_animation(sys.stderr) else PlainLines()
 
 
 class JsonLines:
-    """Every event as one line on stdout."""
+    """Every event as one line on stdout, each with the ``schema`` that it follows."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
 
     def __call__(self, event: Event) -> None:
-        output.emit_json_line(event.as_dict())
+        output.emit_json_line({**event.as_dict(), "schema": self._schema})
+
+    def opening(self) -> None:
+        return
 
     def __enter__(self) -> JsonLines:
         return self
@@ -81,10 +92,12 @@ class PlainLines:
             case Notice() | Undoing():
                 self._line(event.message)
 
-    def __enter__(self) -> PlainLines:
+    def opening(self) -> None:
         self._line(self._plan.title)
         for note in self._plan.notes:
             self._line(f"note: {note}")
+
+    def __enter__(self) -> PlainLines:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,11 +117,11 @@ class PlainLines:
                 self._line(f"{event.step}: {event.state} after {seconds(event.seconds)}{note}")
 
     def _wait(self, event: Step) -> None:
-        """Each new reason once, then a sign of life every ten seconds."""
+        """What takes a while, once, then a sign of life every ten seconds."""
         due = self._now() - self._waiting_at >= HEARTBEAT_SECONDS
-        if due or not self._waiting:
+        if event.seconds >= QUIET_SECONDS and (due or not self._waiting):
             self._waiting, self._waiting_at = event.message, self._now()
-            self._line(f"{event.step}: waiting for {seconds(event.seconds)}: {event.message}")
+            self._line(f"{event.step}: still waiting after {seconds(event.seconds)}: {event.message}")
 
     def _line(self, text: str) -> None:
         self._say(f"{time.strftime('%H:%M:%S', time.localtime(self._now()))} {text}")
@@ -145,12 +158,14 @@ class LiveSteps:
         self._rows: dict[str, Row] = {}
         self._live: Live | None = None
 
+    def opening(self) -> None:
+        self._console.print(self._plan.title, style="bold", markup=False)
+        for note in self._plan.notes:
+            self._console.print(f"note: {note}", style="dim", markup=False)
+
     def __enter__(self) -> LiveSteps:
         from rich.live import Live
 
-        self._console.print(self._plan.title, style="bold", markup=False)
-        for note in self._plan.notes:
-            self._console.print(f"  {note}", style="dim", markup=False)
         self._live = Live(
             get_renderable=self._draw,
             console=self._console,

@@ -14,7 +14,7 @@ from oatie_ops.cli.progress import display
 from oatie_ops.deployment.conduct import conduct
 from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.events import Event, Events, Failure, Planned, Result, Serving
-from oatie_ops.deployment.facts import Facts
+from oatie_ops.deployment.facts import Facts, Kind
 from oatie_ops.deployment.interrupts import Interrupts
 from oatie_ops.deployment.lock import DeployLock
 from oatie_ops.deployment.plan import Plan
@@ -56,27 +56,27 @@ class Found:
 LookAround = Callable[[Events], Found | Result]
 
 
-def release_command(look_around: LookAround, order: Order, *, as_json: bool) -> int:
+def release_command(look_around: LookAround, order: Order, *, as_json: bool, kind: Kind = "deploy") -> int:
     """Runs a deploy or rollback to its exit code. The result event comes last, whatever happens."""
-    closing = Closing()
-    screen = display(as_json=as_json)
+    closing = Closing(kind)
+    screen = display(as_json=as_json, schema=f"oatie.{kind}/v1")
     with Interrupts() as interrupts:
         events = Events([screen, closing], guard=interrupts.held_back)
         try:
             with interrupts.armed():
                 found = look_around(events)
-                decided = found if isinstance(found, Result) else decide(found, order, events)
+                decided = found if isinstance(found, Result) else decide(found, order, events, screen.opening)
             if isinstance(decided, Result):
                 result = decided
             else:
                 assert isinstance(found, Found)
                 run = deployment(found, decided, order, interrupts)
-                interrupts.on_second = lambda code: _last_words(run, code, as_json=as_json)
+                interrupts.on_second = lambda code: _last_words(run, code, kind if as_json else None)
                 with screen:
                     result = conduct(decided, run, events)
         except Exception as failure:  # noqa: BLE001 - reported, with a crash file where it is a bug
             error = failure if isinstance(failure, OatieError) else _crash(failure)
-            events.say(Failure(error))
+            events.say(Failure(error, error.exit_code))
             result = Result("failed", None, None, error.exit_code)
         events.say(result)
     try:
@@ -98,15 +98,23 @@ def settle_leftovers(paths: StatePaths, order: Order, events: Events) -> None:
         events.notice(done.message)
 
 
-def decide(found: Found, order: Order, events: Events) -> Plan | Result:
-    """The plan that will be carried out, or the answer of a dry run."""
+def decide(
+    found: Found, order: Order, events: Events, opening: Callable[[], None] = lambda: None
+) -> Plan | Result:
+    """The plan that will be carried out, or the answer of a dry run, which ends as the run would now.
+
+    ``opening`` shows what a person has to know before the question.
+    """
     plan = make_plan(found.facts)
     events.say(plan.event())
     if order.dry_run:
-        for problem in problems(found.facts):
+        missing = problems(found.facts)
+        for problem in missing:
             events.notice(f"would fail now: {problem.what} ({problem.why}); {problem.fix}")
-        return Result("planned", found.facts.release, found.facts.previous, ExitCode.OK)
-    if plan.gap and not order.yes and not confirm(plan.gap):
+        code = ExitCode.PREREQUISITE_MISSING if missing else ExitCode.OK
+        return Result("planned", found.facts.release, found.facts.previous, code)
+    opening()
+    if plan.gap and not order.yes and not confirm():
         raise OatieError("not confirmed: nothing has been changed", fix="`--yes` goes on without asking")
     return plan
 
@@ -127,7 +135,8 @@ def deployment(found: Found, plan: Plan, order: Order, interrupts: Interrupts) -
 class Closing:
     """Keeps what a person reads at the end, below the list of steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
+        self._kind: Kind = kind
         self._plan: Planned | None = None
         self._failure: OatieError | None = None
         self._serving: Serving | None = None
@@ -150,7 +159,7 @@ class Closing:
         assert self._result is not None, "the result is always said"
         if self._result.status == "planned" and self._plan is not None:
             output.emit("\n".join(plan_lines(self._plan)))
-        elif lines := verdict_lines(self._result, self._serving):
+        elif lines := verdict_lines(self._kind, self._result, self._serving, self._failure):
             output.emit("\n".join(lines))
 
 
@@ -165,38 +174,74 @@ def plan_lines(plan: Planned) -> list[str]:
     return [*lines, *(f"note: {note}" for note in plan.notes)]
 
 
-def verdict_lines(result: Result, serving: Serving | None) -> list[str]:
+def verdict_lines(
+    kind: Kind, result: Result, serving: Serving | None, failure: OatieError | None = None
+) -> list[str]:
+    """The last lines: how it ended, and what serves where."""
     if serving is None:  # it ended before anything was looked at or changed
         return []
-    if serving.release is None:
-        again = f"; `oatie start` serves release {result.previous} again" if result.previous else ""
-        return [f"{output.paint('failed:', 'red', sys.stdout)} nothing serves{again}"]
-    what = "this checkout" if serving.release == CHECKOUT else f"release {serving.release}"
-    where = f" on {serving.app}" if serving.app else ""
+    label, style = _label(kind, result, serving)
+    lines = [f"{output.paint(label, style, sys.stdout)} {_what_serves(kind, result, serving, failure)}"]
+    if result.status == "deployed" and serving.ops:
+        lines.append(f"health and operations: {serving.ops}")
+    return lines
+
+
+def _label(kind: Kind, result: Result, serving: Serving) -> tuple[str, str]:
     if result.status == "deployed":
-        lines = [f"{output.paint('deployed:', 'green', sys.stdout)} {what} serves{where}"]
-        return [*lines, f"health and operations: {serving.ops}"] if serving.ops else lines
-    verdict = "rolled back:" if result.status == "rolled_back" else "failed:"
-    return [f"{output.paint(verdict, 'yellow', sys.stdout)} {what} still serves{where}"]
+        return ("deployed:" if kind == "deploy" else f"rolled back to release {result.release}:"), "green"
+    if serving.release is None and serving.deploying is None:
+        return "failed:", "red"
+    if result.status == "rolled_back":
+        return ("rolled back:" if kind == "deploy" else "not rolled back:"), "yellow"
+    return "failed:", "yellow"
 
 
-def confirm(question: str) -> bool:
-    """Asks once, only where somebody can answer; elsewhere the answer is yes (the plan has said it)."""
+def _what_serves(kind: Kind, result: Result, serving: Serving, failure: OatieError | None) -> str:
+    where = f" on {serving.app}" if serving.app else ""
+    if serving.deploying is not None:
+        by = f" by process {serving.deploying_pid}" if serving.deploying_pid else ""
+        going_on = f"release {serving.deploying} is being deployed{by}"
+        if serving.release is None:
+            return f"nothing serves yet; {going_on}"
+        if serving.release == serving.deploying:
+            return f"{going_on} and serves{where}"
+        return f"{_named(serving.release)} serves{where}; {going_on}"
+    if serving.release is None:
+        # What was missing for this run is missing for a start, too.
+        ready = failure is None or failure.exit_code not in (
+            ExitCode.PREREQUISITE_MISSING,
+            ExitCode.LOCKED,
+        )
+        again = f"; `oatie start` serves release {result.previous} again" if result.previous and ready else ""
+        return f"nothing serves{again}"
+    if result.status == "deployed" and kind == "rollback":
+        return f"it serves{where}"
+    still = "" if result.status == "deployed" else "still "
+    return f"{_named(serving.release)} {still}serves{where}"
+
+
+def _named(release: str) -> str:
+    return "this checkout" if release == CHECKOUT else f"release {release}"
+
+
+def confirm() -> bool:
+    """Asks about the gap that the plan tells of, only where somebody can answer; elsewhere it is yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("CI"):
         return True
-    output.say(question)
-    sys.stderr.write("go on? [y/N] ")
+    sys.stderr.write("nothing answers meanwhile: go on? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _last_words(run: Deployment, code: ExitCode, *, as_json: bool) -> None:
+def _last_words(run: Deployment, code: ExitCode, kind: Kind | None) -> None:
     """In a signal handler: straight to the descriptors, since a buffered stream may be in use."""
     text = "leaving at once: the next oatie command undoes what is left\n"
     os.write(2, (f"{SHOW_CURSOR}\n{text}" if output.is_terminal(sys.stderr) else text).encode())
-    if as_json:
+    if kind is not None:  # with --json
         result = Result("failed", run.release, run.known_previous, code)
-        os.write(1, json.dumps(result.as_dict()).encode() + b"\n")
+        line = {**result.as_dict(), "schema": f"oatie.{kind}/v1"}
+        os.write(1, json.dumps(line).encode() + b"\n")
 
 
 def _crash(failure: Exception) -> OatieError:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from oatie_ops.paths import StatePaths
     from oatie_ops.store import Release
 
+LIST_SCHEMA = "oatie.rollback.list/v1"
+
 
 def command(
     *,
@@ -47,8 +49,9 @@ def command(
     """Switch back to an earlier release, through the same health gate.
 
     The release is started as it was deployed: with its own code, build and settings; port, address and
-    number of workers are today's. Without an argument it goes back by one; once more goes back further.
-    A release that serves already is left alone, and that is no error.
+    number of workers are today's. Without an argument it goes to the last good release that is older than
+    the serving one, so once more goes back further, and never forwards. A release that serves already is
+    left alone, and that is no error.
 
     Exits 0 done, 1 there is no such release (with the list) or nothing serves, 5 prerequisite missing,
     6 another run is going on, 7 refused by the gate or the bake: what served before still serves.
@@ -67,7 +70,7 @@ def command(
         loaded = load(context.root, environment=environment, use_cache=not dry_run)
         return look_around(loaded, context.paths, release, order, events)
 
-    return release_command(look, order, as_json=json)
+    return release_command(look, order, as_json=json, kind="rollback")
 
 
 def look_around(
@@ -114,13 +117,19 @@ def remembered(paths: StatePaths) -> tuple[list[Release], int | None]:
 
 
 def show(paths: StatePaths, *, as_json: bool) -> int:
-    from oatie_ops.deployment.rollback import as_dict, line
+    from oatie_ops.deployment.rollback import as_dict, listing
 
     releases, serving = remembered(paths)
     if as_json:
-        emit_json({"serving": serving, "releases": [as_dict(release, serving) for release in releases]})
+        emit_json(
+            {
+                "schema": LIST_SCHEMA,
+                "serving": None if serving is None else str(serving),
+                "releases": [as_dict(release, serving) for release in releases],
+            }
+        )
     elif releases:
-        emit("\n".join(line(release, serving) for release in releases))
+        emit("\n".join(listing(releases, serving)))
     else:
         emit("nothing has been deployed here yet")
     return ExitCode.OK

@@ -16,13 +16,17 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.spec import ReleaseSpec
 
+# In the data of a run's event: for how long nothing answered.
+GAP_MS = "gap_ms"
+
 
 @dataclass
 class Deployment:
     """``release`` is None until its number is taken; ``lock`` and store are kept until `close`.
 
     ``previous`` is the release recorded as serving, ``replaces`` whether anything serves in fact.
-    ``switch_open``: the supervisor may have workers of the new release.
+    ``switch_open``: the supervisor may have workers of the new release. ``gap_ms``: how long nothing
+    answered, where a program was stopped before its successor could start.
     """
 
     facts: Facts
@@ -37,6 +41,7 @@ class Deployment:
     previous: int | None = None
     replaces: bool = False
     switch_open: bool = False
+    gap_ms: float | None = None
     made: Manifest | None = None
     opened: Store | None = None
 

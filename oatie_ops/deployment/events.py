@@ -85,25 +85,39 @@ class Undoing(Event):
 
 @dataclass(frozen=True)
 class Failure(Event):
-    """Why the run did not reach its goal."""
+    """Why the run did not reach its goal. ``exit_code`` is that of the run, which depends on what serves."""
 
     name: ClassVar[str] = "error"
     error: OatieError
+    exit_code: ExitCode
+
+    def as_dict(self) -> dict[str, Any]:
+        error = {**self.error.as_dict(), "exit_code": int(self.exit_code)}
+        return {"event": self.name, "at": round(time.time(), 3), "error": error}
 
 
 @dataclass(frozen=True)
 class Serving(Event):
-    """What serves after the run, and where the application and the ops API answer; all None: nothing."""
+    """What serves after the run, and where the application and the ops API answer; all None: nothing.
+
+    ``deploying`` is a release that another process is just deploying or rolling back to: its pid is
+    ``deploying_pid``, where it is known.
+    """
 
     name: ClassVar[str] = "serving"
     release: str | None
     app: str | None
     ops: str | None
+    deploying: str | None = None
+    deploying_pid: int | None = None
 
 
 @dataclass(frozen=True)
 class Result(Event):
-    """The verdict, always the last event. ``release`` is the one that the run was about."""
+    """The verdict, always the last event. ``release`` is the one that the run was about.
+
+    Releases are strings in JSON, as everywhere: what serves may also be called ``checkout``.
+    """
 
     name: ClassVar[str] = "result"
     status: Status
@@ -115,8 +129,8 @@ class Result(Event):
         return {
             "event": self.name,
             "status": self.status,
-            "release": self.release,
-            "previous": self.previous,
+            "release": None if self.release is None else str(self.release),
+            "previous": None if self.previous is None else str(self.previous),
             "exit_code": int(self.exit_code),
         }
 
@@ -153,8 +167,6 @@ class Events:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, OatieError):
-        return value.as_dict()
     if isinstance(value, PlannedStep):
         return {"name": value.name, "why": value.why, "undo": value.undo}
     if isinstance(value, tuple):

@@ -96,7 +96,7 @@ def _settle_run(store: Store, paths: StatePaths, run: Run, target: Observed, sec
     decision = decide(run, running)
     if decision == "finish":
         return Reconciled(run, decision, _finish(store, run, running))
-    message = _undo(store, paths, run)
+    message = _undo(store, paths, run, running)
     if any(step.name == START_STEP and step.state is not None for step in run.steps):
         target.leave_if_empty()
     return Reconciled(run, decision, message)
@@ -111,11 +111,12 @@ def _finish(store: Store, run: Run, running: Running | None) -> str:
     return f"an earlier {run.kind} was killed at its very end; release {run.release} is good, {now}"
 
 
-def _undo(store: Store, paths: StatePaths, run: Run) -> str:
+def _undo(store: Store, paths: StatePaths, run: Run, running: Running | None) -> str:
     at = next((step.name for step in reversed(run.steps) if step.state is not None), "its start")
     if run.release is not None and run.kind == "deploy":
-        remove_release(paths, run.release)
-        store.releases.mark(run.release, "bad", f"killed during {at}")
+        if running is None or not running.leaves(str(run.release)):  # else its files go with the next prune
+            remove_release(paths, run.release)
+        store.releases.mark(run.release, "bad", f"its deploy was killed during {at}")
     if run.release is not None and store.releases.serving() == run.release:
         store.releases.set_serving(run.previous)
     for step in run.steps:

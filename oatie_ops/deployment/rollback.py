@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 
@@ -9,6 +10,10 @@ from oatie_ops.errors import OatieError
 from oatie_ops.store import Release
 
 MAX_LISTED = 15
+COLUMNS = 80
+COMMIT_CHARACTERS = 7
+ROW = "{:<1} {:<7}  {:<8}  {:<16}  {:<15}  {}"
+NOTE_INDENT = " " * 11
 
 
 def choose(releases: Sequence[Release], serving: int | None, wanted: str | None) -> int:
@@ -22,9 +27,16 @@ def choose(releases: Sequence[Release], serving: int | None, wanted: str | None)
         return _last_good_before(releases, serving).number
     chosen = next((release for release in releases if str(release.number) == wanted.removeprefix("v")), None)
     if chosen is None:
-        raise _refusal(f"there is no release {wanted}", "it was never made here", releases, serving)
+        fix = _choose_another(releases, serving)
+        raise _refusal(f"there is no release {wanted}", "it was never made here", fix, releases, serving)
     if chosen.status != "good":
-        raise _refusal(f"release {wanted} cannot be rolled back to", _why_not(chosen), releases, serving)
+        raise _refusal(
+            f"release {wanted} cannot be rolled back to",
+            _why_not(chosen),
+            _choose_another(releases, serving),
+            releases,
+            serving,
+        )
     return chosen.number
 
 
@@ -35,9 +47,19 @@ def _last_good_before(releases: Sequence[Release], serving: int | None) -> Relea
         if release.status == "good" and (serving is None or release.number < serving)
     ]
     if not good:
-        before = f"before release {serving}" if serving is not None else "here"
+        older = f"older than release {serving}, which serves" if serving is not None else "kept here"
+        newer = next((release.number for release in releases if release.status == "good"), serving)
+        forward = (
+            f"; `oatie rollback {newer}` goes forward to release {newer}"
+            if newer not in (None, serving)
+            else ""
+        )
         raise _refusal(
-            "there is nothing to roll back to", f"no good release is kept {before}", releases, serving
+            "there is nothing to roll back to",
+            f"no good release is {older}",
+            f"deploy a mended version: `oatie deploy`{forward}",
+            releases,
+            serving,
         )
     return max(good, key=lambda release: (release.good_at or 0.0, release.number))
 
@@ -50,42 +72,53 @@ def _why_not(release: Release) -> str:
     return "its deploy has not ended"
 
 
-def _refusal(what: str, why: str, releases: Sequence[Release], serving: int | None) -> OatieError:
-    good = [release.number for release in releases if release.status == "good" and release.number != serving]
-    fix = (
-        f"choose one of them: `oatie rollback {good[0]}`"
-        if good
-        else "deploy a mended version: `oatie deploy`"
-    )
+def _refusal(what: str, why: str, fix: str, releases: Sequence[Release], serving: int | None) -> OatieError:
     return OatieError(
         what,
         why=why,
         fix=fix,
-        details=[line(release, serving) for release in releases[:MAX_LISTED]],
+        details=listing(releases[:MAX_LISTED], serving) if releases else (),
         data={"releases": [as_dict(release, serving) for release in releases]},
     )
 
 
-def line(release: Release, serving: int | None) -> str:
-    """``* 7  good  2025-08-01 12:00:03  3f2a1bc (dirty)  ada``; the star serves."""
+def _choose_another(releases: Sequence[Release], serving: int | None) -> str:
+    if any(release.status == "good" and release.number != serving for release in releases):
+        return "choose a good one of the list: `oatie rollback NUMBER`"
+    return "there is no other good one: deploy a mended version with `oatie deploy`"
+
+
+def listing(releases: Sequence[Release], serving: int | None) -> list[str]:
+    """A table of at most 80 columns; the star serves, and below a release that is not good stands why."""
+    lines = [ROW.format("", "RELEASE", "STATUS", "CREATED", "SOURCE", "BY")]
+    for release in releases:
+        lines += _rows(release, serving)
+    return lines
+
+
+def _rows(release: Release, serving: int | None) -> list[str]:
     mark = "*" if release.number == serving else " "
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(release.created_at))
-    note = f"  {release.note}" if release.note else ""
-    return (
-        f"{mark} {release.number:<4} {release.status:<8} {when}  {source(release):<18} {release.actor}{note}"
-    )
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(release.created_at))
+    row = ROW.format(mark, release.number, release.status, when, source(release), release.actor).rstrip()
+    row = row if len(row) <= COLUMNS else f"{row[: COLUMNS - 1]}…"
+    if not release.note or release.status == "good":
+        return [row]
+    return [
+        row,
+        *textwrap.wrap(release.note, COLUMNS, initial_indent=NOTE_INDENT, subsequent_indent=NOTE_INDENT),
+    ]
 
 
 def source(release: Release) -> str:
-    commit = str(release.source.get("commit") or "")[:10]
+    commit = str(release.source.get("commit") or "")[:COMMIT_CHARACTERS]
     if not commit:
-        return "unknown source"
+        return "-"
     return f"{commit} (dirty)" if release.source.get("dirty") else commit
 
 
 def as_dict(release: Release, serving: int | None) -> dict[str, object]:
     return {
-        "number": release.number,
+        "release": str(release.number),
         "status": release.status,
         "serving": release.number == serving,
         "created_at": release.created_at,

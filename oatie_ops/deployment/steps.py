@@ -76,8 +76,12 @@ def snapshot(run: Deployment, voice: Voice) -> str:
 def remove_release(run: Deployment) -> None:
     if run.switch_open:
         raise OatieError("its files stay", why="it may have workers, as its switch could not be aborted")
-    if run.release is not None:
-        releases.remove_release(run.paths, run.release)
+    if run.release is None:
+        return
+    running = run.target.running()
+    if running is not None and running.leaves(str(run.release)):
+        return  # a last connection may still need them; the next run removes them
+    releases.remove_release(run.paths, run.release)
 
 
 def start_supervisor(run: Deployment, voice: Voice) -> str:
@@ -106,6 +110,8 @@ def gate(run: Deployment, voice: Voice) -> str:
 
 def promote(run: Deployment, voice: Voice) -> str:
     milliseconds = run.target.promote()
+    if run.facts.has_gap:
+        run.gap_ms = round(milliseconds)
     return f"{'nothing answered for' if run.facts.has_gap else 'cut-over'} {milliseconds:.0f} ms"
 
 
@@ -138,13 +144,17 @@ def unmark_good(run: Deployment) -> None:
 
 
 def prune(run: Deployment, voice: Voice) -> str:
-    keep = run.facts.settings.deploy.keep
-    report = prune_releases(run.store, run.paths, keep=keep, protected=[run.number])
+    keep, running = run.facts.settings.deploy.keep, run.target.running()
+    working = map(int, filter(str.isdecimal, running.worker_releases)) if running is not None else ()
+    report = prune_releases(run.store, run.paths, keep=keep, protected=[run.number, *working])
     for database in report.rescued:
-        voice.notice(f"a database was inside an old release; it was moved to {database}")
+        voice.notice(f"the data that was born in an old release is kept: {database}")
     if not report.releases:
         return "nothing to remove"
-    return f"removed release{'s' if len(report.releases) > 1 else ''} {', '.join(map(str, report.releases))}"
+    removed = (
+        f"removed release{'s' if len(report.releases) > 1 else ''} {', '.join(map(str, report.releases))}"
+    )
+    return f"{removed}, but for its data" if report.rescued else removed
 
 
 def _lock_wait(holder: LockOwner | None) -> str:

@@ -47,7 +47,7 @@ def test_a_deploy_takes_over_from_workers_of_the_checkout(project: Project) -> N
         load.wait_for_more(50)
         result = load.finish()
     assert result["failed"] == 0
-    assert (done.result["release"], done.result["previous"]) == (1, None)
+    assert (done.result["release"], done.result["previous"]) == ("1", None)
     assert project.serving() == "2"
 
 
@@ -70,13 +70,13 @@ def test_rolling_back_twice_goes_further_back_and_the_list_tells_all(project: Pr
     project.oatie("rollback", "--yes").expect(1)
     assert project.serving() == "1"
     again = project.oatie("rollback", "1", "--yes", "--json").expect(0)
-    assert again.result["release"] == 1
+    assert again.result["release"] == "1"
     assert again.step("spawn", "started") is None  # it serves already
     listed = project.oatie("rollback", "--list").expect(0)
-    assert [line[0] for line in listed.stdout.splitlines()] == [" ", " ", "*"]
+    assert [line[0] for line in listed.stdout.splitlines()] == [" ", " ", " ", "*"]  # below the head
     shown = project.oatie("rollback", "--list", "--json").expect(0).json
-    assert shown["serving"] == 1
-    assert [release["number"] for release in shown["releases"]] == [3, 2, 1]
+    assert shown["serving"] == "1"
+    assert [release["release"] for release in shown["releases"]] == ["3", "2", "1"]
 
 
 def test_a_rollback_after_a_stop_starts_what_it_goes_back_to(project: Project) -> None:

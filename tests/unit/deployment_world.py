@@ -46,6 +46,7 @@ class FakeTarget:
     supervised: bool = False
     before: dict[str, Hook] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
+    lingering: frozenset[str] = frozenset()  # releases whose last clients have not left yet
 
     def running(self) -> Running | None:
         if not self.supervised:
@@ -59,8 +60,10 @@ class FakeTarget:
             ops_url=None,
             port=8080,
             candidate=self.candidate,
+            stage="promoted" if self.promoted else "gated" if self.candidate else None,
+            serving_releases=frozenset(filter(None, (self.candidate if self.promoted else self.serving,))),
             serving_workers=workers,
-            worker_releases=frozenset({self.serving} if self.serving else ()),
+            worker_releases=frozenset({self.serving} if self.serving else ()) | self.lingering,
             worker_rss_bytes=(30 * 2**20,) * workers,
         )
 

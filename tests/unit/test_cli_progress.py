@@ -52,6 +52,7 @@ def plain(events: list[Event], clock: Clock | None = None) -> list[str]:
     lines: list[str] = []
     screen = PlainLines(lines.append, clock or Clock())
     screen(PLAN)
+    screen.opening()
     with screen:
         for event in events:
             screen(event)
@@ -66,7 +67,7 @@ def test_plain_lines_tell_the_story_in_order() -> None:
         "build | Collecting flask",
         "build: done after 2.5 s: 1 of 1 commands ran",
         "gate: must answer",
-        "gate: waiting for 1.0 s: worker 1: status 503",
+        "gate: still waiting after 1.0 s: worker 1: status 503",
         "gate: failed after 30 s: release 2 did not become ready",
         "gate failed, undoing build",
         "gate: undoing: stop it",
@@ -78,20 +79,19 @@ def test_a_long_wait_is_one_line_and_then_a_sign_of_life_now_and_then() -> None:
     clock = Clock()
     lines: list[str] = []
     screen = PlainLines(lines.append, clock)
-    screen(PLAN)
     for second in range(25):
         clock.now = float(second)
         screen(Step("gate", "waiting", clock.now, "status 503"))
-    assert len(lines) == 1 + 24 // HEARTBEAT_SECONDS
+    assert len(lines) == 1 + 23 // HEARTBEAT_SECONDS
 
 
 def test_json_is_one_event_a_line_and_the_result_has_exactly_its_keys(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    screen = JsonLines()
+    screen = JsonLines("oatie.deploy/v1")
     error = OatieError("it broke", why="weak", fix="strengthen", details=["a", "b\nc"])
     last = Result("rolled_back", 2, 1, ExitCode.ROLLED_BACK)
-    for event in [PLAN, *RUN, Notice("ä ↩"), Failure(error), last]:
+    for event in [PLAN, *RUN, Notice("ä ↩"), Failure(error, ExitCode.ROLLED_BACK), last]:
         screen(event)
     lines = capsys.readouterr().out.splitlines()
     parsed = [json.loads(line) for line in lines]
@@ -100,10 +100,13 @@ def test_json_is_one_event_a_line_and_the_result_has_exactly_its_keys(
     assert parsed[-1] == {
         "event": "result",
         "status": "rolled_back",
-        "release": 2,
-        "previous": 1,
+        "release": "2",
+        "previous": "1",
         "exit_code": 7,
+        "schema": "oatie.deploy/v1",
     }
+    assert parsed[-2]["error"]["exit_code"] == parsed[-1]["exit_code"]
+    assert {event["schema"] for event in parsed} == {"oatie.deploy/v1"}
     assert parsed[0]["steps"][1] == {"name": "gate", "why": "must answer", "undo": "stop it"}
 
 
@@ -129,6 +132,10 @@ def test_the_live_list_ends_as_the_whole_story() -> None:
 
 def test_the_live_list_shows_the_last_line_that_a_build_printed() -> None:
     assert "Collecting flask" in drawn(RUN[:2])
+
+
+def test_a_wait_of_a_moment_is_not_worth_a_line() -> None:
+    assert plain([Step("gate", "waiting", 0.1, "worker 2: starting")]) == plain([])
 
 
 @pytest.mark.parametrize(

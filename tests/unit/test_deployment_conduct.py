@@ -134,6 +134,53 @@ def test_a_second_run_is_locked_out_and_takes_no_number(world: World) -> None:
         assert [release.number for release in store.releases.list()] == [1]
 
 
+def test_while_a_first_deploy_bakes_a_second_one_says_what_serves(world: World) -> None:
+    other = DeployLock(world.paths.deploy_lock)
+
+    def second_deploy() -> None:
+        # The lock is this process's own; for the second run it has to be somebody else's.
+        world.events.clear()
+        assert world.deploy().exit_code == ExitCode.LOCKED
+
+    world.target.before["bake"] = second_deploy
+    first = world.deploy()
+    assert first.status == "deployed"
+    assert other.holder() is None
+    told = next(event for event in world.events if isinstance(event, Serving))
+    assert (told.release, told.deploying, told.deploying_pid) == ("1", "1", os.getpid())
+
+
+def test_the_error_of_a_run_has_the_exit_code_of_the_run(world: World) -> None:
+    world.deploy()
+    world.target.before["gate"] = refuse()
+    result = world.deploy()
+    failure = next(event for event in world.events if isinstance(event, Failure))
+    assert failure.as_dict()["error"]["exit_code"] == result.as_dict()["exit_code"] == 7
+
+
+def test_a_refused_release_remembers_why(world: World) -> None:
+    world.target.before["gate"] = refuse("release 1 did not become ready")
+    world.deploy()
+    with world.store() as store:
+        refused = store.releases.get(1)
+    assert refused is not None
+    assert (refused.status, refused.note) == ("bad", "gate: release 1 did not become ready: it was weak")
+
+
+def test_files_stay_as_long_as_the_last_client_of_a_withdrawn_release(world: World) -> None:
+    world.deploy()
+    world.target.before["bake"] = refuse()
+    world.target.lingering = frozenset({"2"})
+    assert world.deploy().exit_code == ExitCode.ROLLED_BACK
+    assert world.release_directories() == ["1", "2"]
+    world.target.before.clear()
+    world.deploy()
+    assert world.release_directories() == ["1", "2", "3"]
+    world.target.lingering = frozenset()
+    world.deploy()
+    assert world.release_directories() == ["1", "3", "4"]
+
+
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
     with Interrupts() as handlers:

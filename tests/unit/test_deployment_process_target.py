@@ -36,6 +36,7 @@ class Supervisor(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.answers: dict[str, Any] = {}
         self.release: str | None = "6"
         self.candidate: str | None = None
+        self.state = "running"
         self.lease_ended = threading.Event()
         self.bodies: list[dict[str, Any]] = []
 
@@ -43,7 +44,7 @@ class Supervisor(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         return {
             "supervisor": {"pid": os.getpid()},
             "release": self.release,
-            "state": "running",
+            "state": self.state,
             "switch": {"release": self.candidate} if self.candidate else None,
             "workers": [
                 {"pid": 11, "state": "serving", "release": self.release, "rss_bytes": 5},
@@ -155,6 +156,25 @@ def test_the_status_is_reduced_to_what_a_deploy_decides_on(supervisor: Superviso
     assert not running.has_candidate("6")
 
 
+def test_until_its_commit_a_promoted_candidate_is_what_users_get(supervisor: Supervisor) -> None:
+    first = {"release": None, "switch": {"release": "1", "stage": "promoted"}}
+    workers = [{"pid": 11, "state": "serving", "release": "1"}]
+    baking = running_from({**supervisor.status(), **first, "workers": workers})
+    assert (baking.answering, baking.serves, baking.stage) == ("1", False, "promoted")
+
+
+def test_workers_that_wait_for_their_last_connection_are_no_candidate(supervisor: Supervisor) -> None:
+    back = [
+        {"pid": 11, "state": "serving", "release": "6"},
+        {"pid": 12, "state": "draining", "release": "7"},
+    ]
+    running = running_from({**supervisor.status(), "workers": back})
+    assert not running.has_candidate("7")
+    assert running.leaves("7")
+    on_the_way = running_from({**supervisor.status(), "workers": back[1:]})
+    assert on_the_way.has_candidate("7")
+
+
 def test_a_forwarded_address_says_nothing_about_the_port(supervisor: Supervisor) -> None:
     forwarded = {**supervisor.status(), "app": {"url": "https://name-8080.app.github.dev"}}
     assert running_from(forwarded).port is None
@@ -198,7 +218,19 @@ def test_a_failed_gate_comes_back_as_the_error_that_explains_it(
     with pytest.raises(OatieError) as raised:
         target.gate(told.append)
     assert told == ["worker 3: GET /ready: status 503"]
-    assert raised.value.as_dict() == failure.as_dict()
+    assert raised.value.as_dict() == {**failure.as_dict(), "code": "gate-failed"}
+
+
+def test_a_supervisor_that_somebody_stopped_is_said_to_be_stopped(
+    supervisor: Supervisor, target: ProcessTarget
+) -> None:
+    spawn(target)
+    supervisor.answers["bake"] = [{"event": "baking", "left_seconds": 3}]
+    supervisor.state = "stopping"
+    with pytest.raises(OatieError, match="the supervisor was stopped") as raised:
+        target.bake(5.0, 0.05, ignore)
+    assert raised.value.code == "supervisor-stopped"
+    assert "during the bake of release 7" in raised.value.why
 
 
 def test_a_stream_without_a_verdict_is_a_failure(supervisor: Supervisor, target: ProcessTarget) -> None:

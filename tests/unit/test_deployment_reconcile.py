@@ -138,7 +138,7 @@ def test_the_step_at_which_it_was_killed_is_told_and_remembered(world: World) ->
         assert store.journal.recent(1)[0].outcome == "undone"
         failed = store.releases.get(2)
         assert failed is not None
-        assert failed.note == "killed during gate"
+        assert failed.note == "its deploy was killed during gate"
 
 
 def test_a_killed_rollback_removes_nothing(world: World) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from oatie_ops.deployment.rollback import as_dict, choose, line
+from oatie_ops.deployment.rollback import as_dict, choose, listing
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.store import Release
@@ -69,12 +71,39 @@ def test_a_refusal_has_the_list_and_what_to_do(wanted: str | None, reason: str) 
     error = refused.value
     assert error.exit_code == ExitCode.FAILED
     assert reason in error.why
-    assert len(error.details) == 3
+    assert [line[2:3] for line in error.details if line[2:3].isdigit()] == ["4", "3", "2"]
     assert "oatie deploy" in error.fix
 
 
-def test_the_list_marks_what_serves_and_tells_where_it_came_from() -> None:
-    assert line(release(7), 7).startswith("* 7 ")
-    assert "3f2a1bc9d8 (dirty)" in line(release(7), 7)
-    assert line(release(6), 7).startswith("  6 ")
+def test_a_release_that_is_not_there_is_answered_with_the_list_and_no_guess() -> None:
+    with pytest.raises(OatieError) as refused:
+        choose([release(2), release(1)], 2, "77")
+    assert refused.value.fix == "choose a good one of the list: `oatie rollback NUMBER`"
+
+
+def test_a_rollback_without_an_argument_never_goes_forwards() -> None:
+    with pytest.raises(OatieError) as refused:
+        choose([release(3), release(2)], 2, None)
+    assert refused.value.why == "no good release is older than release 2, which serves"
+    assert "`oatie rollback 3` goes forward" in refused.value.fix
+
+
+def test_the_list_has_a_head_and_marks_what_serves() -> None:
+    head, serving, older = listing([release(7), release(6)], 7)
+    assert head.split() == ["RELEASE", "STATUS", "CREATED", "SOURCE", "BY"]
+    assert serving.startswith("* 7 ")
+    assert "3f2a1bc (dirty)" in serving
+    assert older.startswith("  6 ")
+    assert [line.index("good") for line in (serving, older)] == [head.index("STATUS")] * 2
     assert as_dict(release(7), 7)["serving"] is True
+    assert as_dict(release(7), 7)["release"] == "7"
+
+
+def test_the_list_says_why_a_release_was_refused_and_fits_a_terminal() -> None:
+    reason = "gate: release 3 did not become ready: GET /ready answered 503 for 30 s, the last time with " * 2
+    refused = replace(release(3, "bad", note=reason), actor="a-user-with-a-long-name (sudo by another-one)")
+    lines = listing([refused], None)
+    assert "answered 503" in " ".join(line.strip() for line in lines)
+    assert max(map(len, lines)) <= 80
+    unknown = listing([replace(release(1), source={})], None)[1]
+    assert unknown.split()[-2:] == ["-", "ada"]

@@ -9,34 +9,81 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 Tell = Callable[[str], None]
 
 
+class SpawnFailed(OatieError):
+    """The new workers could not be started."""
+
+
+class GateFailed(OatieError):
+    """A new worker did not become ready; no user has seen the release."""
+
+
+class PromotionFailed(OatieError):
+    """The new workers could not take over."""
+
+
+class BakeFailed(OatieError):
+    """The new workers served, and did not prove themselves."""
+
+
+class SupervisorStopped(OatieError):
+    """Somebody stopped the supervisor in the middle of the switch."""
+
+
 @dataclass(frozen=True)
 class Running:
-    """What serves at the moment. ``release`` is a release's number, or `spec.CHECKOUT`, or None."""
+    """What serves at the moment. ``release`` is a release's number, or `spec.CHECKOUT`, or None.
+
+    Until a switch is committed, ``release`` stays the one before it, although the candidate's workers may
+    serve already (``stage`` promoted): `answering` is what users get.
+    """
 
     supervisor_pid: int
     release: str | None
     state: str  # running | degraded | failed | starting | stopping
     app_url: str | None
     ops_url: str | None
-    port: int | None = None  # where its application listens; it cannot change while it runs
+    port: int | None = None  # where its application listens
+    host: str | None = None
     candidate: str | None = None  # the release of a switch that is under way
+    stage: str | None = None  # of that switch: opened | spawned | gated | promoted
     serving_workers: int = 0
     worker_releases: frozenset[str] = frozenset()
+    serving_releases: frozenset[str] = frozenset()
     worker_pids: tuple[int, ...] = ()
     worker_rss_bytes: tuple[int, ...] = ()
 
     @property
     def serves(self) -> bool:
-        return self.release is not None and self.serving_workers > 0
+        return not self.stopping and self.release is not None and self.serving_workers > 0
+
+    @property
+    def stopping(self) -> bool:
+        return self.state == "stopping"
+
+    @property
+    def answering(self) -> str | None:
+        if not self.stopping and self.candidate in self.serving_releases:
+            return self.candidate
+        return self.release if self.serves else None
 
     def has_candidate(self, name: str) -> bool:
-        """Does a switch to this release go on, or are workers of it left from one?"""
-        return self.candidate == name or (self.release != name and name in self.worker_releases)
+        """Does a switch to this release go on, or is it still being stepped back from?
+
+        Workers that only wait for their last connection, beside a release that serves, are no part of it.
+        """
+        if self.candidate == name:
+            return True
+        return self.leaves(name) and not self.stopping and not self.serving_releases - {name}
+
+    def leaves(self, name: str) -> bool:
+        """Are there workers of this release although another one, or none, is the serving one?"""
+        return self.release != name and name in self.worker_releases
 
 
 class SwitchTarget(Protocol):

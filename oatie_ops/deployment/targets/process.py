@@ -16,8 +16,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from oatie_ops.config.settings import Settings
-from oatie_ops.deployment.targets.base import Running, Tell
-from oatie_ops.errors import OatieError
+from oatie_ops.deployment.targets.base import (
+    BakeFailed,
+    GateFailed,
+    PromotionFailed,
+    Running,
+    SpawnFailed,
+    SupervisorStopped,
+    Tell,
+)
+from oatie_ops.errors import Interrupted, OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import known_values
@@ -29,6 +37,15 @@ OPEN_SECONDS = 15.0
 LEAVE_SECONDS = 15.0
 POLL_SECONDS = 0.05
 SILENCE_SECONDS = 60.0
+# What a failure of each verb is called; a drain fails only where the bake's watch does.
+FAILURES: dict[str, type[OatieError]] = {
+    "spawn": SpawnFailed,
+    "gate": GateFailed,
+    "promote": PromotionFailed,
+    "drain": BakeFailed,
+    "bake": BakeFailed,
+    "commit": BakeFailed,
+}
 
 
 class ProcessSupervisor:
@@ -157,20 +174,56 @@ class ProcessTarget(ProcessSupervisor):
                 time.sleep(POLL_SECONDS)
 
     def _call(self, verb: str, body: Any = None, timeout_seconds: float = 30.0) -> dict[str, Any]:
-        return self._client.call("POST", self._switch().path(verb), body, timeout_seconds)
+        try:
+            return self._client.call("POST", self._switch().path(verb), body, timeout_seconds)
+        except OatieError as error:
+            raise self._explained(verb, error) from None
 
     def _watch(self, verb: str, body: Any, tell: Tell) -> dict[str, Any]:
-        for event in self._client.stream("POST", self._switch().path(verb), body):
-            if event.get("event") == "failed":
-                raise error_from_dict(event.get("error", {}))
-            if event.get("event") in ("passed", "drained"):
-                return event
-            if said := sentence(event):
-                tell(said)
-        raise OatieError(
+        try:
+            for event in self._client.stream("POST", self._switch().path(verb), body):
+                if event.get("event") == "failed":
+                    raise error_from_dict(event.get("error", {}))
+                if event.get("event") in ("passed", "drained"):
+                    return event
+                if said := sentence(event):
+                    tell(said)
+        except OatieError as error:
+            raise self._explained(verb, error) from None
+        broken_off = OatieError(
             f"the supervisor broke off during {verb}",
             why="its answer ended without a verdict",
             fix="see `oatie status` and `oatie logs`",
+        )
+        raise self._explained(verb, broken_off)
+
+    def _explained(self, verb: str, error: OatieError) -> OatieError:
+        """The same under the name of what failed, unless all that happened is that somebody stopped it."""
+        if isinstance(error, Interrupted):
+            return error
+        try:
+            running = self.running()
+        except OatieError:
+            return error
+        if running is None or running.stopping:
+            # A supervisor that ends in good order takes its pid file away.
+            killed = self._paths.supervisor_pid.exists() and live_owner(self._paths.supervisor_pid) is None
+            how = "was killed" if killed else "was stopped"
+            return SupervisorStopped(
+                f"the supervisor {how}",
+                why=f"it {how} during the {verb} of release {self._candidate}, by somebody else",
+                fix="`oatie logs` tells more; then deploy again, or `oatie start` what served before",
+            )
+        name = FAILURES.get(verb)
+        if name is None or type(error) is not OatieError:
+            return error
+        return name(
+            error.what,
+            why=error.why,
+            fix=error.fix,
+            details=error.details,
+            data=error.data,
+            exit_code=error.exit_code,
         )
 
     def _switch(self) -> Lease:
@@ -225,16 +278,25 @@ def running_from(status: dict[str, Any]) -> Running:
         app_url=(status.get("app") or {}).get("url"),
         ops_url=(status.get("ops") or {}).get("url"),
         port=_port(status.get("app") or {}),
+        host=(status.get("app") or {}).get("host"),
         candidate=(status.get("switch") or {}).get("release"),
+        stage=(status.get("switch") or {}).get("stage"),
         worker_releases=frozenset(str(worker.get("release")) for worker in workers),
-        serving_workers=sum(worker.get("state") == "serving" for worker in workers),
+        serving_releases=frozenset(str(worker.get("release")) for worker in workers if _serves(worker)),
+        serving_workers=sum(map(_serves, workers)),
         worker_pids=tuple(int(worker["pid"]) for worker in workers),
         worker_rss_bytes=tuple(int(worker["rss_bytes"]) for worker in workers if worker.get("rss_bytes")),
     )
 
 
+def _serves(worker: dict[str, Any]) -> bool:
+    return worker.get("state") == "serving"
+
+
 def _port(app: dict[str, Any]) -> int | None:
     """None where the address is that of a forwarder (https) and says nothing about this host."""
+    if app.get("port"):
+        return int(app["port"])
     parts = urlsplit(str(app.get("url") or ""))
     return (parts.port or 80) if parts.scheme == "http" else None
 
