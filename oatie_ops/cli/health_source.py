@@ -9,7 +9,7 @@ from typing import Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.errors import OatieError, UsageError
-from oatie_ops.health.model import Status, worst
+from oatie_ops.health.words import SEVERITY
 from oatie_ops.supervisor.client import ControlClient, NotRunning
 
 RETRY_SECONDS = 0.1
@@ -81,10 +81,10 @@ def narrowed(health: dict[str, Any], services: Sequence[str]) -> dict[str, Any]:
     if not services:
         return health
     chosen = {name: health["services"][name] for name in services}
-    status = worst(Status(service["status"]) for service in chosen.values())
+    status = max((str(service["status"]) for service in chosen.values()), key=SEVERITY.__getitem__)
     first = next(name for name, service in chosen.items() if service["status"] == status)
-    cause = "" if status is Status.PASS else f"{first}: {chosen[first]['output']}"
-    return {**health, "services": chosen, "status": status.value, "cause": cause}
+    cause = "" if status == "pass" else f"{first}: {chosen[first]['output']}"
+    return {**health, "services": chosen, "status": status, "cause": cause}
 
 
 def require_known(services: Sequence[str], known: Sequence[str]) -> None:

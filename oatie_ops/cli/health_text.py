@@ -7,8 +7,7 @@ from typing import Any
 
 from oatie_ops.cli.human import age, table
 from oatie_ops.cli.output import paint
-from oatie_ops.health.model import Status
-from oatie_ops.health.words import PLAIN_SYMBOLS, SYMBOLS, WORDS
+from oatie_ops.health.words import PLAIN_SYMBOLS, SEVERITY, SYMBOLS, WORDS
 
 COLUMNS = ("STATE", "SERVICE", "CHECK", "FOR", "FINDING")
 STYLES = {"pass": "green", "warn": "yellow", "unknown": "yellow", "fail": "red"}
@@ -26,7 +25,7 @@ def render(health: Health, stream: Any) -> list[str]:
         for name, service in health["services"].items()
         for check_name, check in service["checks"].items()
     ]
-    checks.sort(key=lambda item: -Status(item[2]["status"]).severity)
+    checks.sort(key=lambda item: -SEVERITY[item[2]["status"]])
     rows = [_row(*item, stream) for item in checks]
     head, *lines = table(COLUMNS, rows)
     painted = [

@@ -8,3 +8,5 @@ SYMBOLS: Mapping[str, str] = {"pass": "✓", "warn": "!", "fail": "✗", "unknow
 # Where the terminal's encoding has no such shapes.
 PLAIN_SYMBOLS: Mapping[str, str] = {"pass": "+", "warn": "!", "fail": "x", "unknown": "?"}
 WORDS: Mapping[str, str] = {"pass": "healthy", "warn": "degraded", "fail": "failing", "unknown": "unknown"}
+# The order of `Status.severity`, for commands that must not import its module to be quick.
+SEVERITY: Mapping[str, int] = {"pass": 0, "unknown": 1, "warn": 2, "fail": 3}

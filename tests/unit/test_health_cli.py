@@ -9,6 +9,8 @@ import pytest
 
 from oatie_ops.cli import health_source, health_text
 from oatie_ops.errors import UsageError
+from oatie_ops.health.model import Status
+from oatie_ops.health.words import SEVERITY
 
 
 def check(status: str, output: str = "fine") -> dict[str, Any]:
@@ -91,3 +93,7 @@ def test_unknown_service_is_a_usage_error_with_the_nearest_name() -> None:
     with pytest.raises(UsageError) as caught:
         health_source.narrowed(ALL, ["wep"])
     assert "did you mean web?" in caught.value.fix
+
+
+def test_order_of_the_words_is_that_of_the_status() -> None:
+    assert {status.value: status.severity for status in Status} == SEVERITY
