@@ -13,7 +13,7 @@ from typing import Any
 
 from oatie_ops.config.interpolate import masked
 from oatie_ops.config.issues import Excerpt
-from oatie_ops.config.masking import MASK, is_sensitive_name, is_sensitive_path
+from oatie_ops.config.masking import CLOSED_KINDS, MASK, is_plain, is_sensitive_name, is_sensitive_path
 from oatie_ops.config.spans import KeyPath, Span
 
 # Of a path in the document: is it a table or list (None), or may its value be shown?
@@ -24,6 +24,7 @@ _IMPORT_STRING = re.compile(r"[a-z_][\w.]{0,60}:[A-Za-z_]\w{0,40}", re.ASCII)
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _NAMING = {"needs", "auto", "degrade", "verify", "page", "restart"}
 _BUILT_IN_NAMES = {"app", "system", "worker"}
+_ARGUMENTS = {"command", "run", "release", "build"}
 _SWITCH = {"true", "false", "yes", "no", "on", "off"}
 _MAX_COLUMNS = 160
 
@@ -56,7 +57,10 @@ def is_showable(path: KeyPath, value: Any, names: Iterable[str]) -> bool:
     if isinstance(value, str) and _REFERENCE.fullmatch(value):
         return True
     node = known.node(settings_path)
-    if is_sensitive_path(settings_path[1:]) or (node is not None and known.is_sensitive(node)):
+    kind = known.kind(node) if node is not None else ""
+    if node is not None and known.is_sensitive(node):
+        return False
+    if is_sensitive_path(settings_path[1:]) and kind not in CLOSED_KINDS:
         return False
     if isinstance(value, bool):
         return True
@@ -64,9 +68,14 @@ def is_showable(path: KeyPath, value: Any, names: Iterable[str]) -> bool:
         return abs(value) < 10**6
     if not isinstance(value, str) or node is None:
         return False
-    kind = known.kind(node)
+    if is_plain(value) and not _ARGUMENTS.intersection(settings_path):
+        return True
     if kind == "choice":
-        return bool(get_close_matches(value.lower(), known.choices(node), n=1, cutoff=0.6))
+        from oatie_ops.config.validate import MEANT
+
+        return value.lower() in MEANT or bool(
+            get_close_matches(value.lower(), known.choices(node), n=1, cutoff=0.6)
+        )
     if kind in ("duration", "size", "integer", "number", "boolean"):
         return value.lower() in _SWITCH or bool(_QUANTITY.fullmatch(value))
     if _NAMING.intersection(part for part in settings_path[2:] if isinstance(part, str)):

@@ -82,7 +82,9 @@ def _run(value: str) -> str:
 ImportString = Annotated[str, AfterValidator(_run)]
 Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, `-`, `_` and `.`")]
 RoutePattern = Annotated[str, _matching(re.compile(r"/.*"), "must start with `/`")]
-HttpPath = Annotated[str, _matching(re.compile(r"/\S*"), "must be a path that starts with `/`")]
+HttpPath = Annotated[
+    str, _matching(re.compile(r"/\S*"), "must be a path that starts with `/`", 'such as "/ready"')
+]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 

@@ -22,6 +22,19 @@ _TOKEN_SHAPES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|hooks\.slack\.com/services/|npm_[A-Za-z0-9]{20,}|SG\.[\w-]{16,}"
 )
 
+# A value of these kinds has one of a few forms, whatever its key is called (``cors_credentials``).
+CLOSED_KINDS = frozenset({"choice", "boolean", "integer", "number", "duration", "size"})
+_PLAIN_WORD = re.compile(r"/?([a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11})([-_/][a-z]{1,12})?/?|\*", re.ASCII)
+_ORIGIN = re.compile(r"(https?|wss?)://[a-z0-9-]{1,30}(\.[a-z0-9-]{1,30}){0,4}(:\d{1,5})?(/[a-z]{0,12}){0,2}")
+
+
+def is_plain(text: str) -> bool:
+    """A short word, a path of one or two, or the origin of a website: what a typo looks like and no secret.
+
+    Only to be asked for keys that hold none; a passphrase of words, anything with digits is not plain.
+    """
+    return bool(_PLAIN_WORD.fullmatch(text) or _ORIGIN.fullmatch(text))
+
 
 def is_sensitive_name(name: str) -> bool:
     flat = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").replace(".", "_")

@@ -13,7 +13,7 @@ from oatie_ops.config.interpolate import masked
 from oatie_ops.config.issues import dotted
 from oatie_ops.config.layers import Origin
 from oatie_ops.config.load import Loaded
-from oatie_ops.config.masking import MASK, holds_credentials, is_sensitive_path
+from oatie_ops.config.masking import CLOSED_KINDS, MASK, holds_credentials, is_sensitive_path
 from oatie_ops.config.profiles import DERIVED
 from oatie_ops.config.spans import KeyPath
 
@@ -80,8 +80,10 @@ def _is_secret(path: KeyPath, value: Any) -> bool:
     if path[:2] == ("app", "env"):
         return path[-1] not in _OPEN_VARIABLES
     node = catalogue().node(path)
+    closed = node is not None and catalogue().kind(node) in CLOSED_KINDS
     return bool(
-        is_sensitive_path(path[1:])  # the table [secrets] itself names places, no secrets
+        # the table [secrets] itself names places, no secrets
+        (is_sensitive_path(path[1:]) and not closed)
         or (node is not None and catalogue().is_sensitive(node))
         or (isinstance(value, str) and holds_credentials(value))
     )

@@ -43,6 +43,20 @@ _SYNONYMS = {
     "application": "app",
     "env_file_path": "env_file",
 }
+# What people write for one of the choices.
+MEANT = {
+    "k8s": "kubernetes",
+    "kube": "kubernetes",
+    "local": "process",
+    "host": "process",
+    "verbose": "debug",
+    "notice": "info",
+    "err": "error",
+    "postgresql": "postgres",
+    "aws": "aws_secrets_manager",
+    "gcp": "gcp_secret_manager",
+    "azure": "azure_key_vault",
+}
 
 _TYPE_WORDS = {
     "int_type": "must be a whole number",
@@ -117,7 +131,8 @@ def _bad_choice(path: KeyPath, data: Mapping[str, Any]) -> Problem:
     node = catalogue().node(path)
     choices = catalogue().choices(node) if node else []
     value = _value(data, path)
-    near = get_close_matches(value.lower(), choices, n=1, cutoff=0.6) if isinstance(value, str) else []
+    word = value.lower() if isinstance(value, str) else ""
+    near = [MEANT[word]] if MEANT.get(word) in choices else get_close_matches(word, choices, 1, 0.6)
     listed = ", ".join(f'"{choice}"' for choice in choices)
     return Problem(
         "bad-value", path, f"must be one of {listed}", f'did you mean "{near[0]}"?' if near else ""

@@ -119,8 +119,68 @@ def test_no_unquoted_secret_of_a_broken_line_is_repeated(
     tmp_path_factory: pytest.TempPathFactory, secret: str
 ) -> None:
     root = tmp_path_factory.mktemp("broken")
+    secret = f"Q7{secret}"  # not by chance a word of the message
     (root / "oatie.toml").write_text(f"[app]\nname = ;{secret}\n")
     assert secret not in told(root)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ('[app]\nlog_level = "verbose"\n', 'log_level = "verbose"'),
+        ('[app]\nready = "ready"\n', 'ready = "ready"'),
+        ('[app]\ncors_credentials = "maybe"\n', 'cors_credentials = "maybe"'),
+        (
+            '[app]\ncors_origins = ["https://shop.example.com:8443", 5]\n',
+            '"https://shop.example.com:8443", 5',
+        ),
+        ('[deploy]\ntarget = "k8s"\n', 'target = "k8s"'),
+        ('[deploy]\nbake = "soon"\n', 'bake = "soon"'),
+        ('[services.db]\nneeds = ["databse"]\n', '"databse"'),
+    ],
+)
+def test_a_typo_that_can_be_no_secret_is_shown(written: str, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "oatie.toml").write_text(written)
+    said = "\n".join(map(render, examine(tmp_path, environ={}, environment="local").issues))
+    assert shown in said
+    assert MASK not in said
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '[app]\nenv = { WORD = "sunshine", "B B" = 1 }\n',
+        '[app]\ncommand = ["srv", "sunshine", 5]\n',
+        '[services.db]\ncheck = { type = "redis", password = "sunshine", tiemout = 5 }\n',
+        '[alerts.ops]\nwebhook = "https://hooks.example/sunshine"\nemail = 5\n',
+        '[app]\ncors_origins = ["https://user:sunshine@example.com", 5]\n',
+        '[app]\npasword = "sunshine"\n',
+    ],
+)
+def test_a_plain_word_where_secrets_are_kept_is_masked(written: str, tmp_path: Path) -> None:
+    (tmp_path / "oatie.toml").write_text(written)
+    assert "sunshine" not in told(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('[app]\nlog_level = "verbose"\n', "debug"),
+        ('[app]\nlog_level = "wraning"\n', "warning"),
+        ('[deploy]\ntarget = "k8s"\n', "kubernetes"),
+        ('[services.db]\ncheck = { type = "postgresql" }\n', "postgres"),
+    ],
+)
+def test_of_a_choice_the_nearest_is_proposed(written: str, meant: str, tmp_path: Path) -> None:
+    (tmp_path / "oatie.toml").write_text(written)
+    hints = [issue.hint for issue in examine(tmp_path, environ={}, environment="local").issues]
+    assert f'did you mean "{meant}"?' in hints
+
+
+def test_a_switch_is_shown_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "oatie.toml").write_text('[app]\nrun = "a:b"\ncors_credentials = true\n')
+    shown = {entry.key: entry.value for entry in entries(load(tmp_path, environ={}, environment="local"))}
+    assert shown["app.cors_credentials"] is True
 
 
 @pytest.mark.parametrize("variable", ["OATIE_APP__PORT", "OATIE_APP__LOG_LEVEL", "OATIE_APP__DRAIN", "PORT"])
