@@ -54,9 +54,9 @@ def patterns(value: str | bytes) -> set[bytes]:
     if len(raw) < MIN_CHARACTERS:
         return set()
     found = {raw}
-    for form in _forms(raw):
-        if len(form) >= MIN_PART_CHARACTERS:
-            found.add(form)
+    found |= {form for form in _forms(raw) if len(form) >= MIN_PART_CHARACTERS}
+    # A form that short counts only as a word of its own, as which an encoded value is no everyday one.
+    found |= {form for form in _encoded(raw) if len(form) > MIN_CHARACTERS}
     return {piece for pattern in found for piece in _pieces(pattern)}
 
 
@@ -83,6 +83,14 @@ def _forms(raw: bytes) -> Iterator[bytes]:
         yield leaf.encode("utf-8", "surrogateescape")
         yield from (form.encode("utf-8", "surrogateescape") for form in _text_forms(leaf))
         yield from _base64_forms(leaf.encode("utf-8", "surrogateescape"))
+
+
+def _encoded(raw: bytes) -> Iterator[bytes]:
+    """All of the value, encoded on its own."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).rstrip(b"=")
+    text = raw.decode("utf-8", "surrogateescape")
+    yield from (form.encode("utf-8", "surrogateescape") for form in _text_forms(text))
 
 
 def _is_text(raw: bytes) -> bool:

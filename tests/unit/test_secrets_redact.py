@@ -107,6 +107,12 @@ def test_short_values_count_only_as_whole_words() -> None:
     assert redactor.redact("pin 4711, port 14711, 47110") == f"pin {MASK}, port 14711, 47110"
 
 
+def test_short_values_are_known_in_their_encodings_too() -> None:
+    redactor = knowing("k7#Q")
+
+    assert redactor.redact("azcjUQ== k7%23Q 6b372351 xazcjUQ") == f"{MASK}== {MASK} {MASK} xazcjUQ"
+
+
 def test_values_that_are_too_short_to_look_for_are_counted() -> None:
     redactor = knowing("abc", "")
 
