@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,17 +41,18 @@ def command(
     """Tell which environment this is, with the evidence.
 
     Nothing is asked over the network without --probe. $OATIE_ENVIRONMENT and --environment override what
-    applies; what was detected is still shown.
+    applies; what was detected is still shown. Exits 4 for a name that a deploy would refuse, too.
     """
     from oatie_ops.environment import EnvironmentDetector
 
     _check_name(environment)
+    unknown = _unknown_environment(environment)
     explanation = EnvironmentDetector(environment=environment, probe=probe).explain()
     seen = _applications(Path.cwd())
     if json:
         emit_json(document(explanation, seen, explain=explain, probe=probe))
         return
-    for warning in explanation.detection.warnings:
+    for warning in (*explanation.detection.warnings, *unknown):
         warn(warning)
     emit("\n".join(render(explanation, seen, explain=explain)))
 
@@ -64,6 +66,19 @@ def _check_name(environment: str | None) -> None:
             why="a name starts with a letter or a digit and holds letters, digits, '.', '_' and '-'",
             fix="use production, staging, development, or the NAME of an [environments.NAME] table",
         )
+
+
+def _unknown_environment(asked: str | None) -> list[str]:
+    """What `oatie config check` says about the name; a likely typo of a flag raises `ConfigInvalid`."""
+    if asked is None and not os.environ.get("OATIE_ENVIRONMENT"):
+        return []
+    from oatie_ops.config.issues import headline
+    from oatie_ops.config.load import examine, refuse
+
+    found = [issue for issue in examine(environment=asked).issues if issue.code == "unknown-environment"]
+    if asked is not None:
+        refuse(found)
+    return [f"{issue.source} {headline(issue)}; {issue.hint}" for issue in found]
 
 
 def _applications(root: Path) -> Discovery:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import select
 import signal
 import sys
@@ -99,7 +100,16 @@ def usage_error(error: Exception, argv: Sequence[str]) -> UsageError:
     what = str(getattr(error, "message", "") or error)
     if near is None and hasattr(error, "format_message"):
         what = error.format_message()
-    return UsageError(what.rstrip("."), fix=hint)
+    return UsageError(_in_words(what.rstrip(".")), fix=hint)
+
+
+def _in_words(what: str) -> str:
+    """The parser speaks of types and comparisons: `not a valid int range`, `not in the range x>=1`."""
+    for kind, words in (("int", "a whole number"), ("integer", "a whole number"), ("float", "a number")):
+        what = re.sub(rf"is not a valid {kind}( range)?$", f"is not {words}", what)
+    what = re.sub(r"is not in the range ([\d.]+)<=x<=([\d.]+)$", r"is not between \1 and \2", what)
+    what = re.sub(r"is not in the range x>=([\d.]+)$", r"is less than \1", what)
+    return re.sub(r"is not in the range x<=([\d.]+)$", r"is more than \1", what)
 
 
 def stdout_is_gone() -> bool:

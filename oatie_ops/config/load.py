@@ -6,7 +6,7 @@ Importing this module needs the standard library only; pydantic comes in on a ca
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def load(
     declared = cache.read(inputs) if use_cache else None
     if declared is None:
         declared = _declare(inputs)
-        _refuse(declared.issues)
+        refuse(declared.issues)
         if use_cache:
             cache.write(inputs, declared)
     return _loaded(declared, inputs)
@@ -165,7 +165,8 @@ def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
     )
 
 
-def _refuse(issues: tuple[Issue, ...]) -> None:
+def refuse(issues: Iterable[Issue]) -> None:
+    """Raises `ConfigInvalid` with every error among them."""
     wrong = errors(issues)
     if not wrong:
         return

@@ -93,16 +93,26 @@ def read_env_file(inputs: Inputs, document: Document, environment: str, findings
     try:
         found = envfile.parse(path, path.read_bytes(), inputs.environ)
     except OSError as error:
-        why = f"cannot be read: {error.strerror or type(error).__name__}"
-        findings.at(Problem("env-file", ENV_FILE, why), origin)
+        why = f"names {findings.shown(path)}, which cannot be read: {error.strerror or type(error).__name__}"
+        findings.at(Problem("env-file", ENV_FILE, why, _near_file(path)), origin)
         return None
     except UnicodeDecodeError:
-        findings.at(Problem("env-file", ENV_FILE, "is not UTF-8 text"), origin)
+        what = f"names {findings.shown(path)}, which is not UTF-8 text"
+        findings.at(Problem("env-file", ENV_FILE, what), origin)
         return None
     for line in found.bad_lines:
         message = "is not NAME=value"
         findings.issues.append(Issue(ERROR, "env-file", "", message, findings.shown(path), line, 1))
     return found
+
+
+def _near_file(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if "env" in entry.name and entry.is_file()]
+    except OSError:
+        return f"there is no directory {path.parent}"
+    near = get_close_matches(path.name, names, n=1, cutoff=0.5) or names[:1]
+    return f"did you mean {near[0]}?" if near and not path.exists() else ""
 
 
 def _env_file_path(inputs: Inputs, document: Document, environment: str) -> tuple[Path | None, Origin]:

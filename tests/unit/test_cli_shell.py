@@ -128,6 +128,19 @@ def test_wrong_values_are_usage_errors(arguments: list[str]) -> None:
     assert done.stderr.startswith("error: ") and f"oatie {arguments[0]} --help" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["start", "--port", "abc"], "'abc' is not a whole number"),
+        (["start", "--port", "99999"], "99999 is not between 0 and 65535"),
+        (["start", "--workers", "0"], "0 is less than 1"),
+        (["deploy", "--wait-lock", "soon"], "'soon' is not a number"),
+    ],
+)
+def test_a_wrong_number_is_told_in_words(arguments: list[str], says: str) -> None:
+    assert says in oatie(*arguments).stderr
+
+
 def test_a_usage_error_is_json_where_json_was_asked_for() -> None:
     done = oatie("logs", "--json", "--folow")
     assert (done.returncode, done.stderr) == (2, "")

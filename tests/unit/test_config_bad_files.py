@@ -396,3 +396,13 @@ def test_an_attribute_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "oatie.toml").write_text('[app]\nrun = "main:app"\n')
     [issue] = examine(tmp_path, environ={}, environment="local").issues
     assert "(it has appl)" in issue.message
+
+
+def test_an_env_file_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / ".env.prod").write_text("A=1\n")
+    [issue] = examine(tmp_path, environ={}, environment="local", env_file=tmp_path / "env.prod").issues
+    assert issue.where == "--env-file"
+    assert issue.message == "names env.prod, which cannot be read: No such file or directory"
+    assert issue.hint == "did you mean .env.prod?"
+    [issue] = examine(tmp_path, environ={}, environment="local", env_file=tmp_path / "no" / "x").issues
+    assert "there is no directory" in issue.hint

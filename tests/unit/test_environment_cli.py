@@ -83,3 +83,28 @@ def test_explain_lists_every_signal(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "signals that did not match" in text
     assert "paas.heroku: $DYNO" in text
+
+
+def test_a_likely_typo_is_refused_as_a_deploy_refuses_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["detect", "-e", "prodcution"]) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "did you mean production?" in captured.err
+    assert run(["config", "check", "-e", "prodcution"]) == 4
+    assert "did you mean production?" in capsys.readouterr().out
+
+
+def test_the_variable_is_only_warned_about_since_people_detect_to_find_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OATIE_ENVIRONMENT", "prodcution")
+    assert run(["detect"]) == 0
+    assert "did you mean production?" in capsys.readouterr().err
+
+
+def test_an_environment_of_the_file_is_no_typo(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / "oatie.toml").write_text("[environments.prodcution]\napp.port = 5\n")
+    assert run(["detect", "-e", "prodcution"]) == 0
+    assert "prodcution (overridden)" in capsys.readouterr().out
