@@ -71,7 +71,7 @@ def found_note(discovery: Discovery | None) -> list[str]:
         return []
     if chosen.kind == "demo":
         return ["no application was found here: the built-in demo runs"]
-    return [f"found {chosen.what} ({chosen.evidence}); {_target(chosen)} in [app] of oatie.toml makes it so"]
+    return [f"found {chosen.what} ({chosen.evidence}); {_target(chosen)} in [app] of oatie.toml keeps it"]
 
 
 def choice_notes(discovery: Discovery | None) -> list[str]:
