@@ -19,6 +19,7 @@ from pathlib import Path
 from oatie_ops.supervisor.listen import PublicSocket, bind_private, free_port
 from oatie_ops.supervisor.prestart import SUPERVISORS_OWN
 from oatie_ops.supervisor.probe import ProbeResult, probe
+from oatie_ops.supervisor.reaper import group_lives
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Ended, Worker, WorkerState
 
@@ -52,6 +53,7 @@ class ProgramWorker(Worker):
         self._expect = expect
         self._gate_pid = 0
         self._gated_seconds = 0.0
+        self._outlasting: asyncio.Task[None] | None = None
         self.activation = spec.app.socket == "activation"
         self.zero_drop = self.activation
 
@@ -164,8 +166,19 @@ class ProgramWorker(Worker):
         return pid
 
     def _process_ended(self, pid: int, ended: Ended) -> None:
-        if pid == self.pid:
+        if pid != self.pid:
+            return
+        if self.expected_end and group_lives(pid):
+            self._outlasting = asyncio.get_running_loop().create_task(self._outlast(pid, ended))
+        else:
             self.finish(ended)
+
+    async def _outlast(self, pid: int, ended: Ended) -> None:
+        """A wrapper (``sh -c``, ``npm start``) ends at once; what it wrapped may still finish requests."""
+        deadline = time.monotonic() + self.spec.app.drain_seconds
+        while group_lives(pid) and time.monotonic() < deadline:
+            await asyncio.sleep(PROBE_SECONDS)
+        self.finish(ended)
 
 
 def _open_secrets(values: Mapping[str, str]) -> tuple[str, int]:

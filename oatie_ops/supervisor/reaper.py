@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from oatie_ops.supervisor.workers import Ended
@@ -72,17 +72,31 @@ def children(proc: Path = Path("/proc")) -> dict[int, str]:
 
     proc_pid_stat(5): the state and the parent stand behind the name, which may hold anything.
     """
-    found: dict[int, str] = {}
+    return {pid: state for pid, state, parent, _group in _processes(proc) if parent == os.getpid()}
+
+
+def group_lives(group: int, proc: Path = Path("/proc")) -> bool:
+    """Has a process group a member that is more than a zombie?"""
+    if proc.is_dir():
+        return any(of == group and state != "Z" for _pid, state, _parent, of in _processes(proc))
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _processes(proc: Path) -> Iterator[tuple[int, str, int, int]]:
+    """Pid, state, parent, group of everything that runs."""
     for entry in proc.iterdir() if proc.is_dir() else ():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-        except (OSError, ValueError):
-            continue
-        if int(parent) == os.getpid():
-            found[int(entry.name)] = state
-    return found
+        if entry.name.isdecimal():
+            try:
+                state, parent, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            except (OSError, ValueError):
+                continue  # it has just ended
+            yield int(entry.name), state, int(parent), int(group)
 
 
 def _wait(pid: int) -> Ended | None:
