@@ -117,17 +117,18 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     from oatie_ops.cli.filling import filled
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.config.layers import Source
-    from oatie_ops.deployment.facts import at_running_port, gather_deploy
+    from oatie_ops.deployment.address import at_running_address
+    from oatie_ops.deployment.facts import gather_deploy
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
     tell_what_was_found(loaded, events)
     settle_leftovers(paths, order, events)
     if not order.dry_run:
         loaded = filled(loaded)
-    settings = loaded.settings
     running = ProcessSupervisor(paths).running()
-    if loaded.origin("app.port").source < Source.FILE:  # nobody asked for it
-        settings = at_running_port(settings, running)
+    # What nobody asked for stays as it is.
+    unasked = {name: loaded.origin(f"app.{name}").source < Source.FILE for name in ("port", "host")}
+    settings = at_running_address(loaded.settings, running, **unasked)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     facts = gather_deploy(
         settings,

@@ -48,10 +48,10 @@ def command(
 ) -> int:
     """Switch back to an earlier release, through the same health gate.
 
-    The release is started as it was deployed: with its own code, build and settings; port, address and
-    number of workers are today's. Without an argument it goes to the last good release that is older than
-    the serving one, so once more goes back further, and never forwards. A release that serves already is
-    left alone, and that is no error.
+    The release is started as it was deployed: with its own code, build and settings, at the address where
+    the application listens now, with today's number of workers. Without an argument it is the last good
+    release that is older than the serving one, so once more goes back further, and never forwards. A
+    release that serves already is left alone, and that is no error.
 
     Exits 0 done, 1 there is no such release (with the list) or nothing serves, 5 prerequisite missing,
     6 another run is going on, 7 refused by the gate or the bake: what served before still serves.
@@ -80,9 +80,10 @@ def look_around(
     from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
+    from oatie_ops.deployment.address import at_running_address
     from oatie_ops.deployment.conduct import serving as serving_now
     from oatie_ops.deployment.events import Result
-    from oatie_ops.deployment.facts import at_running_port, gather_rollback
+    from oatie_ops.deployment.facts import gather_rollback
     from oatie_ops.deployment.rollback import choose
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
@@ -100,8 +101,8 @@ def look_around(
     else:
         loaded = filled(loaded, SUPERVISOR)
         made = read_release(directory, loaded)
-    # Whatever the configuration says by now: this is no moment to argue about a port.
-    settings = at_running_port(loaded.settings, running)
+    # Whatever the configuration says by now: this is no moment to move.
+    settings = at_running_address(loaded.settings, running)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     return Found(gather_rollback(settings, paths, running, made, serving), target, paths)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +11,7 @@ from oatie_ops.config import defaults
 from oatie_ops.config.discover import DEMO, DEMO_RUN
 from oatie_ops.config.found import refuse_demo_in_place
 from oatie_ops.config.settings import AppSettings, Settings
+from oatie_ops.deployment.address import Move, move, probe_app_port
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
 from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
 from oatie_ops.deployment.releases import highest_number
@@ -20,13 +20,10 @@ from oatie_ops.deployment.targets.base import Running
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.client import ControlClient
-from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
 Kind = Literal["deploy", "rollback"]
 MANY_LINKS = 5
-DYING_SECONDS = 3.0
-DYING_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,11 @@ class Facts:
         """Must what serves be stopped before its successor can open the port?"""
         serves = self.running is not None and self.running.serves
         return serves and (owns_port(self.app) or self.old_owns_port)
+
+    @property
+    def move(self) -> Move | None:
+        """Does the application get another address by this run?"""
+        return move(self.settings, self.running)
 
     @property
     def demo(self) -> bool:
@@ -173,31 +175,8 @@ def live(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
 
 
 def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Host:
-    app = probe_port(settings.app.host, settings.app.port)
-    if running is None:
-        app = _without_dying_workers(app, paths)
-        return measure(paths.home, app, _ops_port(settings.ops.listen))
-    ours = {running.supervisor_pid, *running.worker_pids}
-    if not app.holders or ours.intersection(holder.pid for holder in app.holders):
-        app = replace(app, problem="", holders=())
-    return measure(paths.home, app, None)
-
-
-def _without_dying_workers(port: Port, paths: StatePaths) -> Port:
-    """Workers end within a moment of a supervisor that was killed; its stale pid file tells of it."""
-    deadline = time.monotonic() + DYING_SECONDS
-    killed = paths.supervisor_pid.exists() and live_owner(paths.supervisor_pid) is None
-    while killed and port.problem and time.monotonic() < deadline:
-        time.sleep(DYING_POLL_SECONDS)
-        port = probe_port(port.host, port.port)
-    return port
-
-
-def at_running_port(settings: Settings, running: Running | None) -> Settings:
-    """A supervisor holds its port for life, so what is deployed into it goes where it listens."""
-    if running is None or running.port is None:
-        return settings
-    return replace(settings, app=replace(settings.app, port=running.port))
+    app = probe_app_port(settings, paths, running)
+    return measure(paths.home, app, None if running is not None else _ops_port(settings.ops.listen))
 
 
 def owns_port(app: AppSettings) -> bool:

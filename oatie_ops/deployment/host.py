@@ -22,12 +22,16 @@ class Holder:
 
 @dataclass(frozen=True)
 class Port:
-    """``problem`` is empty when the address can be bound; ``holders`` are known where the system tells."""
+    """``problem`` is empty when the address can be bound; ``holders`` are known where the system tells.
+
+    ``own``: it is this project itself that is in the way.
+    """
 
     host: str
     port: int
     problem: str = ""
     holders: tuple[Holder, ...] = ()
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oatie_ops.deployment import steps, steps_commands
+from oatie_ops.deployment.address import Move
 from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.engine import Step
 from oatie_ops.deployment.events import Planned
@@ -146,9 +147,11 @@ def _gate(facts: Facts) -> DeployStep:
 
 
 def _promote(facts: Facts) -> DeployStep:
-    new, old = f"release {facts.release}", _old(facts)
+    new, old, moves = f"release {facts.release}", _old(facts), facts.move
     if not old:
         why = f"open port {facts.settings.app.port} to {new}"
+    elif moves is not None and not facts.has_gap:
+        why = f"{new} accepts new connections on {moves.new}, {old} no longer does on {moves.old}"
     elif facts.has_gap:
         why = f"stop {old}, then start {new} on port {facts.settings.app.port}"
     else:
@@ -232,9 +235,23 @@ def _notes(facts: Facts) -> list[str]:
         notes.append(
             f"the release command is not undone when a later step fails: it has to suit {_old(facts)} too"
         )
+    if facts.move is not None:
+        notes.append(_moves(facts.move))
     if not facts.health_check:
         notes.append("--no-health-check: a release that does not answer will be let in")
     return notes
+
+
+def _moves(moves: Move) -> str:
+    if moves.same_port:
+        return (
+            f"the address moves from {moves.old} to {moves.new}: one must be closed before the other can be "
+            "opened, so new connections are refused for some milliseconds"
+        )
+    return (
+        f"the address moves from {moves.old} to {moves.new}: whoever uses the old one, a proxy perhaps, has "
+        "to follow"
+    )
 
 
 def _old(facts: Facts) -> str:

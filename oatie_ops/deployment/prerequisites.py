@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from oatie_ops.deployment.address import address
 from oatie_ops.deployment.facts import Facts
 from oatie_ops.deployment.host import Port
 from oatie_ops.errors import PrerequisiteMissing
@@ -50,7 +51,8 @@ def error_for(found: Sequence[Problem]) -> PrerequisiteMissing:
 def summary(facts: Facts) -> str:
     """What was found, for the line of the step that passed."""
     host = facts.host
-    port = "held by our supervisor" if facts.running else "free"
+    held = facts.running is not None and (facts.move is None or facts.move.same_port)
+    port = "held by our supervisor" if held else "free"
     return (
         f"Python {host.python[0]}.{host.python[1]}, disk {size(host.disk_free_bytes)} free, "
         f"memory {size(host.memory_available_bytes)} available, port {host.app_port.port} {port}"
@@ -134,15 +136,17 @@ def _memory(facts: Facts) -> Iterator[Problem]:
 
 def _ports(facts: Facts) -> Iterator[Problem]:
     app, ops, running = facts.host.app_port, facts.host.ops_port, facts.running
-    if running is not None and running.port not in (None, facts.settings.app.port):
+    if app.problem and app.own:
         yield Problem(
-            f"the running supervisor listens on port {running.port}, not on {facts.settings.app.port}",
-            f"process {running.supervisor_pid} cannot change its port while it serves",
-            f"deploy with --port {running.port}, or `oatie stop` first (nothing serves meanwhile)",
+            f"cannot listen on {address(app.host, app.port)}",
+            f"this project itself listens there: {_held(app)}",
+            "choose another port: [app] port or --port"
+            if running is not None
+            else "a supervisor of it is starting or leaving: wait a moment, then try again",
         )
     elif app.problem:
         yield Problem(
-            f"cannot listen on {app.host}:{app.port}",
+            f"cannot listen on {address(app.host, app.port)}",
             _held(app),
             f"stop {_holder_name(app)}, or choose another port: [app] port or --port",
         )

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.real.harness import Project, ProjectMaker
-from tests.real.waiting import PATIENCE_SECONDS, wait_for
+from tests.real.waiting import PATIENCE_SECONDS, free_port, wait_for
 
 
 def test_an_empty_directory_gets_the_demo_and_is_told_so(project: Project) -> None:
@@ -30,10 +30,32 @@ def test_an_empty_directory_gets_the_demo_and_is_told_so(project: Project) -> No
     project.assert_gone()
 
 
-def test_a_port_that_was_asked_for_is_not_silently_another(project: Project) -> None:
+def test_a_deploy_moves_to_the_port_that_was_asked_for_and_says_so(project: Project) -> None:
     project.deployed("1")
-    refused = project.deploy("--port", str(project.ops_port + 1)).expect(5)
-    assert str(project.port) in refused.said
+    project.version("2")
+    new = free_port()
+    moved = project.oatie("deploy", "--yes", "--port", str(new)).expect(0)
+    assert f"the address moves from 127.0.0.1:{project.port} to 127.0.0.1:{new}" in moved.stderr
+    assert f"http://127.0.0.1:{new}" in moved.stdout
+    assert project.get("/", port=new) == 200
+    assert project.get("/", port=project.port) is None
+
+
+def test_port_0_stays_at_the_port_that_it_became(project: Project) -> None:
+    project.configure(app={"port": 0})
+    project.deployed("1")
+    url = project.status()["app"]["url"]
+    project.deployed("2")
+    assert project.status()["app"]["url"] == url
+
+
+def test_the_own_ops_api_is_no_port_for_the_application_and_is_not_to_be_stopped(project: Project) -> None:
+    project.deployed("1")
+    project.configure(ops={"listen": None})
+    refused = project.deploy("--port", str(project.ops_port)).expect(5)
+    error = next(event["error"] for event in refused.events if event["event"] == "error")
+    assert "this project itself" in error["why"]
+    assert "stop" not in error["fix"]
     assert project.serving() == "1"
 
 

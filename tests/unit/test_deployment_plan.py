@@ -132,6 +132,17 @@ def test_a_rollback_makes_nothing_and_passes_the_same_gate(world: World) -> None
     assert {step.name for step in made.steps if step.undo is not None} == {"spawn", "promote", "mark-good"}
 
 
+def test_a_move_to_another_address_is_told(world: World) -> None:
+    facts = serving(world)
+    assert facts.running is not None
+    assert not any("moves" in note for note in plan(facts).notes)
+    port = plan(replace(facts, running=replace(facts.running, host="127.0.0.1", port=9000)))
+    assert any("moves from 127.0.0.1:9000 to 127.0.0.1:8080" in note for note in port.notes)
+    assert "127.0.0.1:8080, release 6 no longer does on 127.0.0.1:9000" in why(port, "promote")
+    host = plan(replace(facts, running=replace(facts.running, host="0.0.0.0")))
+    assert any("refused for some milliseconds" in note for note in host.notes)
+
+
 def test_workers_from_the_checkout_are_called_by_what_they_are(world: World) -> None:
     assert plan(serving(world, "checkout")).title.endswith("in place of what runs from the checkout")
 

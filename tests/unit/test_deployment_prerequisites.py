@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from oatie_ops.config.settings import AppSettings
-from oatie_ops.deployment.facts import Facts, at_running_port
+from oatie_ops.deployment.address import Move, at_running_address, probe_app_port
+from oatie_ops.deployment.facts import Facts
 from oatie_ops.deployment.host import (
     Holder,
     Port,
@@ -27,6 +30,7 @@ from oatie_ops.deployment.prerequisites import (
     problems,
 )
 from oatie_ops.exit_codes import ExitCode
+from tests.real.waiting import wait_for
 from tests.unit.deployment_world import World
 
 
@@ -117,13 +121,67 @@ def test_a_release_whose_files_or_build_are_gone_cannot_be_rolled_back_to(world:
     assert "oatie rollback --list" in problems(world.rollback_facts(1))[0].fix
 
 
-def test_a_supervisor_on_another_port_is_a_problem_only_for_a_port_that_was_asked_for(world: World) -> None:
+def serving_at(world: World, host: str, port: int) -> Facts:
     world.target.supervised, world.target.serving = True, "6"
     facts = world.facts()
-    moved = replace(world.settings, app=replace(world.settings.app, port=9000))
-    assert "9000" in problems(replace(facts, settings=moved))[0].what
-    assert at_running_port(moved, facts.running).app.port == 8080
-    assert at_running_port(moved, None).app.port == 9000
+    assert facts.running is not None
+    return replace(facts, running=replace(facts.running, host=host, port=port))
+
+
+def test_what_nobody_asked_for_stays_where_it_is_and_port_0_is_where_it_listens(world: World) -> None:
+    running = serving_at(world, "0.0.0.0", 9000).running
+    stays = at_running_address(world.settings, running)
+    assert (stays.app.host, stays.app.port) == ("0.0.0.0", 9000)
+    asked = at_running_address(world.settings, running, port=False, host=False)
+    assert asked == world.settings
+    any_port = replace(world.settings, app=replace(world.settings.app, port=0))
+    assert at_running_address(any_port, running, port=False, host=False).app.port == 9000
+    assert at_running_address(any_port, None).app.port == 0
+
+
+def test_another_port_or_host_is_a_move_and_no_problem(world: World) -> None:
+    assert serving_at(world, "127.0.0.1", 8080).move is None
+    port = serving_at(world, "127.0.0.1", 9000)
+    assert problems(port) == []
+    assert port.move == Move("127.0.0.1:9000", "127.0.0.1:8080", same_port=False)
+    host = serving_at(world, "::1", 8080)
+    assert problems(host) == []
+    assert host.move == Move("[::1]:8080", "127.0.0.1:8080", same_port=True)
+
+
+def test_a_port_of_this_project_itself_is_never_told_to_be_stopped(world: World) -> None:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        own.listen()
+        number = own.getsockname()[1]
+        facts = serving_at(world, "127.0.0.1", 8080)  # supervised by this process
+        wanted = replace(facts.settings, app=replace(facts.settings.app, port=number))
+        taken = probe_app_port(wanted, world.paths, facts.running)
+        assert taken.own
+        (problem,) = problems(with_host(facts, app_port=taken))
+        assert "this project itself" in problem.why
+        assert "stop" not in problem.fix
+        assert facts.running is not None
+        given_up = probe_app_port(wanted, world.paths, replace(facts.running, port=number))
+        assert given_up == Port("127.0.0.1", number)
+
+
+def test_a_port_that_a_child_of_a_worker_holds_is_given_up_too(world: World, tmp_path: Path) -> None:
+    ready = tmp_path / "port"
+    program = (
+        "import socket, sys, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen();"
+        f"open({str(ready)!r}, 'w').write(str(s.getsockname()[1])); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        wait_for(lambda: ready.exists() and ready.read_text().isdecimal(), "the child's port")
+        number = int(ready.read_text())
+        facts = serving_at(world, "127.0.0.1", number)
+        wanted = replace(facts.settings, app=replace(facts.settings.app, port=number))
+        assert probe_app_port(wanted, world.paths, facts.running) == Port("127.0.0.1", number)
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_taken_port_names_its_holder() -> None:
