@@ -22,6 +22,7 @@ from oatie_ops.store import Release, Run, Store
 COMMIT_STEP = "mark-good"
 START_STEP = "start-supervisor"
 SETTLE_SECONDS = 20.0
+LAST_CLIENTS_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 Decision = Literal["finish", "undo"]
@@ -96,10 +97,10 @@ def _settle_run(store: Store, paths: StatePaths, run: Run, target: Observed, sec
     decision = decide(run, running)
     if decision == "finish":
         return Reconciled(run, decision, _finish(store, run, running))
-    message = _undo(store, paths, run, running)
     if any(step.name == START_STEP and step.state is not None for step in run.steps):
         target.leave_if_empty()
-    return Reconciled(run, decision, message)
+        running = target.running()
+    return Reconciled(run, decision, _undo(store, paths, run, running))
 
 
 def _finish(store: Store, run: Run, running: Running | None) -> str:
@@ -128,11 +129,22 @@ def _undo(store: Store, paths: StatePaths, run: Run, running: Running | None) ->
 
 
 def _wait_until_stepped_back(run: Run, target: Observed, seconds: float) -> None:
-    """The supervisor aborts by itself when the lease of the killed run ends; this only watches it."""
-    deadline = time.monotonic() + seconds
+    """The supervisor aborts by itself when the lease of the killed run ends; this only watches it.
+
+    Where nothing serves instead, the last clients of the withdrawn release get less time than its drain:
+    as long as they have it, nobody else is answered.
+    """
+    began = time.monotonic()
     name = str(run.release)
     while (running := target.running()) is not None and running.has_candidate(name):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if (
+            running.release is None
+            and running.candidate is None
+            and waited > min(seconds, LAST_CLIENTS_SECONDS)
+        ):
+            return
+        if waited > seconds:
             raise OatieError(
                 f"the switch of a killed {run.kind} to release {run.release} is still open",
                 why=f"the supervisor (process {running.supervisor_pid}) did not step back in {seconds:g} s",

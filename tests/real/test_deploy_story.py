@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import time
 
@@ -262,3 +263,31 @@ def test_what_was_done_is_in_the_audit(project: Project) -> None:
     ]
     assert entries[1].origin == "ci"
     assert all(entry.actor and entry.at >= started for entry in entries)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("versions", [["1"], ["1", "2"]], ids=["first", "second"])
+def test_the_client_of_a_killed_deploy_does_not_keep_the_next_one_waiting(
+    project: Project, versions: list[str]
+) -> None:
+    """It was promoted, so it may have clients; they must not hold up the next deploy for their drain."""
+    project.configure(app={"drain": "60s"})
+    for version in versions[:-1]:
+        project.deployed(version)
+    project.configure(deploy={"bake": "30s"})
+    project.version(versions[-1])
+    killed = project.background("deploy", "--yes", "--json")
+    killed.wait_for_step("bake")
+    with socket.create_connection(("127.0.0.1", project.port)) as client:
+        client.sendall(b"GET /work?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(
+            lambda: any(worker["in_flight"] for worker in project.workers()),
+            "a request in flight",
+            evidence=project.workers,
+        )
+        killed.signal(signal.SIGKILL)
+        killed.wait()
+        project.configure(deploy={"bake": "300ms"})
+        project.version("next")
+        project.oatie("deploy", "--yes", timeout_seconds=45).expect(0)
+    assert project.serving() == "next"

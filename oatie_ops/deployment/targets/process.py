@@ -73,7 +73,7 @@ class ProcessSupervisor:
         running = self.running()
         if running is not None and running.release is None:
             with suppress(NotRunning):
-                self._client.call("POST", "/control/stop", {"timeout_seconds": 0.0})
+                self._client.call("POST", "/control/stop", {"timeout_seconds": 0.0, "quick": True})
         elif running is not None:
             return
         if not _until(lambda: not owner.alive(), LEAVE_SECONDS):
