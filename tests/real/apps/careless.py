@@ -2,7 +2,8 @@
 
 They are the variables ``CANARY_…`` of its environment, or the object behind ``OATIE_SECRETS_FD`` or
 ``OATIE_SECRETS_FILE``. What goes wrong is chosen by ``mode`` in ``app.json``: import, startup, ready,
-redirect, exit, build, release; nothing without it. Run as a program it is a build or release command.
+redirect, exit, build, release; nothing without it. Run as a program it is a build or release command, or,
+with ``serve``, a server on ``PORT``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -69,6 +71,10 @@ if MODE == "exit":
     os._exit(3)
 
 
+def digests() -> bytes:
+    return json.dumps({n: hashlib.sha256(text.encode()).hexdigest() for n, text in SECRETS.items()}).encode()
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await receive()
@@ -90,8 +96,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/say":
         shout()
     elif path == "/digests":
-        digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in SECRETS.items()}
-        body = json.dumps(digests).encode()
+        body = digests()
     elif path not in {"/", "/ready"}:
         status, body = 404, complain(f"there is no {path}").encode()
     headers = [*headers, (b"content-length", str(len(body)).encode())]
@@ -99,5 +104,18 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-if __name__ == "__main__" and MODE in sys.argv:
-    raise SystemExit(complain(f"{MODE} failed"))
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = digests()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+if __name__ == "__main__":
+    if MODE in sys.argv:
+        raise SystemExit(complain(f"{MODE} failed"))
+    if "serve" in sys.argv:
+        HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+    (HERE / f"{sys.argv[1]}.digests").write_bytes(digests())
