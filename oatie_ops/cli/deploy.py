@@ -44,7 +44,9 @@ def command(
     ] = None,
     no_health_check: Annotated[
         bool,
-        typer.Option("--no-health-check", help="Wait until the workers are up, not until they are healthy."),
+        typer.Option(
+            "--no-health-check", help="Wait until the workers are up, not until they are healthy; no bake."
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the steps that would be done, and do nothing.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from oatie_ops.deployment.context import GAP_MS, Deployment
+from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.engine import Engine, Outcome
 from oatie_ops.deployment.events import Events, Failure, Result, Serving, Status
+from oatie_ops.deployment.facts import GAP_MS
 from oatie_ops.deployment.lock import LockOwner
 from oatie_ops.deployment.plan import Plan
 from oatie_ops.deployment.targets.base import Running

@@ -16,9 +16,6 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.spec import ReleaseSpec
 
-# In the data of a run's event: for how long nothing answered.
-GAP_MS = "gap_ms"
-
 
 @dataclass
 class Deployment:

@@ -12,6 +12,7 @@ from oatie_ops.config.discover import DEMO, DEMO_RUN
 from oatie_ops.config.found import refuse_demo_in_place
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.address import Move, move, probe_app_port
+from oatie_ops.deployment.drift import drift, drift_note
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
 from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
 from oatie_ops.deployment.releases import highest_number
@@ -24,6 +25,9 @@ from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
 Kind = Literal["deploy", "rollback"]
 MANY_LINKS = 5
+RECENT_EVENTS = 1000
+# In the data of a run's event: for how long nothing answered.
+GAP_MS = "gap_ms"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Facts:
     ``app`` is what will run: the checkout's settings, or those of the chosen release with the live
     host, port and workers. ``previous`` is the release recorded as serving, running or not. ``made`` is
     the manifest of a release that exists already. ``old_owns_port``: what serves binds the port itself.
+    ``last_gap_ms``: for how long nothing answered when a release was last replaced by stop and start.
     """
 
     kind: Kind
@@ -48,6 +53,7 @@ class Facts:
     notes: tuple[str, ...] = ()
     made: Manifest | None = None
     old_owns_port: bool = False
+    last_gap_ms: float | None = None
 
     @property
     def has_gap(self) -> bool:
@@ -76,6 +82,7 @@ class History:
     next_release: int
     serving: int | None
     last_good: int | None = None
+    last_gap_ms: float | None = None
 
 
 def history(paths: StatePaths) -> History:
@@ -86,7 +93,10 @@ def history(paths: StatePaths) -> History:
         newest = max((release.number for release in store.releases.list()), default=0)
         good = store.releases.last_good()
         return History(
-            max(newest, after) + 1, store.releases.serving(), None if good is None else good.number
+            max(newest, after) + 1,
+            store.releases.serving(),
+            None if good is None else good.number,
+            next((e.data[GAP_MS] for e in store.events.recent(RECENT_EVENTS) if GAP_MS in e.data), None),
         )
 
 
@@ -125,6 +135,7 @@ def gather_deploy(
         health_check=health_check,
         notes=tuple(_notes(settings, seen)),
         old_owns_port=_old_owns_port(settings, paths, running),
+        last_gap_ms=past.last_gap_ms,
     )
 
 
@@ -160,7 +171,9 @@ def gather_rollback(
         host=_host(settings, paths, running),
         program_problem=_release_problem(made),
         made=made,
+        notes=tuple(filter(None, [drift_note(str(made.number), drift(made.app, settings.app))])),
         old_owns_port=_old_owns_port(settings, paths, running),
+        last_gap_ms=history(paths).last_gap_ms,
     )
 
 

@@ -75,7 +75,7 @@ def _lock(facts: Facts) -> DeployStep:
     if facts.kind == "deploy":
         return Step(
             "lock",
-            f"no second deploy meanwhile; the number {facts.release} is taken",
+            f"no second deploy meanwhile; this one makes release {facts.release}",
             steps.lock,
             steps.give_up_release,
             f"mark release {facts.release} bad",
@@ -84,10 +84,12 @@ def _lock(facts: Facts) -> DeployStep:
 
 
 def _snapshot(facts: Facts) -> DeployStep:
-    what = "the demo service" if facts.demo else "the checkout"
+    what = f"copy the checkout into release {facts.release}, which never changes afterwards"
+    if facts.demo:
+        what = f"make release {facts.release} for the demo service, which comes with oatie"
     return Step(
         "snapshot",
-        f"copy {what} into release {facts.release}, which never changes afterwards",
+        what,
         steps.snapshot,
         steps.remove_release,
         f"remove the files of release {facts.release}",
@@ -188,7 +190,9 @@ def _mark_good(facts: Facts) -> DeployStep:
     old = _old(facts)
     stops = f"; {old} stops" if old and not facts.has_gap else ""
     why = f"release {facts.release} is the one to start and to return to{stops}"
-    return Step("mark-good", why, steps.mark_good, steps.unmark_good, "as before", commit=True)
+    before = "no release" if facts.previous is None else f"release {facts.previous}"
+    undo = f"{before} is the one to start"
+    return Step("mark-good", why, steps.mark_good, steps.unmark_good, undo, commit=True)
 
 
 def _prune(facts: Facts) -> DeployStep:
@@ -205,9 +209,15 @@ def gap(facts: Facts) -> str:
     else:
         who = f"{_old(facts)} holds the port itself"
     return (
-        f"{who}: after the stop of {_old(facts)}, connections are refused for as long as "
-        f"release {facts.release} takes to open port {facts.settings.app.port}"
+        f"{who}: after the stop of {_old(facts)}, connections are refused for the time that "
+        f"release {facts.release} takes to open port {facts.settings.app.port}, {_how_long(facts)}"
     )
+
+
+def _how_long(facts: Facts) -> str:
+    if facts.last_gap_ms is None:
+        return "which has not been measured yet"
+    return f"about {max(facts.last_gap_ms / 1000, 0.1):.1f} s if it is as last time"
 
 
 def _title(facts: Facts) -> str:

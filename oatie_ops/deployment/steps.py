@@ -70,6 +70,8 @@ def snapshot(run: Deployment, voice: Voice) -> str:
     )
     app = releases.snapshot(seen, run.directory)
     run.record(app, python=None, build_key=None)
+    if run.facts.demo and seen.file_count == 0:
+        return "nothing to copy"
     return f"{seen.file_count} files, {required.size(seen.total_bytes)}"
 
 

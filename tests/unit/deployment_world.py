@@ -46,6 +46,7 @@ class FakeTarget:
     supervised: bool = False
     before: dict[str, Hook] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
+    cutover_ms: float = 3.0
     lingering: frozenset[str] = frozenset()  # releases whose last clients have not left yet
 
     def running(self) -> Running | None:
@@ -89,7 +90,7 @@ class FakeTarget:
     def promote(self) -> float:
         self._verb("promote")
         self.promoted = True
-        return 3.0
+        return self.cutover_ms
 
     def drain(self, tell: Tell) -> str:
         self._verb("drain")

@@ -9,6 +9,7 @@ import pytest
 
 from oatie_ops.config.discover import DEMO_RUN
 from oatie_ops.config.settings import AppSettings
+from oatie_ops.deployment.events import Step
 from oatie_ops.deployment.facts import Facts, live
 from oatie_ops.deployment.plan import Plan, plan
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -97,6 +98,9 @@ def test_the_demo_is_called_the_demo(world: World) -> None:
     made = plan(world.facts())
     assert "the built-in demo service" in made.title
     assert "the demo service" in why(made, "snapshot")
+    (world.root / "main.py").unlink()
+    world.deploy()
+    assert any(isinstance(e, Step) and e.message == "nothing to copy" for e in world.events)
 
 
 def test_a_program_that_binds_the_port_itself_has_a_stated_gap(world: World) -> None:
@@ -109,6 +113,26 @@ def test_a_program_that_binds_the_port_itself_has_a_stated_gap(world: World) -> 
     assert why(made, "drain") == "release 6 has been stopped already"
     assert any("private port" in note for note in made.notes)
     assert any("LISTEN_FDS" in note for note in made.notes)
+
+
+def test_the_gap_is_as_long_as_it_was_measured_last_time(world: World) -> None:
+    program = AppSettings(name="shop", command=("python3", "server.py"), workers=1)
+    world.settings = replace(world.settings, app=program)
+    world.deploy()
+    assert "not been measured" in plan(world.facts()).gap
+    world.target.cutover_ms = 1234.0
+    world.deploy()
+    assert "about 1.2 s" in plan(world.facts()).gap
+    assert "about 1.2 s" in plan(world.rollback_facts(1)).gap
+
+
+def test_a_rollback_tells_that_the_release_brings_other_settings(world: World) -> None:
+    world.deploy()
+    assert plan(world.rollback_facts(1)).notes == ()
+    world.settings = replace(world.settings, app=replace(world.settings.app, ready="/other"))
+    assert any(
+        "oatie.toml has changed since in [app] ready" in n for n in plan(world.rollback_facts(1)).notes
+    )
 
 
 def test_the_successor_of_a_program_that_binds_the_port_has_a_stated_gap_too(world: World) -> None:
