@@ -26,6 +26,14 @@ def size(size_bytes: int) -> str:
     return f"{mebibytes:.0f} MiB" if mebibytes >= 1 else f"{size_bytes / 2**10:.0f} KiB"
 
 
+def count(number: int) -> str:
+    """At most five digits: 99999, then ``123k``, ``99999k``, ``123M``; ``--json`` has the exact number."""
+    for unit, one in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= 100 * one:
+            return f"{number // one}{unit}"
+    return str(number)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Aligned columns with two spaces between them; a missing value is a dash."""
     cells = [list(head), *([cell or "-" for cell in row] for row in rows)]

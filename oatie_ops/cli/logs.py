@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from oatie_ops.supervisor.logline import STAMP_LENGTH, parse, stamp
 from oatie_ops.supervisor.logread import LogReader, Wanted
 
 DEFAULT_LINES = 100
+MAX_NAMED = 10
 FOLLOW_POLL_SECONDS = 0.1
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -60,9 +62,26 @@ def command(
             emit("\n".join(map(form, found)))
         if follow:
             return _follow(reader, wanted, form)
-        if not found:
-            say(f"no such lines in {directory}")
+        if not found and count != 0:
+            say(_why_nothing(reader, wanted, directory))
         return None
+
+
+def _why_nothing(reader: LogReader, wanted: Wanted, directory: Path) -> str:
+    """Nothing was ever written, or not by this worker, or not since then."""
+    newest = reader.last(Wanted(), 1)
+    if not newest:
+        return f"nothing has been logged yet: nothing has run here (there are no lines in {directory})"
+    if wanted.worker is not None and not reader.last(Wanted(wanted.worker), 1):
+        known = {line.worker for line in map(parse, reader.last(Wanted(), None)) if line is not None}
+        names = ", ".join(sorted(map(str, known), key=_numbers_first)[-MAX_NAMED:])
+        return f"there is no line of worker {wanted.worker} in {directory}; there are lines of {names}"
+    last = newest[0][:STAMP_LENGTH].decode(errors="replace")
+    return f"no line is that new; the newest of all is of {last}"
+
+
+def _numbers_first(name: str) -> tuple[bool, int, str]:
+    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
 
 
 def _follow(reader: LogReader, wanted: Wanted, form: Callable[[bytes], str]) -> int:

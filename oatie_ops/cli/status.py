@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.human import age, size, table
+from oatie_ops.cli.human import age, count, size, table
 from oatie_ops.cli.output import emit, emit_json, paint
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
@@ -18,18 +18,16 @@ from oatie_ops.supervisor.client import ControlClient, NotRunning
 
 EXIT_CODES = {"running": ExitCode.OK, "failed": ExitCode.FAILED, "not running": ExitCode.FAILED}
 STYLES = {"running": "green", "failed": "red", "not running": "red"}
-COLUMNS = (
-    "WORKER",
-    "PID",
-    "STATE",
-    "RELEASE",
-    "UP",
-    "MEMORY",
-    "REQUESTS",
-    "ERRORS",
-    "IN FLIGHT",
-    "CONNECTIONS",
-)
+# Short enough for 80 columns; ACTIVE are requests in flight, CONNS open connections.
+COLUMNS = ("ID", "PID", "STATE", "RELEASE", "UP", "MEMORY", "REQS", "ERRORS", "ACTIVE", "CONNS")
+SCHEMA = "oatie.status/v1"
+# What the stage of a switch means.
+STAGES = {
+    "opened": "its workers are being started",
+    "spawned": "its workers are being gated",
+    "gated": "its workers are ready, and are about to take over",
+    "promoted": "it serves and is being watched (drain, bake)",
+}
 
 Status = Mapping[str, Any]
 
@@ -39,13 +37,13 @@ def command(
         bool, typer.Option("--json", help="One JSON object, the same shape in every state.")
     ] = False,
 ) -> int:
-    """Show what runs: release, workers, addresses.
+    """Show what runs: release, workers, addresses, and a deploy that is under way.
 
     Exits 0 when it runs, 1 when it failed or does not run, 3 when it is degraded, starting or stopping.
     """
     status = fetch(Context().paths)
     if json:
-        emit_json(status)
+        emit_json({"schema": SCHEMA, **status})
     else:
         emit("\n".join(render(status, time.time())))
     return exit_code(status)
@@ -98,6 +96,7 @@ def render(status: Status, now: float) -> list[str]:
     if status.get("detail"):
         lines.append(f"  {status['detail']}")
         lines += [f"    | {line}" for line in (status.get("last_end") or {}).get("log", ())]
+    lines += _switch_lines(status)
     lines += [f"{name}  {status[name]['url']}" for name in ("app", "ops") if status[name].get("url")]
     if status["workers"]:
         lines += ["", *table(COLUMNS, [_row(worker, now) for worker in status["workers"]])]
@@ -107,13 +106,30 @@ def render(status: Status, now: float) -> list[str]:
 def _headline(status: Status, now: float) -> str:
     supervisor = status["supervisor"]
     parts: list[str] = []
-    if status.get("release"):
-        parts.append(f"release {status['release']}")
+    if serving := _serving(status):
+        parts.append(f"release {serving}")
     if supervisor.get("started_at"):
         parts.append(f"up {age(now - supervisor['started_at'])}")
     if supervisor.get("pid"):
         parts.append(f"pid {supervisor['pid']}")
     return "".join(f"  {part}" for part in parts)
+
+
+def _serving(status: Status) -> str | None:
+    """What users get: a promoted release before its commit, too."""
+    switch = status.get("switch") or {}
+    return switch["release"] if switch.get("stage") == "promoted" else status.get("release")
+
+
+def _switch_lines(status: Status) -> list[str]:
+    switch = status.get("switch")
+    if not switch:
+        return []
+    new, old = switch["release"], status.get("release")
+    verb = "reloading" if new == old else "deploying"
+    line = f"  {verb} release {new}: {STAGES.get(switch['stage'], switch['stage'])}"
+    keeps = f"; release {old} stands by" if switch["stage"] == "promoted" and old not in (None, new) else ""
+    return [line + keeps]
 
 
 def _row(worker: Mapping[str, Any], now: float) -> list[str]:
@@ -126,5 +142,5 @@ def _row(worker: Mapping[str, Any], now: float) -> list[str]:
         str(worker.get("release") or ""),
         age(now - started) if started else "",
         size(rss) if rss else "",
-        *("" if count is None else str(count) for count in counts),
+        *("" if each is None else count(each) for each in counts),
     ]

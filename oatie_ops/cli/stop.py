@@ -20,6 +20,7 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.client import ControlClient, NotRunning
 from oatie_ops.supervisor.pidfile import live_owner
 
+SCHEMA = "oatie.stop/v1"
 POLL_SECONDS = 0.05
 TELL_SECONDS = 0.5
 # On top of what the supervisor may take: for its own end, after its workers'.
@@ -50,7 +51,9 @@ def command(
         pid = stop(paths, timeout, waiting.update)
     seconds = round(time.monotonic() - begun, 3)
     if json:
-        emit_json({"status": "stopped" if pid else "not running", "pid": pid, "seconds": seconds})
+        emit_json(
+            {"schema": SCHEMA, "status": "stopped" if pid else "not running", "pid": pid, "seconds": seconds}
+        )
     else:
         emit(f"stopped (pid {pid}) in {seconds:.1f}s" if pid else "not running: there is nothing to stop")
 

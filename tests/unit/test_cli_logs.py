@@ -217,7 +217,16 @@ def test_the_command_works_when_nothing_runs(home: Path) -> None:
 def test_the_command_says_where_it_found_nothing(home: Path) -> None:
     done = oatie_logs("--worker", "7")
     assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing has run here" in done.stderr
     assert str(home / "logs") in done.stderr
+
+
+def test_the_command_tells_a_worker_that_never_was_from_a_time_without_lines(home: Path) -> None:
+    write_rotated(home / "logs", [line(1), line(2, worker=10), line(3, worker="supervisor")])
+    assert "no line of worker 7" in oatie_logs("--worker", "7").stderr
+    assert "there are lines of 1, 10, supervisor" in oatie_logs("--worker", "7").stderr
+    assert f"newest of all is of {stamp(EPOCH + 3)}" in oatie_logs("--since", "1m").stderr
+    assert oatie_logs("-n", "0").stderr == ""
 
 
 def start_following(*arguments: str) -> subprocess.Popen[str]:

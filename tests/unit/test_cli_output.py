@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import pytest
 
 from oatie_ops.cli import output
-from oatie_ops.cli.human import age, size, table
+from oatie_ops.cli.human import age, count, size, table
 from oatie_ops.errors import ConfigInvalid, OatieError
 
 
@@ -203,3 +203,11 @@ def test_a_short_wait_is_not_mentioned() -> None:
     code = "from oatie_ops.cli.waiting import Waiting\nwith Waiting() as line: line.update('x')"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=clean({}))
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (99_999, "99999"), (100_000, "100k"), (12_345_678, "12345k"), (123_456_789, "123M")],
+)
+def test_a_count_has_five_digits_at_most(number: int, text: str) -> None:
+    assert count(number) == text

@@ -60,10 +60,50 @@ def test_status_is_a_headline_addresses_and_a_table() -> None:
         "app  http://localhost:8080",
         "ops  http://127.0.0.1:8000",
         "",
-        "WORKER  PID   STATE    RELEASE  UP     MEMORY  REQUESTS  ERRORS  IN FLIGHT  CONNECTIONS",
-        "1       4711  serving  7        1m30s  50 MiB  12        0       1          3",
-        "2       4712  serving  7        1m30s  50 MiB  12        0       1          3",
+        "ID  PID   STATE    RELEASE  UP     MEMORY  REQS  ERRORS  ACTIVE  CONNS",
+        "1   4711  serving  7        1m30s  50 MiB  12    0       1       3",
+        "2   4712  serving  7        1m30s  50 MiB  12    0       1       3",
     ]
+
+
+def test_status_fits_a_terminal_of_80_columns() -> None:
+    busy = worker(
+        id=128, pid=4194304, state="draining", release="checkout", started_at=NOW - 364 * 86400 - 40000
+    )
+    counts = {"requests": 123456789, "errors": 123456, "in_flight": 9999, "connections": 99999}
+    lines = status.render(running(workers=[{**busy, "rss_bytes": 900 * 2**20, **counts}]), NOW)
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("release", "stage", "headline", "line"),
+    [
+        ("7", "spawned", "release 7", "  deploying release 8: its workers are being gated"),
+        (
+            "7",
+            "promoted",
+            "release 8",
+            "  deploying release 8: it serves and is being watched (drain, bake); release 7 stands by",
+        ),
+        (
+            None,
+            "promoted",
+            "release 8",
+            "  deploying release 8: it serves and is being watched (drain, bake)",
+        ),
+    ],
+)
+def test_status_during_a_deploy_says_which_release_serves(
+    release: str | None, stage: str, headline: str, line: str
+) -> None:
+    lines = status.render(running(release=release, switch={"release": "8", "stage": stage}), NOW)
+    assert headline in lines[0]
+    assert line in lines
+
+
+def test_a_reload_is_no_deploy() -> None:
+    lines = status.render(running(switch={"release": "7", "stage": "gated"}), NOW)
+    assert any(line.startswith("  reloading release 7") for line in lines)
 
 
 def test_status_shows_what_is_not_known_as_a_dash() -> None:
@@ -112,6 +152,7 @@ def test_status_where_nothing_runs_has_the_same_shape_and_exits_1(paths: StatePa
     done = oatie("status", "--json")
     answer = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (1, "")
+    assert answer.pop("schema") == "oatie.status/v1"
     assert answer.keys() == running().keys()
     assert (answer["state"], answer["workers"], answer["app"]) == (
         "not running",
