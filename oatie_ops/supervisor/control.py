@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -63,6 +64,16 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
         )
         return _lines(_lease(supervisor, switch, request))
 
+    async def unexpected(_request: Request, error: Exception) -> Response:
+        text = "".join(traceback.format_exception(error))
+        supervisor.machinery.sink.note(f"internal error: {text}")
+        told = OatieError(
+            "the supervisor could not do that",
+            why=f"{type(error).__name__}: {error}",
+            fix="`oatie logs` has the whole story; it serves on",
+        )
+        return JSONResponse({"error": told.as_dict()}, status_code=500)
+
     routes = [
         Route("/control/status", status),
         Route("/control/stop", stop, methods=["POST"]),
@@ -72,7 +83,7 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
         Route("/control/switch/{switch}/{verb}", _SwitchVerbs(supervisor).answer, methods=["POST"]),
         Mount("/", app=ops_app),
     ]
-    return Starlette(routes=routes, exception_handlers={OatieError: _error})
+    return Starlette(routes=routes, exception_handlers={OatieError: _error, Exception: unexpected})
 
 
 class _SwitchVerbs:

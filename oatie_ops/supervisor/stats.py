@@ -23,7 +23,8 @@ FIRST_BUCKET = 8
 
 FIELDS = FIRST_BUCKET + BUCKETS
 SLOT_BYTES = FIELDS * 8
-MAX_WORKERS = 512
+# Two generations of the most that the schema allows, spares included; what is never used takes no memory.
+MAX_WORKERS = 4096
 PAGE_BYTES = SLOT_BYTES * MAX_WORKERS
 NOTHING = (0,) * BUCKETS
 

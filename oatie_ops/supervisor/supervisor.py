@@ -60,14 +60,13 @@ class Supervisor:
     _reload_again: bool = False
 
     def __post_init__(self) -> None:
-        self.asked_port = self.settings.app.port  # 0: any port; the socket knows which it became
         self.fleet = Fleet(self.machinery, self.settings.app)
 
     def new_generation(self, spec: ReleaseSpec, forkserver: ForkServer | None = None) -> Generation:
         """Keeps the public socket where the address stays; a release may also bring a new address."""
         self._generations += 1
         public = self.public
-        if spec.app.port not in (self.asked_port, public.port):
+        if spec.app.port not in (0, public.port):
             public = PublicSocket(spec.app.host, spec.app.port)
             public.hold()
         elif spec.app.host != public.host:
@@ -143,12 +142,7 @@ class Supervisor:
     def open_switch(
         self, spec: ReleaseSpec, *, workers: int | None = None, health_check: bool = True
     ) -> Switch:
-        if self.switch is not None:
-            raise Locked(
-                "another switch is under way",
-                why=f"release {self.switch.candidate.spec.name} is being {self.switch.stage}",
-                fix="wait for it to end (`oatie status` shows it)",
-            )
+        self._require_no_switch()
         if self.stopping.is_set():
             raise OatieError("the supervisor is stopping", fix="start it again with `oatie start`")
         generation = self.new_generation(spec)
@@ -161,8 +155,20 @@ class Supervisor:
             health_check=health_check,
             max_error_ratio=self.settings.deploy.bake_max_error_ratio,
             leave=self.let_leave,
+            on_own_abort=self._switch_over,
         )
         return self.switch
+
+    def _require_no_switch(self) -> None:
+        if self.switch is not None:
+            raise Locked(
+                "another switch is under way",
+                why=f"release {self.switch.candidate.spec.name} is being {self.switch.stage}",
+                fix="wait for it to end (`oatie status` shows it)",
+            )
+
+    def _switch_over(self) -> None:
+        self.switch = None
 
     def let_leave(self, generation: Generation) -> None:
         """Waits beside everything else until the last connection of a withdrawn release is gone."""
@@ -195,6 +201,7 @@ class Supervisor:
         self, actor: str, emit: Callable[[dict[str, Any]], None] = lambda _event: None
     ) -> dict[str, Any]:
         """New workers of the serving release, gated, zero-drop. Returns (and emits) the ``result`` event."""
+        self._require_no_switch()
         current = self.fleet.generation
         if current is None:
             raise OatieError(

@@ -51,6 +51,7 @@ class Switch:
         max_error_ratio: float = 1.0,
         bake_seconds: float = 0.0,
         leave: Callable[[Generation], None],
+        on_own_abort: Callable[[], None],
     ) -> None:
         self.id = switch_id
         self.candidate = candidate
@@ -64,6 +65,7 @@ class Switch:
         self._max_error_ratio = max_error_ratio
         self._patience_seconds = bake_seconds + DECISION_SECONDS
         self._leave = leave
+        self._on_own_abort = on_own_abort
         self._old: Generation | None = None
         self._born: list[Worker] = []
         self._before = Traffic()
@@ -311,6 +313,7 @@ class Switch:
         if self.stage == Stage.PROMOTED:
             self._machinery.sink.note(f"stepping back by myself: {self.verdict and self.verdict.why}")
             await self.abort()
+            self._on_own_abort()
 
     def _raise_verdict(self) -> None:
         if self.verdict is not None:

@@ -303,13 +303,13 @@ class TestFaults:
 
     def test_a_store_that_never_answers_costs_the_deadline(self) -> None:
         with http_server(lambda request: None) as server:
-            found = resolver(server.url, timeout=0.5)
+            found = resolver(server.url, timeout=4)
             started = time.monotonic()
             with pytest.raises(SecretsUnreachable) as caught:
                 found.get("db")
             took = time.monotonic() - started
-        assert "0.5 s" in caught.value.what
-        assert took < 8
+        assert "4 s" in caught.value.what
+        assert took < 15
 
     @pytest.mark.parametrize("body", [b"canary-no-json", b'{"canary": ', b"[]", b'{"Name": "db"}'])
     def test_an_answer_that_is_none_is_explained_without_its_content(self, body: bytes) -> None:
