@@ -99,6 +99,7 @@ def settings_from_dict(data: Mapping[str, Any]) -> Settings:
         logs=_thaw(LogSettings, data["logs"]),
         secrets=data["secrets"],
         alerts=data["alerts"],
+        stored=tuple((tuple(path), template) for path, template in data["stored"]),
     )
 
 

@@ -48,7 +48,8 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
     issues += _invented_database(settings, declared.profile, origins)
     templates.update({f"app.env.{name}": text for name, text in settings.app.env_templates.items()})
     unresolved = tuple(path for path in declared.templates if is_unresolved(templates[dotted(path)], find))
-    settings = replace(settings, app=_with_stored(settings, unresolved))
+    elsewhere = ((path, templates[dotted(path)]) for path in unresolved if path[0] != "app")
+    settings = replace(settings, app=_with_stored(settings, unresolved), stored=tuple(elsewhere))
     return Finished(settings, origins, tuple(issues), discovery, unresolved, templates)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.config import defaults
+from oatie_ops.config.spans import KeyPath
 
 
 @dataclass(frozen=True)
@@ -126,3 +127,5 @@ class Settings:
     logs: LogSettings = field(default_factory=LogSettings)
     secrets: Mapping[str, Any] = field(default_factory=dict)
     alerts: Mapping[str, Any] = field(default_factory=dict)
+    # Of services and alerts: where a value came from a store of secrets, and its template.
+    stored: tuple[tuple[KeyPath, str], ...] = ()

@@ -58,6 +58,7 @@ class Result:
     """What one run of a check found. ``output`` is one line for people and holds no secret.
 
     ``trouble`` is ``"timeout"`` where the deadline ended it, ``"error"`` where the check itself crashed.
+    ``refused``: the service did not accept the credentials.
     """
 
     status: Status
@@ -66,6 +67,7 @@ class Result:
     observed_unit: str = ""
     duration_seconds: float = 0.0
     trouble: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

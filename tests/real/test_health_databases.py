@@ -170,7 +170,8 @@ def test_redis_that_wants_a_password_fails(redis: Redis) -> None:
     with Redis() as guarded:
         assert isinstance(guarded, Redis)
         guarded.start("--requirepass", "sesame")
-        assert measured("redis", url=guarded.url).status is Status.FAIL
+        refused = measured("redis", url=guarded.url)
+        assert (refused.status, refused.refused) == (Status.FAIL, True)
         url = f"redis://:sesame@127.0.0.1:{guarded.port}/0"
         assert measured("redis", url=url).status is Status.PASS
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools, Unmeasured
+from oatie_ops.health.checks.rotating import Rotating, stored_options
 from oatie_ops.health.model import CheckSpec
 
 _MODULES = {
@@ -39,6 +40,12 @@ _MODULES = {
 
 def build(spec: CheckSpec, tools: Tools) -> Check:
     """The check of ``spec``. One that cannot work becomes a check that answers ``unknown`` and says why."""
+    if templates := stored_options(tools.settings, spec.service):
+        return Rotating(spec, tools, templates, _build)
+    return _build(spec, tools)
+
+
+def _build(spec: CheckSpec, tools: Tools) -> Check:
     module = _MODULES.get(spec.type)
     if module is None:
         return Unmeasured(f"checks of type {spec.type!r} are not known; nothing is measured here")

@@ -29,6 +29,7 @@ MAX_REDIRECTS = 5
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SAFE = "/%:@!$&'()*+,;=~-._?[]"
+_REFUSED = (401, 403)
 _FORBIDDEN_IN_HEADERS = ("\r", "\n", "\0")
 
 Ranges = tuple[tuple[int, int], ...]
@@ -101,7 +102,7 @@ class HttpCheck:
             if answer.status in _REDIRECTS and answer.location:
                 said += f" and points to {shown(urlsplit(urljoin(url.geturl(), answer.location)))}"
             wanted = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self.accepted)
-            return Result(Status.FAIL, f"{said} (wanted {wanted})")
+            return Result(Status.FAIL, f"{said} (wanted {wanted})", refused=answer.status in _REFUSED)
         if self.contains and self.contains not in answer.body:
             where = "body" if answer.whole else f"first {MAX_BODY_BYTES // 1024} KiB of the body"
             return Result(Status.FAIL, f"{said}, but the {where} does not hold the text asked for")

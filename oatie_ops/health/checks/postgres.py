@@ -117,7 +117,7 @@ class PostgresCheck:
                 finally:
                     session.descriptor = None
         except psycopg.Error as error:
-            return Result(Status.FAIL, _reason(error))
+            return Result(Status.FAIL, _reason(error), refused=_is_refusal(error))
 
     def _opened(self, attempt: Attempt) -> psycopg.Connection[tuple[Any, ...]]:
         attempt.waiting_for = "connecting to PostgreSQL"
@@ -168,6 +168,11 @@ def _reason(error: Exception) -> str:
     """The first line of the server's or libpq's words; they hold no password."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _is_refusal(error: psycopg.Error) -> bool:
+    """Class 28 of SQLSTATE; a session that was never opened has none, only libpq's words."""
+    return (error.sqlstate or "").startswith("28") or "authentication failed" in str(error)
 
 
 def build(spec: CheckSpec, tools: Tools) -> Check:

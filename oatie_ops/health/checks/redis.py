@@ -82,7 +82,9 @@ class RedisCheck:
         except self.redis.exceptions.BusyLoadingError:
             return Result(Status.FAIL, "is still loading its data")
         except self.redis.exceptions.RedisError as error:
-            return Result(Status.FAIL, str(error).splitlines()[0] if str(error) else type(error).__name__)
+            refused = isinstance(error, self.redis.exceptions.AuthenticationError)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            return Result(Status.FAIL, reason, refused=refused)
         finally:
             _hang_up(client)
 
