@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 import traceback
 from typing import Any, TextIO
 
@@ -23,10 +24,12 @@ class RedactingStream(io.TextIOBase):
     def __init__(self, inner: TextIO, known: Redactor | None = None) -> None:
         self._inner = inner
         self._stream = StreamRedactor(known or redactor())
+        self._lock = threading.RLock()  # a signal handler may write while its own thread does
 
     def write(self, text: str) -> int:
         data = text.encode("utf-8", "surrogateescape" if _is_escaped(text) else "surrogatepass")
-        self._pass_on(self._stream.feed(data))
+        with self._lock:
+            self._pass_on(self._stream.feed(data))
         return len(text)
 
     def write_redacted(self, text: str) -> None:
@@ -34,16 +37,19 @@ class RedactingStream(io.TextIOBase):
 
         Looked at again as a whole, a number in it could be taken for a value, and it were no JSON any more.
         """
-        self.flush()
-        self._inner.write(text)
+        with self._lock:
+            self.flush()
+            self._inner.write(text)
 
     def write_bytes(self, data: bytes) -> int:
-        self._pass_on(self._stream.feed(data))
+        with self._lock:
+            self._pass_on(self._stream.feed(data))
         return len(data)
 
     def flush(self) -> None:
-        self._pass_on(self._stream.flush())
-        self._inner.flush()
+        with self._lock:
+            self._pass_on(self._stream.flush())
+            self._inner.flush()
 
     def _pass_on(self, data: bytes) -> None:
         if data:

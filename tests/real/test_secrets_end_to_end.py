@@ -40,6 +40,7 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "own/credential+of+oatie/0123456789abcdef",
 }
 ROTATED = "canary-after-the-rotation-4711"
+ROTATED_AGAIN = "canary-after-another-rotation-4712"
 # What the application finds must be the very value.
 DIGESTS = {f"CANARY_{name.upper()}": hashlib.sha256(v.encode()).hexdigest() for name, v in CANARIES.items()}
 STORES = {
@@ -303,6 +304,9 @@ def _while_it_runs(story: Story) -> None:
     story.stores.aws.put_secret_value(SecretId="prod/rotating", SecretString=ROTATED)
     story.run("reload after a rotation", "reload")
     story.sinks["digests after the rotation"] = story.ask("/digests")
+    story.stores.aws.put_secret_value(SecretId="prod/rotating", SecretString=ROTATED_AGAIN)
+    story.run("deploy after a rotation", "deploy", "--yes").expect(0)
+    story.sinks["digests after another rotation"] = story.ask("/digests")
     story.ask("/boom")
     wait_for(
         lambda: b'"fail"' in story.ask("/health/detailed", ops=True) or None,
@@ -384,11 +388,10 @@ def test_the_application_gets_every_value_exactly(story: Story) -> None:
     assert {name: found.get(name) for name in DIGESTS} == DIGESTS
 
 
-def test_a_reload_brings_the_value_after_a_rotation(story: Story) -> None:
-    before, after = (
-        json.loads(story.sinks[name])["CANARY_ROTATING"] for name in ("digests", "digests after the rotation")
-    )
-    assert after == hashlib.sha256(ROTATED.encode()).hexdigest() != before
+def test_a_reload_and_a_deploy_bring_the_value_after_a_rotation(story: Story) -> None:
+    labels = ("digests after the rotation", "digests after another rotation")
+    found = [json.loads(story.sinks[label])["CANARY_ROTATING"] for label in labels]
+    assert found == [hashlib.sha256(value.encode()).hexdigest() for value in (ROTATED, ROTATED_AGAIN)]
 
 
 def test_no_canary_is_found_anywhere(story: Story) -> None:
@@ -398,6 +401,7 @@ def test_no_canary_is_found_anywhere(story: Story) -> None:
     assert b"Traceback" in log
     extra = {
         "rotated": ROTATED,
+        "rotated again": ROTATED_AGAIN,
         "before": "canary-before-the-rotation-0815",
         "own": KEYS["AWS_SECRET_ACCESS_KEY"],
     }
