@@ -33,6 +33,8 @@ def _conduct(plan: Plan, run: Deployment, events: Events) -> Result:
     result = verdict(outcome, running, run.release, run.known_previous)
     for warning in outcome.warnings:
         events.notice(f"{warning.what}: {warning.why}. Release {run.release} serves all the same")
+    for database in run.kept_data:
+        events.notice(f"the data that release {run.release} made is kept: {database}")
     for leftover in outcome.leftovers:
         events.notice(f"could not be undone, the next command tries again: {leftover}")
     if outcome.error is not None:

@@ -23,7 +23,8 @@ class Deployment:
 
     ``previous`` is the release recorded as serving, ``replaces`` whether anything serves in fact.
     ``switch_open``: the supervisor may have workers of the new release. ``gap_ms``: how long nothing
-    answered, where a program was stopped before its successor could start.
+    answered, where a program was stopped before its successor could start. ``kept_data``: databases of a
+    removed release, where they are now.
     """
 
     facts: Facts
@@ -39,6 +40,7 @@ class Deployment:
     replaces: bool = False
     switch_open: bool = False
     gap_ms: float | None = None
+    kept_data: tuple[Path, ...] = ()
     made: Manifest | None = None
     opened: Store | None = None
 

@@ -1,8 +1,13 @@
 """SQLite files: data that must be one for all releases, wherever an application keeps it.
 
-A database in the checkout is linked into each release, never copied. One that the application made when it
-first ran was born inside a release: it stays there, every later release is linked to it, and a prune leaves
-it where it is. So deploying again never starts with an empty database, whatever was configured.
+- A database in the checkout is linked into each release, never copied.
+- One that the release command made is moved to the checkout before any worker starts, then linked
+  (`oatie_ops.deployment.moving`).
+- One that the application made when it first ran was born inside a release: it stays there, every later
+  release is linked to it, and a prune leaves it where it is. Named in [deploy] shared, it is moved to the
+  checkout by the next deploy while nothing runs.
+
+So deploying again never starts with an empty database, whatever was configured.
 """
 
 from __future__ import annotations

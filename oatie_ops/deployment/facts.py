@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from oatie_ops.deployment.drift import drift, drift_note
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
 from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
 from oatie_ops.deployment.releases import highest_number
-from oatie_ops.deployment.survey import Survey, survey
+from oatie_ops.deployment.survey import SharedLink, Survey, survey
 from oatie_ops.deployment.targets.base import Running
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
@@ -38,6 +39,7 @@ class Facts:
     host, port and workers. ``previous`` is the release recorded as serving, running or not. ``made`` is
     the manifest of a release that exists already. ``old_owns_port``: what serves binds the port itself.
     ``last_gap_ms``: for how long nothing answered when a release was last replaced by stop and start.
+    ``to_move``: data inside a release that belongs in the checkout by now.
     """
 
     kind: Kind
@@ -54,6 +56,7 @@ class Facts:
     made: Manifest | None = None
     old_owns_port: bool = False
     last_gap_ms: float | None = None
+    to_move: tuple[SharedLink, ...] = ()
 
     @property
     def has_gap(self) -> bool:
@@ -136,6 +139,7 @@ def gather_deploy(
         notes=tuple(_notes(settings, seen)),
         old_owns_port=_old_owns_port(settings, paths, running),
         last_gap_ms=past.last_gap_ms,
+        to_move=seen.to_move,
     )
 
 
@@ -236,10 +240,38 @@ def _release_problem(made: Manifest) -> str:
 
 def _notes(settings: Settings, seen: Survey) -> list[str]:
     notes = []
-    if seen.links:
-        named = ", ".join(link.path for link in seen.links[:MANY_LINKS])
-        more = f" and {len(seen.links) - MANY_LINKS} more" if len(seen.links) > MANY_LINKS else ""
+    ordinary = [link for link in seen.links if link.reason != "inherited"]
+    if ordinary:
+        named = ", ".join(str(link.target) for link in ordinary[:MANY_LINKS])
+        more = f" and {len(ordinary) - MANY_LINKS} more" if len(ordinary) > MANY_LINKS else ""
         notes.append(f"data shared by all releases, linked instead of copied: {named}{more}")
+    for link in seen.links:
+        if link.reason == "inherited":
+            notes.append(_inherited_note(settings, link))
+    for link in seen.to_move:
+        notes.append(f"data moves from {link.target} to {settings.root / link.path} ([deploy] shared)")
+    for link in seen.unused:
+        notes.append(
+            f"WARNING: {link.path} of the checkout is used from now on; {link.target}, with which an earlier "
+            "release served users, is not"
+        )
     if seen.skipped:
         notes.append(f"left out, since they cannot be copied: {', '.join(seen.skipped[:MANY_LINKS])}")
     return notes
+
+
+def _inherited_note(settings: Settings, link: SharedLink) -> str:
+    own = settings.root / link.path
+    if os.path.lexists(own):
+        return (
+            f"WARNING: {own} is NOT used: the releases go on with {link.target}, which has what users did so "
+            "far. Move one of the two away while nothing runs (`oatie stop`) to decide otherwise"
+        )
+    return f"data that was born in a release, linked: {link.target}; {how_to_move(link.path)}"
+
+
+def how_to_move(path: str) -> str:
+    return (
+        f"to have it in the checkout, add it to [deploy] shared ({json.dumps(path)}), then `oatie stop` and "
+        "`oatie deploy`"
+    )

@@ -28,7 +28,15 @@ class Problem:
 
 
 def problems(facts: Facts) -> list[Problem]:
-    return [*_python(facts), *_program(facts), *_state(facts), *_disk(facts), *_memory(facts), *_ports(facts)]
+    return [
+        *_python(facts),
+        *_program(facts),
+        *_state(facts),
+        *_disk(facts),
+        *_memory(facts),
+        *_ports(facts),
+        *_data(facts),
+    ]
 
 
 def error_for(found: Sequence[Problem]) -> PrerequisiteMissing:
@@ -155,6 +163,17 @@ def _ports(facts: Facts) -> Iterator[Problem]:
             f"cannot listen on {ops.host}:{ops.port} for the ops API",
             _held(ops),
             f'stop {_holder_name(ops)}, or choose another address: [ops] listen, "off" for none',
+        )
+
+
+def _data(facts: Facts) -> Iterator[Problem]:
+    """A database must not be moved while it is open."""
+    if facts.to_move and facts.running is not None:
+        named = ", ".join(str(link.target) for link in facts.to_move)
+        yield Problem(
+            "data has to move to the checkout, and is in use",
+            f"[deploy] shared names it, and it lives in {named}",
+            "`oatie stop`, then `oatie deploy`; or take it out of [deploy] shared again",
         )
 
 

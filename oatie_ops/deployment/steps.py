@@ -9,12 +9,15 @@ from __future__ import annotations
 from oatie_ops.deployment import prerequisites as required
 from oatie_ops.deployment import releases
 from oatie_ops.deployment.context import Deployment
+from oatie_ops.deployment.databases import born_in
 from oatie_ops.deployment.engine import Voice
+from oatie_ops.deployment.facts import how_to_move
 from oatie_ops.deployment.lock import LockOwner
+from oatie_ops.deployment.moving import link_all, move_database
 from oatie_ops.deployment.prune import prune as prune_releases
 from oatie_ops.deployment.reconcile import settle
 from oatie_ops.deployment.source import source_facts
-from oatie_ops.deployment.survey import survey
+from oatie_ops.deployment.survey import SharedLink, survey
 from oatie_ops.errors import OatieError
 from oatie_ops.store import Store
 
@@ -68,11 +71,28 @@ def snapshot(run: Deployment, voice: Voice) -> str:
         exclude=settings.deploy.exclude,
         shared=settings.deploy.shared,
     )
+    for link in seen.to_move:
+        _move(run, voice, link)
     app = releases.snapshot(seen, run.directory)
     run.record(app, python=None, build_key=None)
     if run.facts.demo and seen.file_count == 0:
         return "nothing to copy"
     return f"{seen.file_count} files, {required.size(seen.total_bytes)}"
+
+
+def _move(run: Deployment, voice: Voice, link: SharedLink) -> None:
+    """The prerequisites have seen that nothing runs; what was started since may have it open."""
+    if run.target.running() is not None:
+        raise OatieError(
+            f"{link.target} has to move to the checkout, and is in use",
+            why="something was started meanwhile",
+            fix="`oatie stop`, then `oatie deploy`",
+        )
+    place = run.facts.settings.root / link.path
+    with run.interrupts.held_back(), releases.explained_disk_errors(place.parent):
+        move_database(link.target, place)
+        link_all(run.paths.releases, link.path, link.target, place)
+    voice.notice(f"moved {link.target} to {place}; every release is linked to it")
 
 
 def remove_release(run: Deployment) -> None:
@@ -83,7 +103,7 @@ def remove_release(run: Deployment) -> None:
     running = run.target.running()
     if running is not None and running.leaves(str(run.release)):
         return  # a last connection may still need them; the next run removes them
-    releases.remove_release(run.paths, run.release)
+    run.kept_data += releases.remove_release(run.paths, run.release)
 
 
 def start_supervisor(run: Deployment, voice: Voice) -> str:
@@ -151,6 +171,9 @@ def prune(run: Deployment, voice: Voice) -> str:
     report = prune_releases(run.store, run.paths, keep=keep, protected=[run.number, *working])
     for database in report.rescued:
         voice.notice(f"the data that was born in an old release is kept: {database}")
+    for path in born_in(run.manifest.directory):
+        place = run.manifest.directory / path
+        voice.notice(f"data was born inside release {run.number}: {place}; {how_to_move(path)}")
     if not report.releases:
         return "nothing to remove"
     removed = (

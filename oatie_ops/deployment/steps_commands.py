@@ -20,6 +20,7 @@ from oatie_ops.deployment.commands import (
 )
 from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.engine import Voice
+from oatie_ops.deployment.moving import bring_home
 
 BUILD_LOG = "build.log"
 RELEASE_LOG = "release-command.log"
@@ -65,6 +66,12 @@ def release_command(run: Deployment, voice: Voice) -> str:
             timeout_seconds=settings.release_timeout_seconds,
             timeout_key="[deploy] release_timeout",
         )
+    root, exclude = run.facts.settings.root, run.facts.settings.deploy.exclude
+    with run.interrupts.held_back():
+        for place in bring_home(made.directory, root, run.paths.home, exclude):
+            voice.notice(
+                f"the release command made data: it is {place} from now on, linked into every release"
+            )
     return "exit code 0"
 
 

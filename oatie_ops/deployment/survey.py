@@ -53,12 +53,18 @@ class SharedLink:
 
 @dataclass(frozen=True)
 class Survey:
-    """``skipped``: sockets, pipes and devices, which cannot be copied."""
+    """``skipped``: sockets, pipes and devices, which cannot be copied.
+
+    ``to_move``: data inside a release that [deploy] shared wants in the checkout. ``unused``: data inside a
+    release that this one does not see, as the checkout or [deploy] shared has something else in its place.
+    """
 
     root: Path
     entries: tuple[Entry, ...]
     links: tuple[SharedLink, ...]
     skipped: tuple[str, ...]
+    to_move: tuple[SharedLink, ...] = ()
+    unused: tuple[SharedLink, ...] = ()
 
     @property
     def file_count(self) -> int:
@@ -87,28 +93,48 @@ def survey(
         raise unreadable(os.fspath(error.filename), error) from error
     walker.add_tracked(tracked_but_ignored(root))
     links |= {path: SharedLink(path, root / path, "database") for path in walker.databases}
-    links |= _inherited(state_home / "releases", links, walker.entries)
+    born = _born(root, state_home / "releases", links, walker.entries)
+    links |= born.linked
     left_out = {*links, *(path + suffix for path in links for suffix in SIDECARS)}
     entries = tuple(entry for entry in walker.entries.values() if entry.path not in left_out)
-    return Survey(root, entries, tuple(links[path] for path in sorted(links)), tuple(walker.skipped))
+    return Survey(
+        root,
+        entries,
+        tuple(links[path] for path in sorted(links)),
+        tuple(walker.skipped),
+        tuple(born.to_move),
+        tuple(born.unused),
+    )
 
 
-def _inherited(
-    releases: Path, links: Mapping[str, SharedLink], entries: Mapping[str, Entry]
-) -> dict[str, SharedLink]:
+@dataclass
+class _Born:
+    """The data of earlier releases: linked to, or what else becomes of it."""
+
+    linked: dict[str, SharedLink] = field(default_factory=dict)
+    to_move: list[SharedLink] = field(default_factory=list)
+    unused: list[SharedLink] = field(default_factory=list)
+
+
+def _born(root: Path, releases: Path, links: Mapping[str, SharedLink], entries: Mapping[str, Entry]) -> _Born:
     """Data that was born in a release goes before a database of the checkout: users have been served from it.
 
     What is configured goes before both, and a link is never made through another one.
     """
-    inherited = {}
+    born = _Born()
     for path, target in data_of_releases(releases).items():
+        link = SharedLink(path, target, "inherited")
         parents = [str(parent) for parent in PurePosixPath(path).parents]
+        shared = any(each in links and links[each].reason == "shared" for each in (path, *parents))
         through = any(p in links or (p in entries and entries[p].kind != "directory") for p in parents)
         directory = path in entries and entries[path].kind == "directory"
-        configured = path in links and links[path].reason == "shared"
-        if not through and not directory and not configured:
-            inherited[path] = SharedLink(path, target, "inherited")
-    return inherited
+        if shared and not os.path.lexists(root / path):
+            born.to_move.append(link)
+        elif shared or through or directory:
+            born.unused.append(link)
+        else:
+            born.linked[path] = link
+    return born
 
 
 @dataclass

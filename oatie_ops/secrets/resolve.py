@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -57,9 +58,7 @@ class Resolver:
         """In order, each its value or why there is none; the stores are asked in as few calls as can be."""
         full = [self._full(reference) for reference in references]
         wanted = {_key(r): r for r in full if self._cache.peek(_key(r)) is None}
-        failures: dict[Key, OatieError] = {}
-        for name in dict.fromkeys(r.backend for r in wanted.values()):
-            failures |= self._fill(name or self.default, [r for r in wanted.values() if r.backend == name])
+        failures = self._fill_all(list(wanted.values()))
         return [failures.get(_key(r)) or self._member_or_error(r) for r in full]
 
     def use(
@@ -102,6 +101,20 @@ class Resolver:
         backend = self._prepared(reference.backend or self.default)
         deadline = Deadline(self._deadline_seconds)
         return within(deadline, backend, reference.name, lambda d: backend.fetch(reference, d))
+
+    def _fill_all(self, references: Sequence[Reference]) -> dict[Key, OatieError]:
+        """All stores side by side, so that several dead ones cost no more time than one."""
+        groups: dict[str, list[Reference]] = {}
+        for reference in references:
+            groups.setdefault(reference.backend or self.default, []).append(reference)
+        if not groups:
+            return {}
+        pool = ThreadPoolExecutor(len(groups), thread_name_prefix="oatie-secrets")
+        try:
+            filling = [pool.submit(self._fill, name, group) for name, group in groups.items()]
+            return {key: error for filled in filling for key, error in filled.result().items()}
+        finally:
+            pool.shutdown(wait=False)  # an interrupt does not wait for a store
 
     def _fill(self, name: str, references: list[Reference]) -> dict[Key, OatieError]:
         try:

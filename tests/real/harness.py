@@ -294,6 +294,17 @@ class Project:
                 continue
         return lines
 
+    def describe_children(self, parent: psutil.Process) -> list[str]:
+        """Pid and status of all below it, zombies too."""
+        lines = []
+        for process in psutil.process_iter():
+            try:
+                if parent in process.parents():
+                    lines.append(f"{process.pid} {process.status()}")
+            except psutil.Error:
+                continue
+        return lines
+
     def leftovers(self) -> list[str]:
         """What a run that is over must not leave: held locks, sockets, half releases, temporary files."""
         found = []

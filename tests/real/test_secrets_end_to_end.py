@@ -363,7 +363,16 @@ def _start_in_the_foreground(story: Story) -> None:
     failing.wait()
 
 
-def test_the_story_was_told_as_it_was_meant(story: Story) -> None:
+def test_no_secret_gets_out_of_the_product(story: Story) -> None:
+    """One test, because the story takes a minute and would be told once in every process of the tests."""
+    _was_told_as_it_was_meant(story)
+    _application_got_every_value_exactly(story)
+    _reload_and_deploy_brought_the_value_after_a_rotation(story)
+    _what_must_be_there_is_there(story)
+    _no_canary_is_found_anywhere(story)
+
+
+def _was_told_as_it_was_meant(story: Story) -> None:
     codes = {label: done.code for label, done in story.said.items()}
     refused = {label: code for label, code in codes.items() if label.startswith("deploy that fails")}
     assert set(refused.values()) == {7}, refused
@@ -383,18 +392,18 @@ def test_the_story_was_told_as_it_was_meant(story: Story) -> None:
     assert b"RuntimeError: defect: (Facts(" in crash
 
 
-def test_the_application_gets_every_value_exactly(story: Story) -> None:
+def _application_got_every_value_exactly(story: Story) -> None:
     found = json.loads(story.sinks["digests"])
     assert {name: found.get(name) for name in DIGESTS} == DIGESTS
 
 
-def test_a_reload_and_a_deploy_bring_the_value_after_a_rotation(story: Story) -> None:
+def _reload_and_deploy_brought_the_value_after_a_rotation(story: Story) -> None:
     labels = ("digests after the rotation", "digests after another rotation")
     found = [json.loads(story.sinks[label])["CANARY_ROTATING"] for label in labels]
     assert found == [hashlib.sha256(value.encode()).hexdigest() for value in (ROTATED, ROTATED_AGAIN)]
 
 
-def test_no_canary_is_found_anywhere(story: Story) -> None:
+def _no_canary_is_found_anywhere(story: Story) -> None:
     assert len(story.sinks) > 60
     log = b"".join(content for name, content in story.sinks.items() if "app.log" in name)
     assert log.count(b"***") > 100
@@ -409,7 +418,7 @@ def test_no_canary_is_found_anywhere(story: Story) -> None:
     assert not found, "\n".join(map(str, found[:20]))
 
 
-def test_what_must_be_there_is_there(story: Story) -> None:
+def _what_must_be_there_is_there(story: Story) -> None:
     """That nothing is found proves nothing where nothing was written."""
     names = "\n".join(story.sinks)
     for expected in (

@@ -232,17 +232,18 @@ def test_orphans_given_to_the_supervisor_are_reaped(project: Project) -> None:
     running = project.start()
     for _ in range(5):
         assert project.get("/orphan") == 200
-    supervisor = psutil.Process(running.pid)
+    _expect_orphans_reaped(project, psutil.Process(running.pid))
 
-    def zombies() -> list[int]:
-        return [p.pid for p in supervisor.children(recursive=True) if p.status() == psutil.STATUS_ZOMBIE]
 
-    wait_for(lambda: not _sleeps(project), "the orphans to end")
+def _expect_orphans_reaped(project: Project, supervisor: psutil.Process) -> None:
+    def zombies() -> list[str]:
+        return [line for line in project.describe_children(supervisor) if psutil.STATUS_ZOMBIE in line]
+
+    def sleeping() -> list[str]:
+        return [line for line in project.describe() if "sleep 0.2" in line]
+
+    wait_for(lambda: not sleeping(), "the orphans to end", evidence=sleeping)
     wait_for(lambda: not zombies(), "no zombie", evidence=zombies)
-
-
-def _sleeps(project: Project) -> list[psutil.Process]:
-    return [process for process in project.processes() if process.name() == "sleep"]
 
 
 def test_as_pid_1_it_reaps_zombies_and_ends_on_sigterm(project: Project) -> None:
@@ -258,12 +259,7 @@ def test_as_pid_1_it_reaps_zombies_and_ends_on_sigterm(project: Project) -> None
     (init,) = outer.children()
     for _ in range(5):
         assert project.get("/orphan") == 200
-
-    def zombies() -> list[int]:
-        return [p.pid for p in init.children(recursive=True) if p.status() == psutil.STATUS_ZOMBIE]
-
-    wait_for(lambda: not _sleeps(project), "the orphans to end")
-    wait_for(lambda: not zombies(), "no zombie", evidence=zombies)
+    _expect_orphans_reaped(project, init)
     init.terminate()
     running.wait().expect(0)
     project.assert_gone()

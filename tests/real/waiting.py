@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import time
@@ -53,10 +54,21 @@ def need_program(name: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on now.
+
+    Below the range that systems give to outgoing connections, of which a load test opens thousands: one
+    of them might take the port before the program under test does.
+    """
+    choose = random.SystemRandom()
+    while True:
+        port = choose.randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def port_answers(port: int, host: str = "127.0.0.1") -> bool:

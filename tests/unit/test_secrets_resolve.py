@@ -65,6 +65,21 @@ def test_members_of_one_secret_are_one_look_up() -> None:
         found.get("ABSENT")
 
 
+def test_several_stores_are_asked_side_by_side() -> None:
+    """Each waits until the other one has been asked too: one after the other, they would never answer."""
+    together = threading.Barrier(2, timeout=20)
+
+    class Patient(Memory):
+        def fetch(self, reference: Reference, deadline: Deadline) -> Fetched:
+            together.wait()
+            return super().fetch(reference, deadline)
+
+    stores = {"env": Patient({"A": "canary-a"}), "file": Patient({"/b": "canary-b"})}
+    found = Resolver(stores.__getitem__, "env", deadline_seconds=30).get_many(["env:A", "file:/b"])
+
+    assert [secret.reveal() for secret in found if isinstance(secret, Secret)] == ["canary-a", "canary-b"]
+
+
 def test_a_failure_is_not_remembered() -> None:
     store = Memory({})
     found = resolver(store)

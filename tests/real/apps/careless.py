@@ -119,3 +119,4 @@ if __name__ == "__main__":
     if "serve" in sys.argv:
         HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
     (HERE / f"{sys.argv[1]}.digests").write_bytes(digests())
+    (HERE / f"{sys.argv[1]}.file").write_text(os.environ.get("OATIE_SECRETS_FILE", ""))
