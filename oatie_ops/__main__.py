@@ -10,13 +10,11 @@ BACKGROUND_OR_HELP = {"--daemon", "-d", "--help", "-h"}
 
 def main() -> None:
     arguments = sys.argv[1:]
-    if arguments[:1] == ["help"]:
-        arguments = [*arguments[1:], "--help"]
     if arguments in (["--version"], ["-V"]):
         from oatie_ops._version import __version__
 
         return _print(f"oatie {__version__}")
-    if arguments in ([], ["--help"], ["-h"]):
+    if arguments in ([], ["--help"], ["-h"], ["help"]):
         from oatie_ops.cli.table import main_help
 
         return _print(main_help())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oatie_ops.cli import github
 from oatie_ops.cli.human import table
 from oatie_ops.cli.output import emit, emit_json, paint, say
 from oatie_ops.exit_codes import ExitCode
@@ -64,6 +65,8 @@ def check(
             emit("\n\n".join(painted(issue) for issue in loaded.issues))
         name = loaded.file.name if loaded.file else "no configuration file; the defaults"
         say(f"{name}: {summary(loaded.issues) or 'nothing to complain about'}")
+    if github.wanted():
+        github.annotate_issues(issue.as_dict() for issue in loaded.issues)
     if ERROR in severities:
         return ExitCode.CONFIG_INVALID
     return ExitCode.DEGRADED if strict and WARNING in severities else ExitCode.OK

@@ -10,10 +10,14 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
+from oatie_ops._version import __version__
+from oatie_ops.cli import quick
+from oatie_ops.cli.wishes import current, take
 from oatie_ops.errors import OatieError, PrerequisiteMissing, UsageError
 from oatie_ops.exit_codes import ExitCode
 
@@ -31,13 +35,17 @@ def run(argv: Sequence[str]) -> int:
     if sys.platform == "win32":
         return _report(NOT_ON_WINDOWS, as_json)
     _raise_on_terminate()
+    began = time.monotonic()
     try:
-        code = _invoke(list(argv))
+        words, current.wishes = take(argv)
+        code = quick.answer(words)
+        if code is None:
+            code = _invoke([*words[1:], "--help"] if words[:1] == ["help"] else words)
         if sys.stdout is not None:
             sys.stdout.flush()
-        return code
+        return _ended(code, began)
     except OatieError as error:
-        return _report(error, as_json)
+        return _ended(_report(error, as_json), began)
     except KeyboardInterrupt:
         _say("interrupted")
         return ExitCode.INTERRUPTED
@@ -130,9 +138,21 @@ def leave_quietly() -> int:
     return ExitCode.OK
 
 
+def _ended(code: int, began: float) -> int:
+    if current.wishes.verbose:
+        from oatie_ops.cli.output import say_more
+
+        say_more(f"oatie {__version__}: exit {int(code)} after {time.monotonic() - began:.2f} s")
+    return code
+
+
 def _report(error: OatieError, as_json: bool) -> int:
     from oatie_ops.cli.output import report_error
 
+    if current.wishes.ci is not None:
+        from oatie_ops.cli import github
+
+        github.annotate(error)
     try:
         report_error(error, as_json=as_json)
     except BrokenPipeError:
@@ -149,6 +169,12 @@ def _say(text: str) -> None:
 def _crash(error: Exception, argv: Sequence[str]) -> OatieError:
     from oatie_ops.cli.crash import crash_error
 
+    if current.wishes.verbose:
+        import traceback
+
+        from oatie_ops.cli.output import say_more
+
+        say_more("".join(traceback.format_exception(error)))
     return crash_error(error, argv)
 
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from oatie_ops.cli.context import Context
+from oatie_ops.cli.health_report import DEFAULT_TIMEOUT_SECONDS, exit_code, show
 from oatie_ops.cli.health_source import Health, fetch, narrowed
-from oatie_ops.cli.output import emit, emit_json, emit_json_line
+from oatie_ops.cli.output import emit, emit_json
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
 
-DEFAULT_TIMEOUT_SECONDS = 10.0
 DEFAULT_INTERVAL_SECONDS = 2.0
 WATCH_TIMEOUT_SECONDS = 5.0
 MIN_INTERVAL_SECONDS = 0.1
-BY_DEFAULT = {"pass": ExitCode.OK, "fail": ExitCode.FAILED}
-EXIT_CODES: Mapping[str | None, Mapping[str, ExitCode]] = {
-    None: BY_DEFAULT,
-    "fail": {**BY_DEFAULT, "warn": ExitCode.OK},
-    "warn": {**BY_DEFAULT, "warn": ExitCode.FAILED, "unknown": ExitCode.FAILED},
-}
 
 
 class Group(StrEnum):
@@ -140,23 +133,8 @@ def command(
     health = narrowed(fetch(Context(), chosen, patience), chosen)
     if group is not None:
         return _answer_group(group, health, as_json=json or format is Format.JSONL)
-    _show(health, json=json, jsonl=format is Format.JSONL)
+    show(health, as_json=json, as_line=format is Format.JSONL)
     return exit_code(health["status"], fail_on)
-
-
-def exit_code(status: str, fail_on: str | None = None) -> int:
-    return EXIT_CODES[fail_on].get(status, ExitCode.DEGRADED)
-
-
-def _show(health: Health, *, json: bool, jsonl: bool) -> None:
-    if json:
-        emit_json(health)
-    elif jsonl:
-        emit_json_line(health)
-    else:
-        from oatie_ops.cli.health_text import render
-
-        emit("\n".join(render(health, sys.stdout)))
 
 
 def _answer_group(group: Group, health: Health, *, as_json: bool) -> int:

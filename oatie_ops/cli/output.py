@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from oatie_ops.cli.wishes import current
 from oatie_ops.errors import OatieError
 from oatie_ops.redaction import redact, redact_value
 
@@ -36,12 +37,14 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def use_color(stream: TextIO | None, environ: Mapping[str, str] | None = None) -> bool:
-    """NO_COLOR, then FORCE_COLOR or CLICOLOR_FORCE, then TERM=dumb, then whether it is a terminal.
+    """--color, NO_COLOR, FORCE_COLOR or CLICOLOR_FORCE, TERM=dumb, then whether it is a terminal.
 
     Protocol: https://no-color.org and https://force-color.org. A CI system's variables force nothing: a
     pipe stays free of escape sequences there too.
     """
     env = os.environ if environ is None else environ
+    if current.wishes.color in ("always", "never"):
+        return current.wishes.color == "always"
     if env.get("NO_COLOR"):
         return False
     force = env.get("FORCE_COLOR") or env.get("CLICOLOR_FORCE")
@@ -53,7 +56,9 @@ def use_color(stream: TextIO | None, environ: Mapping[str, str] | None = None) -
 def use_animation(stream: TextIO | None, environ: Mapping[str, str] | None = None) -> bool:
     """May lines be redrawn? Only on a real terminal, never in CI, whatever FORCE_COLOR says."""
     env = os.environ if environ is None else environ
-    return is_terminal(stream) and env.get("TERM") != "dumb" and not env.get("CI")
+    return (
+        is_terminal(stream) and env.get("TERM") != "dumb" and not env.get("CI") and not current.wishes.quiet
+    )
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
@@ -93,7 +98,18 @@ def _dump(value: Any, indent: int | None) -> str:
 
 
 def say(text: str) -> None:
-    """Talk, on stderr. A stderr that is gone or full is no reason to fail."""
+    """Talk, on stderr, unless --quiet. A stderr that is gone or full is no reason to fail."""
+    if not current.wishes.quiet:
+        _to_stderr(text)
+
+
+def say_more(text: str) -> None:
+    """Talk for --verbose only."""
+    if current.wishes.verbose:
+        _to_stderr(paint(redact(text), "dim"))
+
+
+def _to_stderr(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -101,7 +117,8 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    say(f"{paint('warning:', 'warning')} {text}")
+    """Said with --quiet too."""
+    _to_stderr(f"{paint('warning:', 'warning')} {text}")
 
 
 def render_error(error: OatieError, stream: TextIO | None = None) -> str:
@@ -125,4 +142,4 @@ def report_error(error: OatieError, *, as_json: bool = False) -> None:
     if as_json:
         emit_json({"error": error.as_dict()})
     else:
-        say(render_error(error, sys.stderr))
+        _to_stderr(render_error(error, sys.stderr))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oatie_ops.cli import output
+from oatie_ops.cli import github, output
 from oatie_ops.cli.exit import leave_quietly
 from oatie_ops.cli.progress import display
 from oatie_ops.deployment.conduct import conduct
@@ -82,6 +82,7 @@ def release_command(look_around: LookAround, order: Order, *, as_json: bool, kin
     try:
         if not as_json:
             closing.tell()
+        closing.summarize()
         sys.stdout.flush()
     except OSError:  # nobody reads the verdict any more; the exit code is one all the same
         leave_quietly()
@@ -152,6 +153,19 @@ class Closing:
                 self._serving = event
             case Result():
                 self._result = event
+
+    def summarize(self) -> None:
+        """For the CI system, where one was named."""
+        if not github.wanted() or self._result is None:
+            return
+        if self._failure is not None:
+            github.annotate(self._failure)
+        result = self._result.as_dict()
+        row = [result[key] or "" for key in ("status", "release", "previous", "exit_code")]
+        row[-1] = result["exit_code"]
+        said = (self._failure.what, self._failure.why) if self._failure else ()
+        why = ": ".join(filter(None, said))
+        github.summarize(f"oatie {self._kind}", ("status", "release", "previous", "exit code"), [row], why)
 
     def tell(self) -> None:
         if self._failure is not None:

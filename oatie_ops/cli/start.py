@@ -135,7 +135,7 @@ def _in_foreground(
 
 
 def _in_background(choice: Choice, paths: StatePaths, pid_file: Path | None, *, as_json: bool) -> None:
-    from oatie_ops.cli.status import render
+    from oatie_ops.cli.status_report import render
     from oatie_ops.supervisor.daemon import start
 
     with waiting_for("waiting until it is healthy", quiet=as_json):

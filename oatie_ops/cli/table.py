@@ -136,10 +136,23 @@ MAIN_EXAMPLES = (
     ("oatie logs -f", "follow the application's output"),
 )
 
+TOPICS: dict[str, str] = {
+    "config": "oatie.toml: where values come from, which keys there are",
+    "environments": "where oatie can be, and what each environment brings",
+    "exit-codes": "what each exit code means",
+    "output": "--json, --quiet, --verbose, colour, CI",
+}
+
 OPTIONS = """\
 Options:
-  -h, --help     Show this, or with a command its own help.
-  -V, --version  Show the version."""
+  -h, --help      Show this, or with a command its own help.
+  -V, --version   Show the version; with --json also what is installed.
+  -q, --quiet     Results and errors only.
+  -v, --verbose   Say more.
+  --color WHEN    auto, always or never.
+  --ci github     Annotations and a job summary.
+
+More: `oatie help TOPIC`, `oatie help guide [COMMAND]`."""
 
 
 def examples_text(examples: tuple[tuple[str, str], ...]) -> str:
@@ -151,10 +164,11 @@ def examples_text(examples: tuple[tuple[str, str], ...]) -> str:
 
 
 def main_help() -> str:
-    width = max(len(name) for name in ENTRIES)
+    width = max(len(name) for name in (*ENTRIES, *TOPICS))
     blocks = [f"Usage: {PROGRAM} COMMAND [OPTIONS]", SUMMARY, examples_text(MAIN_EXAMPLES)]
     for title, entries in SECTIONS:
         rows = (f"  {entry.name:<{width}}  {entry.summary}" for entry in entries)
         blocks.append("\n".join([f"{title}:", *rows]))
+    blocks.append("\n".join(["Topics:", *(f"  {name:<{width}}  {what}" for name, what in TOPICS.items())]))
     blocks.append(OPTIONS)
     return "\n\n".join(blocks)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from oatie_ops.cli import reload, status, stop
+from oatie_ops.cli import reload, stop
+from oatie_ops.cli import status_report as status
 from oatie_ops.cli.start import given_overrides
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.identity import ProcessIdentity

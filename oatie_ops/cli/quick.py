@@ -1,0 +1,58 @@
+"""What is answered without the import of the parser, which is a third of the time of such a command.
+
+The help, the version, and the questions that scripts and people ask most, as they are asked most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+VERSION = ({"--version", "--json"}, {"-V", "--json"})
+
+
+def answer(argv: Sequence[str]) -> int | None:
+    """The exit code of ``oatie ARGV``; None where it takes a parser, and nothing was done."""
+    if set(argv) in VERSION:
+        return _version()
+    if argv[:1] == ["help"]:
+        return _help(argv[1:])
+    if not argv or argv[0] not in ANSWERS or list(argv[1:]) not in ([], ["--json"]):
+        return None
+    return ANSWERS[argv[0]](len(argv) == 2)
+
+
+def _version() -> int:
+    from oatie_ops.cli import about
+    from oatie_ops.cli.output import emit
+
+    emit(about.text())
+    return 0
+
+
+def _help(words: Sequence[str]) -> int | None:
+    from oatie_ops.cli import helping
+    from oatie_ops.cli.output import emit
+
+    text = helping.answer(words)
+    if text is not None:
+        emit(text)
+    return None if text is None else 0
+
+
+def _status(as_json: bool) -> int:
+    from oatie_ops.cli.status_report import show
+
+    return show(as_json=as_json)
+
+
+def _health(as_json: bool) -> int:
+    from oatie_ops.cli.context import Context
+    from oatie_ops.cli.health_report import DEFAULT_TIMEOUT_SECONDS, exit_code, show
+    from oatie_ops.cli.health_source import fetch
+
+    health = fetch(Context(), [], DEFAULT_TIMEOUT_SECONDS)
+    show(health, as_json=as_json)
+    return exit_code(health["status"])
+
+
+ANSWERS: Mapping[str, Callable[[bool], int]] = {"status": _status, "health": _health}
