@@ -81,13 +81,13 @@ def _ladder(service: ServiceSettings, names: list[str], alerts: list[str]) -> It
         if "page" in rung:
             yield from _unknown((*path, "page"), [rung["page"]], alerts, "alert")
         if "restart" in rung and not _is_restart(rung["restart"]):
-            hint = '"worker", "app", "systemd:UNIT" or "docker:CONTAINER"'
+            hint = '"worker", "process", "app", "rollout", "systemd:UNIT" or "docker:CONTAINER"'
             yield Problem("bad-value", (*path, "restart"), "names nothing that can be restarted", hint)
 
 
 def _is_restart(target: str) -> bool:
     kind, _, name = target.partition(":")
-    return target in ("worker", "app") or (kind in ("systemd", "docker") and bool(name))
+    return target in ("worker", "process", "app", "rollout") or (kind in ("systemd", "docker") and bool(name))
 
 
 def _unknown(path: KeyPath, used: Iterable[str], known: list[str], what: str) -> Iterator[Problem]:

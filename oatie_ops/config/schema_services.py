@@ -419,7 +419,7 @@ class Rung(Table):
     """One step of the ladder: exactly one action, and how its success is proven."""
 
     restart: str | None = None
-    """"worker", "app", "systemd:UNIT" or "docker:CONTAINER"."""
+    """"worker", "process", "app", "rollout", "systemd:UNIT" or "docker:CONTAINER"."""
     run: Argv | None = None
     """Program and arguments, run without a shell."""
     webhook: str | None = Field(default=None, json_schema_extra=SENSITIVE)
@@ -430,9 +430,9 @@ class Rung(Table):
     """Name of an [alerts.NAME] to notify."""
     max: int = Field(default=1, ge=1)
     """Attempts before the next rung."""
-    settle: Duration = 5.0
+    settle: Duration = defaults.RUNG_SETTLE_SECONDS
     """Time to wait after the action before it is verified."""
-    timeout: PositiveDuration = 60.0
+    timeout: PositiveDuration = defaults.RUNG_TIMEOUT_SECONDS
     """Deadline of the action."""
     verify: str | None = None
     """Service whose check proves the success; this service without it."""

@@ -68,6 +68,7 @@ class HealthLoop:
         self._board = Board(services, clock())
         self._memory = Memory(self._board, self._beats, keeper, clock)
         self._wake: dict[str, list[asyncio.Event]] = {}
+        self._asked: dict[tuple[str, str], list[asyncio.Future[Result]]] = {}
 
     @property
     def snapshot(self) -> Snapshot:
@@ -77,6 +78,20 @@ class HealthLoop:
         """Checks a service at once, because something happened to it. From the loop's thread only."""
         for event in self._wake.get(service, ()):
             event.set()
+
+    async def look(self, service: str) -> list[tuple[CheckSpec, Result]]:
+        """One result of each check of a service, none of which began before this call.
+
+        From the loop's thread. Nothing comes where the checks do not run; the caller has a deadline.
+        """
+        specs = [spec for spec, _ in self._checks if spec.service == service]
+        futures: list[asyncio.Future[Result]] = []
+        for spec in specs:
+            future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+            self._asked.setdefault(spec.key, []).append(future)
+            futures.append(future)
+        self.nudge(service)
+        return list(zip(specs, await asyncio.gather(*futures), strict=True))
 
     def beat(self, service: str, status: Status = Status.PASS, output: str = "") -> bool:
         """A service calls in. False where it has no check of type ``heartbeat``. From the loop's thread."""
@@ -112,8 +127,12 @@ class HealthLoop:
             await _pause(delay, wake)
             began = loop.time()
             before = self._state(spec)
+            asked = self._asked.pop(spec.key, [])
             result = await run_check(check, spec, before.status)
             self._take(spec, before, result, max(0.0, began - due))
+            for future in asked:
+                if not future.done():
+                    future.set_result(result)
             delay = next_delay_seconds(
                 spec, self._state(spec), loop.time() - began, random.random(), first=first
             )

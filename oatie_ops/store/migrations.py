@@ -116,6 +116,43 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX alerts_waiting_of ON alerts_waiting (channel, id)",
     ),
+    (
+        """
+        CREATE TABLE recoveries (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            service TEXT NOT NULL,
+            trigger TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            failed_at REAL NOT NULL,
+            began_at REAL NOT NULL,
+            ended_at REAL,
+            outcome TEXT,
+            detail TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX recoveries_of ON recoveries (service, id)",
+        """
+        CREATE TABLE recovery_tries (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            recovery_id INTEGER NOT NULL REFERENCES recoveries (id),
+            service TEXT NOT NULL,
+            rung INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            began_at REAL NOT NULL,
+            acted_at REAL,
+            ended_at REAL,
+            state TEXT NOT NULL CHECK (state IN ('acting', 'verifying', 'proven', 'refuted', 'interrupted')),
+            ok INTEGER,
+            before TEXT NOT NULL,
+            output TEXT NOT NULL,
+            proof TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX recovery_tries_of ON recovery_tries (recovery_id, id)",
+        "CREATE TABLE recovery_progress (service TEXT PRIMARY KEY, data TEXT NOT NULL)",
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -12,6 +12,7 @@ from oatie_ops.store.database import BUSY_TIMEOUT_SECONDS, Clock, Database
 from oatie_ops.store.events import Events
 from oatie_ops.store.health import HealthRecords
 from oatie_ops.store.journal import Journal
+from oatie_ops.store.recoveries import Recoveries
 from oatie_ops.store.releases import Releases
 
 
@@ -26,6 +27,7 @@ class Store:
         self.audit = Audit(database)
         self.health = HealthRecords(database)
         self.alerts = Alerts(database)
+        self.recoveries = Recoveries(database)
 
     @classmethod
     def open(

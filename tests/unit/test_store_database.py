@@ -93,14 +93,14 @@ def test_a_file_that_is_no_database_is_reported_as_damaged_and_kept(tmp_path: Pa
 def test_a_damaged_page_is_reported_when_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with Store.open(path) as store:
-        for number in range(200):
+        for number in range(1000):
             store.events.add("test", "app", f"event {number} " + "x" * 200)
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(size // 2)
         file.write(b"\xff" * (size - size // 2))
     with Store.open(path) as store, pytest.raises(StoreCorrupt) as caught:
-        store.events.recent(1000)
+        store.events.recent(2000)
     assert_explained(caught.value, path)
 
 

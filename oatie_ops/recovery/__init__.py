@@ -1,0 +1,1 @@
+"""What happens when something fails: circuit breaker, fallback, error tracking, recovery ladders."""
