@@ -197,9 +197,21 @@ class _Watcher:
 
         from oatie_ops.cli.health_frame import Screen, frame
 
-        size = self._console.size
-        screen = Screen(size.width, size.height, self._ascii_only, self._wanted.interval_seconds)
+        columns, lines = self._console.size = _terminal_size() or self._console.size
+        screen = Screen(columns, lines, self._ascii_only, self._wanted.interval_seconds)
         return Group(*frame(self._look, self._view, screen, time.time(), leaving=leaving))
+
+
+def _terminal_size() -> tuple[int, int] | None:
+    """Columns and lines of the terminal as it is now; None where the output is none, or has no size.
+
+    Rich would let COLUMNS and LINES of the environment win. Whoever exports those (a CI runner, ``watch``,
+    a shell once) wrote down what was so then, and the view would not follow the terminal any more.
+    """
+    with contextlib.suppress(OSError):  # not a terminal
+        size = os.get_terminal_size()
+        return (size.columns, size.lines) if size.columns and size.lines else None
+    return None
 
 
 @contextlib.contextmanager

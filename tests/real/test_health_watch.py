@@ -28,8 +28,8 @@ WATCH = ("health", "--watch", "--interval", "0.2")
 
 
 @contextlib.contextmanager
-def watching(directory: Path, *more: str, **size: int) -> Iterator[Terminal]:
-    terminal = Terminal(directory, *WATCH, *more, **size)
+def watching(directory: Path, *more: str, **options: Any) -> Iterator[Terminal]:
+    terminal = Terminal(directory, *WATCH, *more, **options)
     try:
         yield terminal
     finally:
@@ -77,6 +77,19 @@ def test_live_view_follows_the_services_and_obeys_keys(tmp_path: Path) -> None:
         app.close()
 
     run(work)
+
+
+@pytest.mark.slow
+def test_live_view_fits_the_terminal_and_not_an_exported_size(tmp_path: Path) -> None:
+    """CI runners export COLUMNS and LINES: the view obeyed them, and no resize was seen."""
+    configured(tmp_path, free_port())
+    with watching(tmp_path, environ={"COLUMNS": "80", "LINES": "25"}) as terminal:
+        terminal.wait_for("LATENCY")  # left out below 90 columns
+        terminal.resize(50, 8)
+        terminal.wait_for("q ? / s f p r")
+        assert "FAILING" in terminal.shown.splitlines()[0]
+        terminal.press("q")
+        terminal.wait_for("exit 1")
 
 
 @pytest.mark.slow

@@ -11,17 +11,25 @@ from pathlib import Path
 
 from tests.real.waiting import need_program, wait_for
 
-FOREIGN = ("CI", "NO_COLOR", "FORCE_COLOR", "OATIE_HOME", "TMUX")
+FOREIGN = ("CI", "NO_COLOR", "FORCE_COLOR", "OATIE_HOME", "TMUX", "COLUMNS", "LINES")
 
 
 class Terminal:
-    def __init__(self, directory: Path, *arguments: str, columns: int = 110, lines: int = 30) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        columns: int = 110,
+        lines: int = 30,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._tmux = [need_program("tmux"), "-f", "/dev/null", "-S", str(directory / "tmux.sock")]
         self._environ = {k: v for k, v in os.environ.items() if k not in FOREIGN}
         self._environ |= {
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "PYTHONUTF8": "1",
             "LC_ALL": "C.UTF-8",
+            **(environ or {}),
         }
         command = shlex.join([sys.executable, "-m", "oatie_ops", *arguments])
         # The shell stays, so that what is left on the normal screen can be read.
