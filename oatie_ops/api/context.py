@@ -35,7 +35,7 @@ class OpsContext:
 
     ``beat`` takes the call of a service that has a heartbeat and is False for the others.
     ``windows_changed`` hears of each maintenance window that was begun or ended here; ``notifications``
-    counts alerts by (channel, result).
+    counts alerts by (channel, result), ``in_flight`` the checks that run now, ``events`` what was recorded.
     """
 
     view: SupervisorView
@@ -46,6 +46,8 @@ class OpsContext:
     beat: Callable[[str, Status, str], bool] = lambda _service, _status, _output: False
     windows_changed: Callable[[], None] = lambda: None
     notifications: Callable[[], Mapping[tuple[str, str], int]] = dict
+    in_flight: Callable[[], int] = lambda: 0
+    events: Callable[[], Mapping[str, int]] = dict
     requests: Requests = field(default_factory=Requests)
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)

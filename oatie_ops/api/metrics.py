@@ -65,6 +65,8 @@ async def _text(context: OpsContext, page: Page) -> str:
         traffic=context.view.traffic(),
         restarts=context.operations.ended,
         notifications=context.notifications(),
+        in_flight=context.in_flight(),
+        events=context.events(),
         host=host,
     )
     parts = []

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from oatie_ops.health.board import Change
 from oatie_ops.store import Store, StoreError
 
 WAITING = 1000
+HEALTH, AUDIT = "health", "audit"
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +23,19 @@ Write = Callable[[Store], None]
 
 
 class Recorder:
-    """Nothing is opened and no thread runs before the first line. `close` writes what is waiting."""
+    """Nothing is opened and no thread runs before the first line. `close` writes what is waiting.
+
+    ``counts``: the lines of each kind, those that the store refuses included.
+    """
 
     def __init__(self, database: Path) -> None:
         self._database = database
+        self.counts = Counter({HEALTH: 0, AUDIT: 0})
         self._waiting: queue.Queue[Write | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
 
     def audit(self, deed: Deed) -> None:
+        self.counts[AUDIT] += 1
         self._put(
             lambda store: store.audit.add(
                 deed.actor, deed.origin, deed.action, deed.subject, deed.result, deed.detail
@@ -36,9 +43,10 @@ class Recorder:
         )
 
     def change(self, change: Change) -> None:
+        self.counts[HEALTH] += 1
         message = f"{change.service} is {change.after}: {change.output}"
         data = {"before": change.before.value, "after": change.after.value}
-        self._put(lambda store: store.events.add("health", change.service, message, data))
+        self._put(lambda store: store.events.add(HEALTH, change.service, message, data))
 
     def close(self, timeout_seconds: float = 2.0) -> None:
         if self._thread is None:

@@ -45,6 +45,8 @@ def ops_services(view: SupervisorView) -> OpsServices:
         beat=loop.beat,
         windows_changed=loop.look_soon,
         notifications=lambda: pager.counts,
+        in_flight=lambda: loop.in_flight,
+        events=lambda: recorder.counts,
     )
     apps = create_ops_app(context)
 

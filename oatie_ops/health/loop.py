@@ -69,6 +69,7 @@ class HealthLoop:
         self._memory = Memory(self._board, self._beats, keeper, clock)
         self._wake: dict[str, list[asyncio.Event]] = {}
         self._asked: dict[tuple[str, str], list[asyncio.Future[Result]]] = {}
+        self.in_flight = 0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -128,7 +129,11 @@ class HealthLoop:
             began = loop.time()
             before = self._state(spec)
             asked = self._asked.pop(spec.key, [])
-            result = await run_check(check, spec, before.status)
+            self.in_flight += 1
+            try:
+                result = await run_check(check, spec, before.status)
+            finally:
+                self.in_flight -= 1
             self._take(spec, before, result, max(0.0, began - due))
             for future in asked:
                 if not future.done():

@@ -26,7 +26,8 @@ class Sources:
     workers of the application counted.
 
     ``restarts`` are those that were asked for, by (service, result); ``notifications`` the alerts that were
-    sent, by (channel, result); ``host`` the figures of `oatie_ops.health.host`.
+    sent, by (channel, result); ``in_flight`` the checks that run now; ``events`` the lines written down, by
+    type; ``host`` the figures of `oatie_ops.health.host`.
     """
 
     snapshot: Snapshot
@@ -35,6 +36,8 @@ class Sources:
     traffic: Totals | None = None
     restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notifications: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    in_flight: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,6 +57,11 @@ def families(page: Page, sources: Sources) -> Iterator[str]:
         "oatie_alert_notifications_total",
         "Notifications by channel and result of the delivery.",
         [(labels(channel=c, result=r), n) for (c, r), n in sources.notifications.items()],
+    )
+    yield page.counter(
+        "oatie_events_total",
+        "What was written down: health: changes of a status; audit: acts and their results.",
+        [(labels(type=kind), n) for kind, n in sources.events.items()],
     )
 
 
@@ -190,6 +198,7 @@ def _checks(page: Page, sources: Sources) -> Iterator[str]:
         "How often it is meant to run.",
         [(label_set, entry.spec.interval_seconds) for label_set, entry in entries],
     )
+    yield page.gauge("oatie_check_in_flight", "Checks that run at this moment.", [("", sources.in_flight)])
 
 
 def _labels_of(entry: CheckEntry) -> str:
@@ -219,8 +228,20 @@ def _application(page: Page, sources: Sources) -> Iterator[str]:
         ("oatie_app_connections", "connections", "Open connections of clients."),
     ):
         yield page.gauge(name, told, [("", sum(int(worker.get(key) or 0) for worker in workers))])
+    yield from _reloads(page, sources.status.get("last_reload"))
     if sources.traffic is not None:
         yield from _traffic(page, sources.traffic)
+
+
+def _reloads(page: Page, last: Mapping[str, Any] | None) -> Iterator[str]:
+    """Names of Prometheus' own habit; a deploy that is committed counts as a reload that worked."""
+    told = (
+        ("successful", "1 while the latest reload of the application worked, else 0.", "successful"),
+        ("success_timestamp_seconds", "When a reload or a deploy worked last.", "success_at"),
+    )
+    for name, help_text, key in told:
+        samples = [] if last is None else [("", float(last[key]))]
+        yield page.gauge(f"oatie_config_last_reload_{name}", help_text, samples)
 
 
 def _traffic(page: Page, traffic: Totals) -> Iterator[str]:

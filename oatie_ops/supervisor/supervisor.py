@@ -55,6 +55,8 @@ class Supervisor:
     ops_address: tuple[str, int] | None = None
     ops_failure: str = ""
     _generations: int = 0
+    _reload_failed: bool = False
+    _configured_at: float = field(default_factory=time.time)
     _leaving: dict[Generation, asyncio.Task[None]] = field(default_factory=dict)
     _reloads: asyncio.Task[None] | None = None
     _reload_again: bool = False
@@ -192,6 +194,8 @@ class Supervisor:
     async def close_switch(self, switch: Switch) -> None:
         """The end of a switch's lease: what was not committed is undone."""
         await switch.abort()
+        if switch.stage is Stage.COMMITTED:
+            self._reload_failed, self._configured_at = False, time.time()
         if self.switch is switch:
             self.switch = None
         if self.started_empty and self.fleet.generation is None:
@@ -202,6 +206,7 @@ class Supervisor:
     ) -> dict[str, Any]:
         """New workers of the serving release, gated, zero-drop. Returns (and emits) the ``result`` event."""
         self._require_no_switch()
+        self._reload_failed = True  # until the switch is committed
         current = self.fleet.generation
         if current is None:
             raise OatieError(
@@ -290,6 +295,7 @@ class Supervisor:
             "workers": [self._worker_status(worker) for worker in workers],
             "wanted_workers": self.fleet.desired,
             "restarts": self.fleet.restarts,
+            "last_reload": {"successful": not self._reload_failed, "success_at": self._configured_at},
             "last_end": None if self.fleet.last_end is None else asdict(self.fleet.last_end),
             "switch": self._switch_status(),
             "app": {

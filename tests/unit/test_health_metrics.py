@@ -25,6 +25,7 @@ STATUS = {
     "release": "7",
     "restarts": 2,
     "wanted_workers": 2,
+    "last_reload": {"successful": False, "success_at": 1_600_000_000.5},
     "workers": [{"state": "serving", "in_flight": 3}],
 }
 
@@ -47,7 +48,9 @@ class World:
             self.meter.change(change)
 
     def page(self, *, openmetrics: bool = False, traffic: Totals | None = None) -> str:
-        sources = Sources(self.board.snapshot, self.meter, STATUS, traffic)
+        sources = Sources(
+            self.board.snapshot, self.meter, STATUS, traffic, in_flight=3, events={"health": 0, "audit": 2}
+        )
         page = Page(openmetrics=openmetrics)
         return "".join(families(page, sources)) + page.end
 
@@ -144,6 +147,13 @@ def test_traffic_of_the_application_is_a_histogram(world: World) -> None:
     assert world.value("oatie_service_restarts_total", trigger="auto") == 2
     assert "oatie_app_requests_total" not in world.page()  # a program counts nothing: no zeros that lie
     assert len(LATENCY_BOUNDS_SECONDS) == len(BOUNDS_SECONDS)
+
+
+def test_a_failed_reload_and_what_runs_now_are_told(world: World) -> None:
+    assert world.value("oatie_config_last_reload_successful") == 0
+    assert world.value("oatie_config_last_reload_success_timestamp_seconds") == 1_600_000_000.5
+    assert world.value("oatie_check_in_flight") == 3
+    assert world.value("oatie_events_total", type="audit") == 2
 
 
 def test_odd_names_and_numbers_are_written_as_the_format_wants() -> None:
