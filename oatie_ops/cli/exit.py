@@ -27,6 +27,9 @@ NOT_ON_WINDOWS = PrerequisiteMissing(
     fix="install WSL (`wsl --install`) and run oatie there",
 )
 
+# Commands after which names may be new to completion.
+LOOKED_AROUND = {"deploy", "rollback", "start", "status", "health", "config", "reload"}
+
 
 def run(argv: Sequence[str]) -> int:
     """Runs ``oatie ARGV`` and returns the exit code; prints errors, never raises one."""
@@ -43,6 +46,8 @@ def run(argv: Sequence[str]) -> int:
             code = _invoke([*words[1:], "--help"] if words[:1] == ["help"] else words)
         if sys.stdout is not None:
             sys.stdout.flush()
+        if words and words[0] in LOOKED_AROUND:
+            _remember()
         return _ended(code, began)
     except OatieError as error:
         return _ended(_report(error, as_json), began)
@@ -136,6 +141,14 @@ def leave_quietly() -> int:
     os.dup2(null, 1)
     os.close(null)
     return ExitCode.OK
+
+
+def _remember() -> None:
+    """After the answer: what completion offers next."""
+    from oatie_ops.cli import remembered
+    from oatie_ops.cli.context import Context
+
+    remembered.refresh(Context())
 
 
 def _ended(code: int, began: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import age, count, size, table
 from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.cli.remembered import refresh
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.client import ControlClient, NotRunning
@@ -32,11 +33,13 @@ Status = Mapping[str, Any]
 
 def show(*, as_json: bool) -> int:
     """Prints the status of this project's supervisor and returns the exit code."""
-    status = fetch(Context().paths)
+    context = Context()
+    status = fetch(context.paths)
     if as_json:
         emit_json({"schema": SCHEMA, **status})
     else:
         emit("\n".join(render(status, time.time())))
+    refresh(context, [str(worker["id"]) for worker in status["workers"]])
     return exit_code(status)
 
 

@@ -126,6 +126,36 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
         ),
     ),
+    (
+        "About oatie",
+        (
+            Entry(
+                "doctor",
+                "Tell what is missing here for which target, with the command that installs it.",
+                (
+                    ("oatie doctor", "everything"),
+                    ("oatie doctor --target docker", "exit 5 where that target cannot be used from here"),
+                ),
+            ),
+            Entry(
+                "schema",
+                "Print the JSON Schema of what a command prints with --json.",
+                (
+                    ("oatie schema", "which there are"),
+                    ("oatie schema status", "that of `oatie status --json`"),
+                ),
+            ),
+            Entry(
+                "completion",
+                "Complete oatie's words at a TAB in bash, zsh, fish and PowerShell.",
+                (
+                    ("oatie completion install", "for your shell; no start-up file is changed"),
+                    ("oatie completion show zsh", "print the script"),
+                ),
+                group=True,
+            ),
+        ),
+    ),
 )
 
 ENTRIES: dict[str, Entry] = {entry.name: entry for _, entries in SECTIONS for entry in entries}

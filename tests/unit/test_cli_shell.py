@@ -97,7 +97,7 @@ def test_a_commands_help_shows_examples_before_the_options(name: str) -> None:
     assert done.stdout.index(f"  oatie {name}") < done.stdout.index("Options:")
     assert oatie(name, "-h").stdout == done.stdout
     assert name in table.TOPICS or oatie("help", name).stdout == done.stdout
-    assert "completion" not in done.stdout and "─" not in done.stdout
+    assert "--install-completion" not in done.stdout and "─" not in done.stdout
 
 
 # -- usage errors --------------------------------------------------------------------------------------

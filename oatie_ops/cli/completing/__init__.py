@@ -1,0 +1,1 @@
+"""Completion scripts and man pages, written from the one command tree."""

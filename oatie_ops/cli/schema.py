@@ -1,0 +1,34 @@
+"""``oatie schema``: the documented, versioned shape of what commands print with ``--json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oatie_ops.cli.choices import require_one_of
+from oatie_ops.cli.output import emit
+
+DIRECTORY = Path(__file__).parent / "schemas"
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[COMMAND]", help="Such as status, or config.check.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema (draft 2020-12) of what a command prints with --json.
+
+    Without COMMAND: the names there are. Within a version (`oatie.status/v1`) keys are only added.
+    """
+    known = names()
+    if name is None:
+        emit("\n".join(known))
+        return
+    require_one_of("schema", name, known)
+    emit((DIRECTORY / f"{name}.json").read_text(encoding="utf-8").rstrip("\n"))
+
+
+def names() -> list[str]:
+    return sorted(file.name.removesuffix(".json") for file in DIRECTORY.glob("*.json"))
