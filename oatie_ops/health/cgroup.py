@@ -23,10 +23,15 @@ class MemoryUse:
 
 @dataclass(frozen=True)
 class CpuUse:
-    """``used_seconds`` of processor time since the group began; ``limit`` in processors."""
+    """``used_seconds`` of processor time since the group began; ``limit`` in processors.
+
+    In ``throttled`` of ``periods`` the limit held the group back; both are counted since it began.
+    """
 
     used_seconds: float
     limit: float
+    periods: int = 0
+    throttled: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def _cpu_unified(directory: Path) -> CpuUse | None:
     used = _field(directory / "cpu.stat", "usage_usec")
     if not quota.isdecimal() or not period.isdecimal() or not int(period) or used is None:
         return None
-    return CpuUse(used / 1e6, int(quota) / int(period))
+    return CpuUse(used / 1e6, int(quota) / int(period), *_throttling(directory))
 
 
 def _cpu_v1(directory: Path, accounts: list[Path]) -> CpuUse | None:
@@ -114,7 +119,12 @@ def _cpu_v1(directory: Path, accounts: list[Path]) -> CpuUse | None:
     used = _number(account / "cpuacct.usage")
     if quota is None or quota <= 0 or not period or used is None:
         return None
-    return CpuUse(used / 1e9, quota / period)
+    return CpuUse(used / 1e9, quota / period, *_throttling(directory))
+
+
+def _throttling(directory: Path) -> tuple[int, int]:
+    stat = directory / "cpu.stat"
+    return _field(stat, "nr_periods") or 0, _field(stat, "nr_throttled") or 0
 
 
 def _text(path: Path) -> str | None:

@@ -31,7 +31,7 @@ class Database:
         self.path = path
         self.now = clock
         self._busy_timeout_seconds = busy_timeout_seconds
-        _create_private(path)
+        create_private(path)
         with explained(path, busy_timeout_seconds):
             self._connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
             try:
@@ -103,7 +103,7 @@ class Database:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """SQLite gives its -wal and -shm files the mode of the database, so 0600 covers all three.
 
     A database that is there is never opened here: closing it again would drop the locks of every connection

@@ -20,6 +20,11 @@ class PublicSocket:
         self.port = port
         self._sock: socket.socket | None = None
 
+    @property
+    def held(self) -> socket.socket | None:
+        """The socket while it is ours, for whoever only looks."""
+        return self._sock
+
     def hold(self) -> socket.socket:
         """Binds if need be. Raises `PrerequisiteMissing` naming the holder of a taken port."""
         if self._sock is None:

@@ -189,6 +189,7 @@ class _Main:
         self._start(EmbeddedServer(application, control).run_until_told())
         self._start(self._stay_reachable(supervisor, application, stack))
         ops_task = self._start(self._serve_ops(supervisor, trusted))
+        self._start(self._measure(supervisor))
         if self.options.dev:
             self._start(self._watch_files(supervisor))
         await supervisor.stopping.wait()
@@ -197,6 +198,18 @@ class _Main:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _measure(self, supervisor: Supervisor) -> None:
+        """From the first served request on: a boot has better uses for the processor."""
+        await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
+        from oatie_ops.supervisor.sampling import make_sampler
+
+        supervisor.sampler = make_sampler(supervisor)
+        supervisor.sampler.start()
+        try:
+            await supervisor.stopping.wait()
+        finally:
+            await asyncio.to_thread(supervisor.sampler.stop)
 
     async def _stay_reachable(
         self, supervisor: Supervisor, application: Any, stack: contextlib.ExitStack

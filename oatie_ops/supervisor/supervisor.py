@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oatie_ops._version import __version__
 from oatie_ops.config.settings import Settings
@@ -29,6 +29,9 @@ from oatie_ops.supervisor.stats import Totals
 from oatie_ops.supervisor.switch import Stage, Switch
 from oatie_ops.supervisor.urls import human_urls
 from oatie_ops.supervisor.workers import Worker
+
+if TYPE_CHECKING:
+    from oatie_ops.performance.sampler import Sampler
 
 # A supervisor that a deploy started has this long to be given its first release.
 EMPTY_SECONDS = 60.0
@@ -54,6 +57,7 @@ class Supervisor:
     quick: bool = False
     ops_address: tuple[str, int] | None = None
     ops_failure: str = ""
+    sampler: Sampler | None = None
     _generations: int = 0
     _reload_failed: bool = False
     _configured_at: float = field(default_factory=time.time)
@@ -279,9 +283,6 @@ class Supervisor:
         generation = self.fleet.generation
         serving = generation.spec.app if generation else self.settings.app
         state, detail = self.state()
-        workers = list(generation.workers) if generation else []
-        others = [*(self.switch.workers() if self.switch else ()), *self._leaving_workers()]
-        workers += [worker for worker in others if worker not in workers]
         return {
             "supervisor": {
                 "pid": os.getpid(),
@@ -292,7 +293,7 @@ class Supervisor:
             "release": generation.spec.name if generation else self._switching_from(),
             "state": state,
             "detail": detail,
-            "workers": [self._worker_status(worker) for worker in workers],
+            "workers": [self._worker_status(worker) for worker in self.all_workers()],
             "wanted_workers": self.fleet.desired,
             "restarts": self.fleet.restarts,
             "last_reload": {"successful": not self._reload_failed, "success_at": self._configured_at},
@@ -308,8 +309,14 @@ class Supervisor:
             "ops": {"url": self.ops_url()},
         }
 
+    def all_workers(self) -> list[Worker]:
+        """Those that serve first; then those of a switch under way and those that are leaving."""
+        workers = list(self.fleet.generation.workers) if self.fleet.generation else []
+        others = [*(self.switch.workers() if self.switch else ()), *self._leaving_workers()]
+        return workers + [worker for worker in others if worker not in workers]
+
     def _leaving_workers(self) -> list[Worker]:
-        return [worker for generation in self._leaving for worker in generation.workers]
+        return [worker for generation in list(self._leaving) for worker in generation.workers]
 
     def traffic(self) -> Totals | None:
         """What all workers counted, the ended ones included; None for a program, which counts nothing."""
