@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oatie_ops.deployment.events import Events, Result
     from oatie_ops.paths import StatePaths
 
-TARGETS = ("process", "docker", "swarm", "kubernetes")
+TARGETS = ("process", "docker", "swarm", "kubernetes")  # as `registry.TARGETS`, without its imports
 
 
 def command(
@@ -81,8 +81,11 @@ def command(
     def look(events: Events) -> Found | Result:
         from oatie_ops.config.load import load
 
-        refuse_missing(asked_target(target, use_docker=use_docker, use_kubernetes=use_kubernetes))
+        asked = asked_target(target, use_docker=use_docker, use_kubernetes=use_kubernetes)
+        refuse_missing(asked)
         overrides = given_overrides(port=port, workers=workers, log_level=log_level)
+        if asked is not None:
+            overrides["deploy.target"] = asked
         # A dry run writes nothing, not even a cache.
         loaded = load(context.root, environment=environment, overrides=overrides, use_cache=not dry_run)
         refuse_missing(loaded.settings.deploy.target)
@@ -103,13 +106,15 @@ def asked_target(target: str | None, *, use_docker: bool, use_kubernetes: bool) 
 
 
 def refuse_missing(target: str | None) -> None:
-    if target is None or target == "process":
+    from oatie_ops.deployment.targets.registry import MODULES, PROCESS
+
+    if target in (None, PROCESS, *MODULES):
         return
     if target not in TARGETS:
         raise UsageError(f"there is no target {target!r}", fix=f"one of {', '.join(TARGETS)}")
     raise UsageError(
         f"deploying to {target} is not built yet",
-        why="this version of oatie deploys to the host that it runs on",
+        why=f"this version of oatie deploys to {', '.join((PROCESS, *MODULES))}",
         fix='leave the flag out, or set `target = "process"` in [deploy]',
     )
 
@@ -127,6 +132,10 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     settle_leftovers(paths, order, events)
     if not order.dry_run:
         loaded = filled(loaded)
+    if loaded.settings.deploy.target != "process":
+        from oatie_ops.cli.on_engine import look_at_engine
+
+        return look_at_engine(loaded, paths, order)
     running = ProcessSupervisor(paths).running()
     # What nobody asked for stays as it is.
     unasked = {name: loaded.origin(f"app.{name}").source < Source.FILE for name in ("port", "host")}

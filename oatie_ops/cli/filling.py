@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # The tables whose values may be secrets; a release brings those of its own application.
 SERVICES = ("services",)
 SUPERVISOR = (*SERVICES, "alerts")
-EVERYTHING = (*SUPERVISOR, "app")
+EVERYTHING = (*SUPERVISOR, "app", "accessories")
 
 # Without one of these in [secrets], a plain name is a variable and nothing else.
 _CHOOSES_STORE = ("backend", "name", "project", "vault_url", "path")

@@ -12,7 +12,7 @@ from oatie_ops.cli import github, output
 from oatie_ops.cli.exit import leave_quietly
 from oatie_ops.cli.progress import display
 from oatie_ops.deployment.conduct import conduct
-from oatie_ops.deployment.context import Deployment
+from oatie_ops.deployment.context import AnyDeployment, Deployment
 from oatie_ops.deployment.events import Event, Events, Failure, Planned, Result, Serving
 from oatie_ops.deployment.facts import Facts, Kind
 from oatie_ops.deployment.interrupts import Interrupts
@@ -22,7 +22,7 @@ from oatie_ops.deployment.plan import plan as make_plan
 from oatie_ops.deployment.prerequisites import problems
 from oatie_ops.deployment.reconcile import reconcile, unsettled
 from oatie_ops.deployment.run_journal import RunJournal
-from oatie_ops.deployment.targets.base import SwitchTarget
+from oatie_ops.deployment.targets.base import DeployTarget
 from oatie_ops.deployment.who import Who
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
@@ -48,7 +48,7 @@ class Found:
     """What looking around has found: all that the plan is made of, and where it will be carried out."""
 
     facts: Facts
-    target: SwitchTarget
+    target: DeployTarget
     paths: StatePaths
 
 
@@ -120,7 +120,7 @@ def decide(
     return plan
 
 
-def deployment(found: Found, plan: Plan, order: Order, interrupts: Interrupts) -> Deployment:
+def deployment(found: Found, plan: Plan, order: Order, interrupts: Interrupts) -> AnyDeployment:
     return Deployment(
         facts=found.facts,
         paths=found.paths,
@@ -248,7 +248,7 @@ def confirm() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _last_words(run: Deployment, code: ExitCode, kind: Kind | None) -> None:
+def _last_words(run: AnyDeployment, code: ExitCode, kind: Kind | None) -> None:
     """In a signal handler: straight to the descriptors, since a buffered stream may be in use."""
     text = "leaving at once: the next oatie command undoes what is left\n"
     os.write(2, (f"{SHOW_CURSOR}\n{text}" if output.is_terminal(sys.stderr) else text).encode())

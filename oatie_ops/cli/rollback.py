@@ -77,6 +77,7 @@ def look_around(
     loaded: Loaded, paths: StatePaths, wanted: str | None, order: Order, events: Events
 ) -> Found | Result:
     """Which release it is, what runs, what is in the way. A dry run looks no secret up."""
+    from oatie_ops.cli.on_engine import engine_place, look_back
     from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
@@ -90,6 +91,8 @@ def look_around(
     settle_leftovers(paths, order, events)
     releases, serving = remembered(paths)
     number = choose(releases, serving, wanted)
+    if (place := engine_place(paths, number)) is not None:
+        return look_back(loaded, paths, number, place, order, events)
     running = ProcessSupervisor(paths).running()
     if running is not None and running.serves and running.release == str(number):
         events.notice(f"release {number} serves already: nothing to do")

@@ -15,10 +15,31 @@ from oatie_ops.config.settings import (
     ServiceSettings,
     Settings,
 )
+from oatie_ops.config.settings_engines import (
+    AccessorySettings,
+    ContainerSettings,
+    DockerSettings,
+    ImageSettings,
+    KubernetesSettings,
+    ProxySettings,
+    SwarmSettings,
+)
 
 if TYPE_CHECKING:
     from oatie_ops.config.schema import File
 
+# The tables whose fields are the keys of the file, but for the units.
+SECTIONS: dict[str, type[Any]] = {
+    "app": AppSettings,
+    "deploy": DeploySettings,
+    "image": ImageSettings,
+    "container": ContainerSettings,
+    "docker": DockerSettings,
+    "swarm": SwarmSettings,
+    "kubernetes": KubernetesSettings,
+    "proxy": ProxySettings,
+    "ops": OpsSettings,
+}
 # Keys of the file whose field in the settings is not just the key and its unit.
 LOG_KEYS = {"max_bytes": "max_size", "keep_files": "keep"}
 
@@ -45,10 +66,12 @@ def to_settings(file: File, *, root: Path, path: Path | None, environment: str) 
         root=root,
         file=path,
         environment=environment,
-        app=_section(AppSettings, file.app.model_dump()),
-        deploy=_section(DeploySettings, file.deploy.model_dump()),
+        **{name: _section(kind, getattr(file, name).model_dump()) for name, kind in SECTIONS.items()},
+        accessories={
+            name: _section(AccessorySettings, accessory.model_dump(exclude_none=True))
+            for name, accessory in file.accessories.items()
+        },
         services=services,
-        ops=_section(OpsSettings, file.ops.model_dump()),
         logs=LogSettings(**{name: getattr(file.logs, key) for name, key in LOG_KEYS.items()}),
         secrets=file.secrets.model_dump(exclude_none=True),
         alerts={name: alert.model_dump(exclude_none=True) for name, alert in file.alerts.items()},
@@ -67,9 +90,10 @@ def _frozen(value: Any) -> Any:
 def settings_to_dict(settings: Settings) -> dict[str, Any]:
     """For JSON. Holds every value in clear: what comes from outside must be a template by then."""
     data = {field.name: getattr(settings, field.name) for field in fields(Settings)}
-    for name in ("app", "deploy", "ops", "logs"):
+    for name in (*SECTIONS, "logs"):
         data[name] = asdict(data[name])
-    data["services"] = {name: asdict(service) for name, service in settings.services.items()}
+    for name in ("services", "accessories"):
+        data[name] = {key: asdict(value) for key, value in data[name].items()}
     return {
         **data,
         "root": str(settings.root),
@@ -92,10 +116,9 @@ def settings_from_dict(data: Mapping[str, Any]) -> Settings:
         root=Path(data["root"]),
         file=None if data["file"] is None else Path(data["file"]),
         environment=data["environment"],
-        app=_thaw(AppSettings, data["app"]),
-        deploy=_thaw(DeploySettings, data["deploy"]),
+        **{name: _thaw(kind, data[name]) for name, kind in SECTIONS.items()},
+        accessories={name: _thaw(AccessorySettings, each) for name, each in data["accessories"].items()},
         services={name: _thaw(ServiceSettings, service) for name, service in data["services"].items()},
-        ops=_thaw(OpsSettings, data["ops"]),
         logs=_thaw(LogSettings, data["logs"]),
         secrets=data["secrets"],
         alerts=data["alerts"],

@@ -99,7 +99,7 @@ class Document:
         return is_showable(own, value, self._names())
 
     def _names(self) -> list[str]:
-        tables = (self.data.get("services"), self.data.get("alerts"))
+        tables = (self.data.get(name) for name in ("services", "alerts", "accessories"))
         return [name for table in tables if isinstance(table, Mapping) for name in table]
 
     def _place(self, offset: int) -> tuple[int, int]:

@@ -80,7 +80,7 @@ def _not_set(path: KeyPath, name: str) -> Problem:
 
 def _no_place_for_secrets(path: KeyPath) -> str:
     """Why a value here cannot come from a store of secrets; empty where it can."""
-    if path[:2] != ("app", "env") and path[0] not in ("services", "alerts"):
+    if path[:2] != ("app", "env") and path[0] not in ("services", "alerts", "accessories"):
         return "is shown in status, logs and releases, so it cannot come from a store of secrets"
     node = catalogue().node(path)
     if node is not None and catalogue().kind(node) not in ("string", "any"):
@@ -89,7 +89,7 @@ def _no_place_for_secrets(path: KeyPath) -> str:
 
 
 def _misplaced(path: KeyPath, name: str, refusal: str) -> Problem:
-    hint = "secrets belong to texts of [app.env], [services] and [alerts]"
+    hint = "secrets belong to texts of [app.env], [accessories], [services] and [alerts]"
     return Problem("misplaced-secret", path, refusal, hint, needle=f"${{{name}")
 
 
@@ -125,7 +125,7 @@ def _typed(path: KeyPath, text: str) -> Any:
 def is_command(path: KeyPath) -> bool:
     """A shell expands its own variables, and a secret must not get into the arguments of a program."""
     match [part for part in path if isinstance(part, str)]:
-        case ["app", "command"] | ["deploy", "build" | "release"] | ["alerts", _, "command"]:
+        case ["app", "command"] | ["deploy", "build" | "release"] | ["alerts" | "accessories", _, "command"]:
             return True
         case ["services", _, "recover", "run"] | ["services", _, "check", "command"]:
             return True

@@ -28,6 +28,15 @@ from oatie_ops.config.fields import (
     Strings,
     VariableName,
 )
+from oatie_ops.config.schema_engines import (
+    Accessory,
+    Container,
+    Docker,
+    Image,
+    Kubernetes,
+    Proxy,
+    Swarm,
+)
 from oatie_ops.config.schema_services import Service, Table
 
 
@@ -200,6 +209,20 @@ class File(Table):
     """The application."""
     deploy: Deploy = Field(default_factory=Deploy)
     """How a release is made and switched to."""
+    image: Image = Field(default_factory=Image)
+    """The image that a release is, on engines that run containers."""
+    container: Container = Field(default_factory=Container)
+    """One container of the application, on any engine."""
+    docker: Docker = Field(default_factory=Docker)
+    """The target "docker"."""
+    swarm: Swarm = Field(default_factory=Swarm)
+    """The target "swarm"."""
+    kubernetes: Kubernetes = Field(default_factory=Kubernetes)
+    """The target "kubernetes"."""
+    proxy: Proxy = Field(default_factory=Proxy)
+    """Caddy in front."""
+    accessories: dict[Name, Accessory] = Field(default_factory=dict)
+    """Containers that the application needs, by name."""
     services: dict[Name, Service] = Field(default_factory=dict)
     """Whatever has a health that matters: databases, caches, external APIs, features of the application."""
     secrets: Secrets = Field(default_factory=Secrets)

@@ -48,6 +48,7 @@ def _declared(loaded: Loaded) -> Iterator[str]:
         "app": {"env": settings.app.env},
         "services": {n: {"check": s.check, "recover": list(s.recover)} for n, s in settings.services.items()},
         "alerts": settings.alerts,
+        "accessories": {n: {"env": a.env} for n, a in settings.accessories.items()},
     }
     for path, value in leaves(tables):
         if isinstance(value, str) and path not in loaded.unresolved and _is_secret(loaded, path, value):

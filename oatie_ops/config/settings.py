@@ -12,6 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.config import defaults
+from oatie_ops.config.settings_engines import (
+    AccessorySettings,
+    ContainerSettings,
+    DockerSettings,
+    ImageSettings,
+    KubernetesSettings,
+    ProxySettings,
+    SwarmSettings,
+)
 from oatie_ops.config.spans import KeyPath
 
 
@@ -122,10 +131,17 @@ class Settings:
     environment: str = "local"
     app: AppSettings = field(default_factory=AppSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
+    container: ContainerSettings = field(default_factory=ContainerSettings)
+    docker: DockerSettings = field(default_factory=DockerSettings)
+    swarm: SwarmSettings = field(default_factory=SwarmSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
+    accessories: Mapping[str, AccessorySettings] = field(default_factory=dict)
     services: Mapping[str, ServiceSettings] = field(default_factory=dict)
     ops: OpsSettings = field(default_factory=OpsSettings)
     logs: LogSettings = field(default_factory=LogSettings)
     secrets: Mapping[str, Any] = field(default_factory=dict)
     alerts: Mapping[str, Any] = field(default_factory=dict)
-    # Of services and alerts: where a value came from a store of secrets, and its template.
+    # Of services, alerts and accessories: where a value came from a store of secrets, and its template.
     stored: tuple[tuple[KeyPath, str], ...] = ()

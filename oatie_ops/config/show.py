@@ -11,7 +11,7 @@ from oatie_ops.config.convert import LOG_KEYS, file_key
 from oatie_ops.config.durations import format_duration, format_size
 from oatie_ops.config.interpolate import masked
 from oatie_ops.config.issues import dotted
-from oatie_ops.config.layers import Origin
+from oatie_ops.config.layers import Origin, Source
 from oatie_ops.config.load import Loaded
 from oatie_ops.config.masking import CLOSED_KINDS, MASK, holds_credentials, is_sensitive_path
 from oatie_ops.config.profiles import DERIVED
@@ -95,6 +95,7 @@ def _values(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
     yield from _section(("app",), settings.app, skip={"env", "env_templates", "stored", "hand_over"})
     yield from ((("app", "env", name), value) for name, value in settings.app.env.items())
     yield from _section(("deploy",), settings.deploy)
+    yield from _engines(loaded)
     for name, service in settings.services.items():
         yield from _table(("services", name), {f.name: getattr(service, f.name) for f in fields(service)})
     yield from _table(("secrets",), settings.secrets)
@@ -102,6 +103,19 @@ def _values(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
     yield from ((("logs", key), getattr(settings.logs, name)) for name, key in LOG_KEYS.items())
     for name, alert in settings.alerts.items():
         yield from _table(("alerts", name), alert)
+
+
+def _engines(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
+    """Only what somebody set: who runs plain processes need not read about containers."""
+    settings = loaded.settings
+    for name in ("image", "container", "docker", "swarm", "kubernetes", "proxy"):
+        for path, value in _section((name,), getattr(settings, name)):
+            if loaded.origin_at(path).source is not Source.DEFAULT:
+                yield path, value
+    for name, accessory in settings.accessories.items():
+        yield from _table(
+            ("accessories", name), {file_key(f.name): getattr(accessory, f.name) for f in fields(accessory)}
+        )
 
 
 def _section(prefix: KeyPath, section: Any, skip: frozenset[str] | set[str] = frozenset()) -> Any:

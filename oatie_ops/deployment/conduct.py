@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oatie_ops.deployment.context import Deployment
+from oatie_ops.deployment.context import AnyDeployment
 from oatie_ops.deployment.engine import Engine, Outcome
 from oatie_ops.deployment.events import Events, Failure, Result, Serving, Status
 from oatie_ops.deployment.facts import GAP_MS
@@ -19,7 +19,7 @@ MAX_REASON_CHARACTERS = 240
 UNKNOWN = Running(supervisor_pid=0, release=None, state="unknown", app_url=None, ops_url=None)
 
 
-def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
+def conduct(plan: Plan, run: AnyDeployment, events: Events) -> Result:
     """Says everything but the plan and the result: these are the caller's first and last word."""
     try:
         return _conduct(plan, run, events)
@@ -27,7 +27,7 @@ def conduct(plan: Plan, run: Deployment, events: Events) -> Result:
         run.close()
 
 
-def _conduct(plan: Plan, run: Deployment, events: Events) -> Result:
+def _conduct(plan: Plan, run: AnyDeployment, events: Events) -> Result:
     outcome = Engine(run, run.journal, events, run.interrupts).run(plan.steps)
     running = _look(run, events)
     result = verdict(outcome, running, run.release, run.known_previous)
@@ -48,7 +48,7 @@ def _conduct(plan: Plan, run: Deployment, events: Events) -> Result:
     return result
 
 
-def _other_run(run: Deployment) -> LockOwner | None:
+def _other_run(run: AnyDeployment) -> LockOwner | None:
     if run.lock.held:
         return None
     try:
@@ -57,7 +57,7 @@ def _other_run(run: Deployment) -> LockOwner | None:
         return None
 
 
-def _look(run: Deployment, events: Events) -> Running | None:
+def _look(run: AnyDeployment, events: Events) -> Running | None:
     try:
         return run.target.running()
     except OatieError as error:
@@ -90,7 +90,7 @@ def serving(running: Running | None, other: LockOwner | None = None) -> Serving:
     return Serving(running.answering, running.app_url, running.ops_url, deploying, pid)
 
 
-def remember(run: Deployment, result: Result, outcome: Outcome) -> None:
+def remember(run: AnyDeployment, result: Result, outcome: Outcome) -> None:
     """Who did what, when, from where, with what result. Nothing is made where there is no store yet."""
     store, error = run.store_if_any(), outcome.error
     if store is None:

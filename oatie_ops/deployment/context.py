@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from oatie_ops.deployment.facts import Facts, live
 from oatie_ops.deployment.interrupts import Interrupts
 from oatie_ops.deployment.lock import DeployLock
 from oatie_ops.deployment.manifest import Manifest, write
 from oatie_ops.deployment.run_journal import RunJournal
-from oatie_ops.deployment.targets.base import SwitchTarget
+from oatie_ops.deployment.targets.base import DeployTarget, SwitchTarget
+from oatie_ops.deployment.targets.engine import RolloutTarget
 from oatie_ops.deployment.who import Who
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.spec import ReleaseSpec
 
+T_co = TypeVar("T_co", bound=DeployTarget, covariant=True)
+
 
 @dataclass
-class Deployment:
+class Deployment(Generic[T_co]):
     """``release`` is None until its number is taken; ``lock`` and store are kept until `close`.
 
     ``previous`` is the release recorded as serving, ``replaces`` whether anything serves in fact.
@@ -30,7 +34,7 @@ class Deployment:
     facts: Facts
     paths: StatePaths
     journal: RunJournal
-    target: SwitchTarget
+    target: T_co
     interrupts: Interrupts
     who: Who
     lock: DeployLock
@@ -82,7 +86,15 @@ class Deployment:
     def spec(self) -> ReleaseSpec:
         return live(self.manifest.spec(), self.facts.settings)
 
-    def record(self, app: Path, *, python: str | None, build_key: str | None) -> None:
+    def record(
+        self,
+        app: Path,
+        *,
+        python: str | None = None,
+        build_key: str | None = None,
+        place: dict[str, Any] | None = None,
+        image: str | None = None,
+    ) -> None:
         """Writes the manifest: with what this release is run, now and in any later rollback to it."""
         stored = self.store.releases.get(self.number)
         assert stored is not None
@@ -94,5 +106,12 @@ class Deployment:
             python=python,
             build_key=build_key,
             source=stored.source,
+            place=place,
+            image=image,
         )
         write(self.directory, self.made)
+
+
+Switching = Deployment[SwitchTarget]
+RollingOut = Deployment[RolloutTarget]
+AnyDeployment = Deployment[DeployTarget]

@@ -19,6 +19,7 @@ from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
 from oatie_ops.deployment.releases import highest_number
 from oatie_ops.deployment.survey import SharedLink, Survey, survey
 from oatie_ops.deployment.targets.base import Running
+from oatie_ops.deployment.targets.engine import Engine, EngineFacts
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.client import ControlClient
@@ -39,7 +40,8 @@ class Facts:
     host, port and workers. ``previous`` is the release recorded as serving, running or not. ``made`` is
     the manifest of a release that exists already. ``old_owns_port``: what serves binds the port itself.
     ``last_gap_ms``: for how long nothing answered when a release was last replaced by stop and start.
-    ``to_move``: data inside a release that belongs in the checkout by now.
+    ``to_move``: data inside a release that belongs in the checkout by now. ``engine``: what an engine of
+    containers would do, None where the release runs as processes of this host.
     """
 
     kind: Kind
@@ -57,16 +59,21 @@ class Facts:
     old_owns_port: bool = False
     last_gap_ms: float | None = None
     to_move: tuple[SharedLink, ...] = ()
+    engine: EngineFacts | None = None
 
     @property
     def has_gap(self) -> bool:
         """Must what serves be stopped before its successor can open the port?"""
+        if self.engine is not None:
+            return False
         serves = self.running is not None and self.running.serves
         return serves and (owns_port(self.app) or self.old_owns_port)
 
     @property
     def move(self) -> Move | None:
         """Does the application get another address by this run?"""
+        if self.engine is not None:
+            return None
         return move(self.settings, self.running)
 
     @property
@@ -75,7 +82,7 @@ class Facts:
 
     @property
     def builds(self) -> bool:
-        return self.kind == "deploy" and bool(self.settings.deploy.build)
+        return self.kind == "deploy" and self.engine is None and bool(self.settings.deploy.build)
 
 
 @dataclass(frozen=True)
@@ -175,10 +182,42 @@ def gather_rollback(
         host=_host(settings, paths, running),
         program_problem=_release_problem(made),
         made=made,
-        notes=tuple(filter(None, [drift_note(str(made.number), drift(made.app, settings.app))])),
+        notes=_drift(made, settings),
         old_owns_port=_old_owns_port(settings, paths, running),
         last_gap_ms=history(paths).last_gap_ms,
     )
+
+
+def gather_engine(
+    settings: Settings,
+    paths: StatePaths,
+    engine: Engine,
+    *,
+    health_check: bool = True,
+    made: Manifest | None = None,
+) -> Facts:
+    """For a release that an engine runs. ``made`` is the one to roll back to; None: a new one is made."""
+    past = history(paths)
+    number = past.next_release if made is None else made.number
+    seen = engine.look(release=number, rollback=made is not None)
+    app = settings.app if made is None else live(made.spec(), settings).app
+    return Facts(
+        kind="deploy" if made is None else "rollback",
+        settings=settings,
+        app=app,
+        release=number,
+        previous=past.serving,
+        running=None if seen.problems else engine.running(),
+        host=measure(paths.home, Port(settings.app.host, settings.app.port), None),
+        health_check=health_check,
+        notes=seen.notes if made is None else (*seen.notes, *_drift(made, settings)),
+        made=made,
+        engine=seen,
+    )
+
+
+def _drift(made: Manifest, settings: Settings) -> tuple[str, ...]:
+    return tuple(filter(None, [drift_note(str(made.number), drift(made.app, settings.app))]))
 
 
 def live(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:

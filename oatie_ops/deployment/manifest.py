@@ -27,7 +27,9 @@ class ReleaseUnusable(OatieError):
 class Manifest:
     """``created_at`` in epoch seconds; ``directory`` holds the code; ``python`` None: oatie's own.
 
-    ``build_key`` names the directory under ``builds/`` that must live as long as this release.
+    ``build_key`` names the directory under ``builds/`` that must live as long as this release. ``place`` is
+    which engine it was made for, and where that is (see `oatie_ops.deployment.targets.registry`); None: this
+    host's processes. ``image`` is what an engine runs.
     """
 
     number: int
@@ -37,9 +39,11 @@ class Manifest:
     python: str | None
     build_key: str | None
     source: dict[str, Any]
+    place: dict[str, Any] | None = None
+    image: str | None = None
 
     def spec(self) -> ReleaseSpec:
-        return ReleaseSpec(str(self.number), self.directory, self.app, self.python)
+        return ReleaseSpec(str(self.number), self.directory, self.app, self.python, self.image)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -50,6 +54,8 @@ class Manifest:
             "python": self.python,
             "build_key": self.build_key,
             "source": self.source,
+            "place": self.place,
+            "image": self.image,
         }
 
     @classmethod
@@ -62,6 +68,8 @@ class Manifest:
             python=data["python"],
             build_key=data["build_key"],
             source=dict(data["source"]),
+            place=data.get("place"),
+            image=data.get("image"),
         )
 
 

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from oatie_ops.deployment import steps, steps_commands
 from oatie_ops.deployment.address import Move
-from oatie_ops.deployment.context import Deployment
 from oatie_ops.deployment.engine import Step
 from oatie_ops.deployment.events import Planned
 from oatie_ops.deployment.facts import Facts, owns_port
+from oatie_ops.deployment.plan_engine import engine_steps
 
-DeployStep = Step[Deployment]
+DeployStep = Step[Any]
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,13 @@ class Plan:
 
 
 def plan(facts: Facts) -> Plan:
-    make = _deploy_steps if facts.kind == "deploy" else _rollback_steps
-    return Plan(_title(facts), tuple(make(facts)), tuple(_notes(facts)), gap(facts))
+    return Plan(_title(facts), tuple(_steps(facts)), tuple(_notes(facts)), gap(facts))
+
+
+def _steps(facts: Facts) -> list[DeployStep]:
+    if facts.engine is not None:
+        return engine_steps(facts, facts.engine, _lock(facts))
+    return _deploy_steps(facts) if facts.kind == "deploy" else _rollback_steps(facts)
 
 
 def _deploy_steps(facts: Facts) -> list[DeployStep]:

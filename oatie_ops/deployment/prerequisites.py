@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from oatie_ops.deployment.address import address
 from oatie_ops.deployment.facts import Facts
 from oatie_ops.deployment.host import Port
+from oatie_ops.deployment.problem import Problem
 from oatie_ops.errors import PrerequisiteMissing
 
 MIN_PYTHON = (3, 11)
@@ -17,17 +17,9 @@ DISK_MARGIN_BYTES = 32 * 1024**2
 WORKER_ESTIMATE_BYTES = 64 * 1024**2
 
 
-@dataclass(frozen=True)
-class Problem:
-    what: str
-    why: str
-    fix: str
-
-    def as_dict(self) -> dict[str, str]:
-        return {"what": self.what, "why": self.why, "fix": self.fix}
-
-
 def problems(facts: Facts) -> list[Problem]:
+    if facts.engine is not None:
+        return [*_state(facts), *facts.engine.problems]
     return [
         *_python(facts),
         *_program(facts),
@@ -58,6 +50,8 @@ def error_for(found: Sequence[Problem]) -> PrerequisiteMissing:
 
 def summary(facts: Facts) -> str:
     """What was found, for the line of the step that passed."""
+    if facts.engine is not None:
+        return facts.engine.found
     host = facts.host
     held = facts.running is not None and (facts.move is None or facts.move.same_port)
     port = "held by our supervisor" if held else "free"

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from oatie_ops.deployment.lock import DeployLock
+from oatie_ops.deployment.manifest import ReleaseUnusable, read
 from oatie_ops.deployment.prune import remove_leftovers
-from oatie_ops.deployment.releases import remove_release
+from oatie_ops.deployment.releases import MANIFEST, remove_release
 from oatie_ops.deployment.targets.base import Running
+from oatie_ops.deployment.targets.engine import Place
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Release, Run, Store
@@ -92,6 +94,9 @@ def decide(run: Run, running: Running | None) -> Decision:
 
 
 def _settle_run(store: Store, paths: StatePaths, run: Run, target: Observed, seconds: float) -> Reconciled:
+    place = _place(paths, run)
+    if place is not None:
+        return _settle_at_engine(store, paths, run, place)
     _wait_until_stepped_back(run, target, seconds)
     running = target.running()
     decision = decide(run, running)
@@ -101,6 +106,28 @@ def _settle_run(store: Store, paths: StatePaths, run: Run, target: Observed, sec
         target.leave_if_empty()
         running = target.running()
     return Reconciled(run, decision, _undo(store, paths, run, running))
+
+
+def _place(paths: StatePaths, run: Run) -> Place | None:
+    """The engine that its release was put on; None where it runs as processes, or was not recorded yet."""
+    directory = paths.releases / str(run.release)
+    if run.release is None or not (directory / MANIFEST).exists():
+        return None
+    try:
+        return read(directory).place
+    except ReleaseUnusable:
+        return None
+
+
+def _settle_at_engine(store: Store, paths: StatePaths, run: Run, place: Place) -> Reconciled:
+    from oatie_ops.deployment.targets.registry import placed
+
+    engine = placed(place, paths)
+    committing = any(step.name == COMMIT_STEP and step.state is not None for step in run.steps)
+    decision = engine.settle(str(run.release), committing=committing)
+    running = engine.running()
+    said = _finish(store, run, running) if decision == "finish" else _undo(store, paths, run, running)
+    return Reconciled(run, decision, said)
 
 
 def _finish(store: Store, run: Run, running: Running | None) -> str:

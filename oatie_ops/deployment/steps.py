@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from oatie_ops.deployment import prerequisites as required
 from oatie_ops.deployment import releases
-from oatie_ops.deployment.context import Deployment
+from oatie_ops.deployment.context import AnyDeployment, Switching
 from oatie_ops.deployment.databases import born_in
 from oatie_ops.deployment.engine import Voice
 from oatie_ops.deployment.facts import how_to_move
@@ -22,14 +22,14 @@ from oatie_ops.errors import OatieError
 from oatie_ops.store import Store
 
 
-def prerequisites(run: Deployment, voice: Voice) -> str:
+def prerequisites(run: AnyDeployment, voice: Voice) -> str:
     found = required.problems(run.facts)
     if found:
         raise required.error_for(found)
     return required.summary(run.facts)
 
 
-def lock(run: Deployment, voice: Voice) -> str:
+def lock(run: AnyDeployment, voice: Voice) -> str:
     """Whoever waited finds another world: leftovers are settled and what serves is looked up anew."""
     run.paths.ensure()
     run.lock.acquire(
@@ -52,18 +52,18 @@ def lock(run: Deployment, voice: Voice) -> str:
     return f"release {run.number}" if run.facts.kind == "deploy" else ""
 
 
-def _take_number(run: Deployment) -> None:
+def _take_number(run: AnyDeployment) -> None:
     source = source_facts(run.facts.settings.root)
     after = releases.highest_number(run.paths.releases)
     run.release = run.store.releases.create(actor=run.who.actor, source=source, after=after).number
 
 
-def give_up_release(run: Deployment) -> None:
+def give_up_release(run: AnyDeployment) -> None:
     if run.release is not None:
         run.store.releases.mark(run.release, "bad", "its deploy was undone")
 
 
-def snapshot(run: Deployment, voice: Voice) -> str:
+def snapshot(run: Switching, voice: Voice) -> str:
     settings = run.facts.settings
     seen = survey(
         settings.root,
@@ -80,7 +80,7 @@ def snapshot(run: Deployment, voice: Voice) -> str:
     return f"{seen.file_count} files, {required.size(seen.total_bytes)}"
 
 
-def _move(run: Deployment, voice: Voice, link: SharedLink) -> None:
+def _move(run: Switching, voice: Voice, link: SharedLink) -> None:
     """The prerequisites have seen that nothing runs; what was started since may have it open."""
     if run.target.running() is not None:
         raise OatieError(
@@ -95,7 +95,7 @@ def _move(run: Deployment, voice: Voice, link: SharedLink) -> None:
     voice.notice(f"moved {link.target} to {place}; every release is linked to it")
 
 
-def remove_release(run: Deployment) -> None:
+def remove_release(run: Switching) -> None:
     if run.switch_open:
         raise OatieError("its files stay", why="it may have workers, as its switch could not be aborted")
     if run.release is None:
@@ -106,7 +106,7 @@ def remove_release(run: Deployment) -> None:
     run.kept_data += releases.remove_release(run.paths, run.release)
 
 
-def start_supervisor(run: Deployment, voice: Voice) -> str:
+def start_supervisor(run: Switching, voice: Voice) -> str:
     if (running := run.target.running()) is not None:
         return f"one runs meanwhile (pid {running.supervisor_pid})"
     # Cut in half, nobody would know of the new process.
@@ -115,45 +115,45 @@ def start_supervisor(run: Deployment, voice: Voice) -> str:
     return f"pid {pid}"
 
 
-def supervisor_leaves(run: Deployment) -> None:
+def supervisor_leaves(run: Switching) -> None:
     run.target.leave_if_empty()
 
 
-def spawn(run: Deployment, voice: Voice) -> str:
+def spawn(run: Switching, voice: Voice) -> str:
     run.switch_open = True
     pids = run.target.spawn(run.spec, health_check=run.facts.health_check, tell=voice.waiting)
     return f"pid{'s' if len(pids) != 1 else ''} {', '.join(map(str, pids))}"
 
 
-def gate(run: Deployment, voice: Voice) -> str:
+def gate(run: Switching, voice: Voice) -> str:
     run.target.gate(voice.waiting)
     return "every new worker is ready" if run.facts.health_check else "every new worker is up"
 
 
-def promote(run: Deployment, voice: Voice) -> str:
+def promote(run: Switching, voice: Voice) -> str:
     milliseconds = run.target.promote()
     if run.facts.has_gap:
         run.gap_ms = round(milliseconds)
     return f"{'nothing answered for' if run.facts.has_gap else 'cut-over'} {milliseconds:.0f} ms"
 
 
-def abort_switch(run: Deployment) -> None:
+def abort_switch(run: Switching) -> None:
     run.target.abort()
     run.switch_open = False
 
 
-def drain(run: Deployment, voice: Voice) -> str:
+def drain(run: Switching, voice: Voice) -> str:
     said = run.target.drain(voice.waiting)
     return said if run.replaces and not run.facts.has_gap else "nothing to wait for"
 
 
-def bake(run: Deployment, voice: Voice) -> str:
+def bake(run: Switching, voice: Voice) -> str:
     deploy = run.facts.settings.deploy
     run.target.bake(deploy.bake_seconds, deploy.bake_max_error_ratio, voice.waiting)
     return f"healthy for {deploy.bake_seconds:g} s"
 
 
-def mark_good(run: Deployment, voice: Voice) -> str:
+def mark_good(run: AnyDeployment, voice: Voice) -> str:
     """The records first: if they cannot be written, the switch can still be turned back."""
     run.store.releases.mark(run.number, "good")
     run.store.releases.set_serving(run.number)
@@ -161,11 +161,11 @@ def mark_good(run: Deployment, voice: Voice) -> str:
     return f"release {run.number} serves"
 
 
-def unmark_good(run: Deployment) -> None:
+def unmark_good(run: AnyDeployment) -> None:
     run.store.releases.set_serving(run.previous)
 
 
-def prune(run: Deployment, voice: Voice) -> str:
+def prune(run: Switching, voice: Voice) -> str:
     keep, running = run.facts.settings.deploy.keep, run.target.running()
     working = map(int, filter(str.isdecimal, running.worker_releases)) if running is not None else ()
     report = prune_releases(run.store, run.paths, keep=keep, protected=[run.number, *working])

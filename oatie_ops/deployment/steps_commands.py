@@ -18,7 +18,7 @@ from oatie_ops.deployment.commands import (
     command_environment,
     run_command,
 )
-from oatie_ops.deployment.context import Deployment
+from oatie_ops.deployment.context import AnyDeployment
 from oatie_ops.deployment.engine import Voice
 from oatie_ops.deployment.moving import bring_home
 
@@ -26,7 +26,7 @@ BUILD_LOG = "build.log"
 RELEASE_LOG = "release-command.log"
 
 
-def build(run: Deployment, voice: Voice) -> str:
+def build(run: AnyDeployment, voice: Voice) -> str:
     made, settings = run.manifest, run.facts.settings.deploy
     plan = plan_build(made.directory, settings.build, builds=run.paths.builds, release=run.number)
     log = run.paths.logs / BUILD_LOG
@@ -46,7 +46,7 @@ def build(run: Deployment, voice: Voice) -> str:
     return f"{len(result.ran)} of {len(settings.build)} commands ran{rest}"
 
 
-def release_command(run: Deployment, voice: Voice) -> str:
+def release_command(run: AnyDeployment, voice: Voice) -> str:
     made, settings = run.manifest, run.facts.settings.deploy
     assert settings.release is not None, "planned only where there is one"
     identity = {
@@ -90,7 +90,7 @@ def _environment(app: AppSettings) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _explained(run: Deployment, voice: Voice, log: Path) -> Iterator[LineListener]:
+def _explained(run: AnyDeployment, voice: Voice, log: Path) -> Iterator[LineListener]:
     """A failing command is shown with the last lines of the whole step, not only with its own; and the
     operator is not sent to the release's directory, which the undo is about to remove."""
     tail: deque[str] = deque(maxlen=TAIL_LINES)

@@ -24,6 +24,7 @@ class ReleaseSpec:
     directory: Path
     app: AppSettings
     python: str | None = None
+    image: str | None = None  # what engines run instead of the directory, pinned by digest or id
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -31,6 +32,7 @@ class ReleaseSpec:
             "directory": str(self.directory),
             "app": app_to_dict(self.app),
             "python": self.python,
+            "image": self.image,
         }
 
     @classmethod
@@ -40,6 +42,7 @@ class ReleaseSpec:
             directory=Path(data["directory"]),
             app=app_from_dict(data["app"]),
             python=data.get("python"),
+            image=data.get("image"),
         )
 
 

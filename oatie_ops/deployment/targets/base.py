@@ -86,19 +86,27 @@ class Running:
         return self.release != name and name in self.worker_releases
 
 
-class SwitchTarget(Protocol):
-    """``tell`` receives what is being waited for. Failures are `OatieError`s that explain themselves."""
+class DeployTarget(Protocol):
+    """What every target can do: tell what serves, and take a release for good."""
 
     def running(self) -> Running | None:
-        """None where no supervisor runs."""
-        ...
-
-    def start_supervisor(self) -> int:
-        """Starts one without workers; its pid. It leaves by itself when its first switch is aborted."""
+        """None where nothing runs."""
         ...
 
     def leave_if_empty(self) -> None:
-        """Ends a supervisor that serves nothing, and returns when it is gone; otherwise does nothing."""
+        """Ends what was started for a release and serves nothing; otherwise does nothing."""
+        ...
+
+    def commit(self) -> None:
+        """Retires what served before, for good. Returns only if the candidate is what serves."""
+        ...
+
+
+class SwitchTarget(DeployTarget, Protocol):
+    """``tell`` receives what is being waited for. Failures are `OatieError`s that explain themselves."""
+
+    def start_supervisor(self) -> int:
+        """Starts one without workers; its pid. It leaves by itself when its first switch is aborted."""
         ...
 
     def spawn(self, spec: ReleaseSpec, *, health_check: bool, tell: Tell) -> tuple[int, ...]:
@@ -119,10 +127,6 @@ class SwitchTarget(Protocol):
 
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
         """Watches the new workers under real traffic while the old ones are still warm."""
-        ...
-
-    def commit(self) -> None:
-        """Retires the old workers for good. Returns only if the candidate is what serves."""
         ...
 
     def abort(self) -> None:
