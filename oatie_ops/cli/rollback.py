@@ -77,8 +77,8 @@ def look_around(
     loaded: Loaded, paths: StatePaths, wanted: str | None, order: Order, events: Events
 ) -> Found | Result:
     """Which release it is, what runs, what is in the way. A dry run looks no secret up."""
-    from oatie_ops.cli.on_engine import engine_place, look_back
     from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
+    from oatie_ops.cli.on_engine import engine_place, look_back
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
     from oatie_ops.deployment.address import at_running_address
