@@ -19,6 +19,7 @@ EXTRAS = {
     "aws": "boto3",
     "azure": "azure.identity",
     "docker": "docker",
+    "fast": "uvloop",
     "gcp": "google.cloud.secretmanager",
     "kubernetes": "kubernetes",
     "postgres": "psycopg",

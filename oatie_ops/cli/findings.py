@@ -17,6 +17,7 @@ PROCESS, DOCKER, SWARM, KUBERNETES = "process", "docker", "swarm", "kubernetes"
 # extra -> what needs it
 EXTRA_FOR: Mapping[str, tuple[str, ...]] = {
     "docker": (DOCKER, SWARM),
+    "fast": ("a faster event loop (uvloop)",),
     "kubernetes": (KUBERNETES,),
     "aws": ("secrets: aws_secrets_manager",),
     "gcp": ("secrets: gcp_secret_manager",),

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oatie_ops.cli.init_write import write_whole
 from oatie_ops.cli.output import emit, emit_json, warn
-from oatie_ops.errors import OatieError, PrerequisiteMissing
+from oatie_ops.errors import OatieError
 
 if TYPE_CHECKING:
     from oatie_ops.config.discover import Candidate
 
 SCHEMA = "oatie.init/v1"
+FILES_SCHEMA = "oatie.init.files/v1"
 
 
 class AlreadyConfigured(OatieError):
@@ -24,9 +26,18 @@ class AlreadyConfigured(OatieError):
 
 def command(
     force: Annotated[bool, typer.Option("--force", help="Replace an oatie.toml that is there.")] = False,
+    systemd: Annotated[
+        bool, typer.Option("--systemd", help="Write a systemd unit instead (Type=notify).")
+    ] = False,
+    github: Annotated[
+        bool, typer.Option("--github", help="Write a GitHub Actions workflow instead.")
+    ] = False,
+    gitlab: Annotated[bool, typer.Option("--gitlab", help="Write a GitLab pipeline instead.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object with a stable shape.")] = False,
 ) -> None:
     """Write a commented oatie.toml for the application found in this directory.
+
+    With an option that says "instead", that file is written and oatie.toml is left as it is.
 
     Exits 4, and writes nothing, where a file that may hold the application cannot be read or parsed.
     """
@@ -35,6 +46,9 @@ def command(
     from oatie_ops.config.locate import FILE_NAME, PYPROJECT, has_table
     from oatie_ops.config.template import render, survey
 
+    kinds = [name for name, asked in (("systemd", systemd), ("github", github), ("gitlab", gitlab)) if asked]
+    if kinds:
+        return _write_files(kinds, force=force, as_json=json)
     root = Path.cwd()
     file = root / FILE_NAME
     if has_table(root / PYPROJECT):
@@ -52,7 +66,7 @@ def command(
     if best is None:
         raise undecided(seen)
     others = list(seen.candidates[1:])
-    _write(file, render(best, others, survey(root, best)))
+    write_whole(file, render(best, others, survey(root, best)))
     for line in overlooked(seen):
         warn(line)
     if json:
@@ -61,17 +75,18 @@ def command(
         emit("\n".join(report(best, others)))
 
 
-def _write(file: Path, text: str) -> None:
-    """Complete or not at all, also over a file that is there."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise PrerequisiteMissing(
-            f"cannot write {file.name}", why=error.strerror or str(error), fix="make this directory writable"
-        ) from error
+def _write_files(kinds: list[str], *, force: bool, as_json: bool) -> None:
+    from oatie_ops.cli import init_files
+    from oatie_ops.cli.context import Context
+
+    context = Context()
+    written = init_files.write(
+        kinds, init_files.here(context.root, context.loaded.settings.app.name), force=force
+    )
+    if as_json:
+        emit_json({"schema": FILES_SCHEMA, "files": [str(file) for file in written]})
+    else:
+        emit("\n".join(f"Wrote {file}" for file in written))
 
 
 def document(file: Path, best: Candidate, others: list[Candidate]) -> dict[str, Any]:

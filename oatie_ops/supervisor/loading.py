@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,16 @@ class LoadError(Exception):
     """The import string itself is wrong; an exception inside the application's code is raised as it is."""
 
 
+def _require_loop(name: str) -> None:
+    """uvloop is half of an installation's size, so it comes with an extra."""
+    if name == "uvloop" and find_spec("uvloop") is None:
+        raise LoadError('[app] loop = "uvloop" needs uvloop: pip install \'oatie-ops[fast]\', or say "auto"')
+
+
 def load_application(app: AppSettings) -> Any:
     """Imports, calls a factory, wraps WSGI. Returns an ASGI 3 callable."""
     assert app.run is not None
+    _require_loop(app.loop)
     found = _import(app.run)
     if _is_factory(found, app):
         found = found()

@@ -111,3 +111,10 @@ def test_a_wrong_import_string_is_told_from_an_error_inside(module: str, run: st
 def test_a_module_that_the_application_misses_is_the_applications_error(module: str) -> None:
     with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
         load_application(AppSettings(run="broken:app"))
+
+
+def test_a_loop_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.setattr("oatie_ops.supervisor.loading.find_spec", lambda _name: None)
+    with pytest.raises(LoadError, match=r"oatie-ops\[fast\]"):
+        load_application(AppSettings(name="a", run="json:loads", loop="uvloop"))

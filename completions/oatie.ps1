@@ -1,0 +1,201 @@
+# Completion of oatie for PowerShell. Written by `oatie completion show powershell`; changes here get lost.
+# It reads no configuration and starts no program: names of services, releases, workers and environments
+# come from a small file that oatie's commands keep in the state directory.
+
+Register-ArgumentCompleter -Native -CommandName oatie -ScriptBlock {
+    param($current, $line, $cursor)
+
+    # place -> what can stand there: kind of values, or words with their notes
+    $places = @{
+        '' = @{ 'init' = 'Write a commented oatie.toml for the application found here.'; 'config' = 'Check the configuration and show where each value comes from.'; 'detect' = 'Tell which environment this is, with the evidence.'; 'deploy' = 'Make a release of this checkout and switch to it once it is healthy.'; 'rollback' = 'Switch back to an earlier release, through the same health gate.'; 'start' = 'Run the application under the supervisor.'; 'stop' = 'Stop the supervisor and its workers, gracefully.'; 'reload' = 'Replace the workers by new ones of the same release without losing a request.'; 'status' = 'Show what runs: release, workers, addresses.'; 'logs' = 'Show what the workers and the supervisor wrote.'; 'health' = 'Show the health of the application and of what it needs.'; 'doctor' = 'Tell what is missing here for which target, with the command that installs it.'; 'schema' = 'Print the JSON Schema of what a command prints with --json.'; 'completion' = 'Complete oatie''s words at a TAB in bash, zsh, fish and PowerShell.'; 'help' = 'Show the help of a command, a topic or a page.' }
+        '/init' = ''
+        '/config' = @{ 'check' = 'Report every problem at once, with file:line:column.'; 'show' = 'Show every value that applies here; secrets are masked.'; 'schema' = 'Print the JSON Schema of oatie.toml, for editors.'; 'explain' = 'Explain a key, a table, or, without KEY, list all keys.' }
+        '/config/check' = ''
+        '/config/show' = ''
+        '/config/schema' = ''
+        '/config/explain' = ''
+        '/detect' = ''
+        '/deploy' = ''
+        '/rollback' = 'releases'
+        '/start' = ''
+        '/stop' = ''
+        '/reload' = ''
+        '/status' = ''
+        '/logs' = ''
+        '/health' = 'services'
+        '/doctor' = ''
+        '/schema' = ''
+        '/completion' = @{ 'show' = 'Print the script for a shell: bash, zsh, fish or powershell.'; 'install' = 'Write the script to the directory in which the shell looks for the user''s completions.' }
+        '/completion/show' = @('bash', 'zsh', 'fish', 'powershell')
+        '/completion/install' = @('bash', 'zsh', 'fish', 'powershell')
+        '/help' = @('config', 'environments', 'exit-codes', 'output', 'init', 'config', 'detect', 'deploy', 'rollback', 'start', 'stop', 'reload', 'status', 'logs', 'health', 'doctor', 'schema', 'completion', 'guide')
+    }
+    $options = @{
+        '' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-V' = 'Show the version and exit.'; '--version' = 'Show the version and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/init' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--force' = 'Replace an oatie.toml that is there.'; '--systemd' = 'Write a systemd unit instead (Type=notify).'; '--github' = 'Write a GitHub Actions workflow instead.'; '--gitlab' = 'Write a GitLab pipeline instead.'; '--json' = 'One JSON object with a stable shape.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/config' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/config/check' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-e' = 'As if this environment applied.'; '--environment' = 'As if this environment applied.'; '--env-file' = 'Read variables from this file too.'; '--strict' = 'Exit 3 where there are warnings.'; '--json' = 'One JSON object with a stable shape.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/config/show' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--origin' = 'Where each value comes from.'; '-e' = 'As if this environment applied.'; '--environment' = 'As if this environment applied.'; '--env-file' = 'Read variables from this file too.'; '--json' = 'One JSON object with a stable shape.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/config/schema' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/config/explain' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--json' = 'One JSON object with a stable shape.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/detect' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--json' = 'One JSON object with a stable shape.'; '--explain' = 'Every signal, matched or not, and what it decided.'; '--probe' = 'Also ask the clouds'' metadata services, for 0.3 s at most.'; '-e' = 'Say which environment applies.'; '--environment' = 'Say which environment applies.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/deploy' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-e' = 'Use [environments.NAME] of oatie.toml.'; '--environment' = 'Use [environments.NAME] of oatie.toml.'; '--target' = 'One of process, docker, swarm, kubernetes.'; '--use-docker' = 'Same as --target docker.'; '--use-kubernetes' = 'Same as --target kubernetes.'; '-p' = 'Listen on this port.'; '--port' = 'Listen on this port.'; '-w' = 'How many processes.'; '--workers' = 'How many processes.'; '--log-level' = 'One of critical, error, warning, info, debug, trace.'; '--no-health-check' = 'Wait until the workers are up, not until they are healthy; no bake.'; '--dry-run' = 'Print the steps that would be done, and do nothing.'; '-y' = 'Do not ask.'; '--yes' = 'Do not ask.'; '--json' = 'One JSON event a line; the last one is the result.'; '--wait-lock' = 'How long to wait for another run to end.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/rollback' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-l' = 'Show the releases and do nothing.'; '--list' = 'Show the releases and do nothing.'; '-e' = 'Use [environments.NAME] of oatie.toml.'; '--environment' = 'Use [environments.NAME] of oatie.toml.'; '--dry-run' = 'Print the steps that would be done, and do nothing.'; '-y' = 'Do not ask.'; '--yes' = 'Do not ask.'; '--json' = 'One JSON event a line; the last one is the result.'; '--wait-lock' = 'How long to wait for another run to end.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/start' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-p' = 'Listen on this port.'; '--port' = 'Listen on this port.'; '--host' = 'Listen on this address (0.0.0.0: all).'; '-w' = 'How many processes.'; '--workers' = 'How many processes.'; '--dev' = 'This checkout, one worker, reload on change, debug log.'; '-d' = 'In the background; returns when it serves, or says why not.'; '--daemon' = 'In the background; returns when it serves, or says why not.'; '--health-check' = 'Return only when it is healthy; a daemon always does.'; '--pid-file' = 'Write the supervisor''s pid here too.'; '--log-level' = 'One of critical, error, warning, info, debug, trace.'; '--env-file' = 'Variables for the application (KEY=value lines).'; '-e' = 'Use [environments.NAME] of oatie.toml.'; '--environment' = 'Use [environments.NAME] of oatie.toml.'; '--json' = 'With --daemon: the status as one JSON object.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/stop' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--timeout' = 'How long requests in flight may take. [default: the app''s drain]'; '--json' = 'One JSON object: status, pid, seconds.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/reload' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--json' = 'JSON lines: each event, the result last.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/status' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--json' = 'One JSON object, the same shape in every state.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/logs' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-f' = 'Go on as lines come; Ctrl-C ends it.'; '--follow' = 'Go on as lines come; Ctrl-C ends it.'; '-w' = 'Only this worker, or `supervisor`.'; '--worker' = 'Only this worker, or `supervisor`.'; '--since' = 'How long ago (10m, 2h, 1d), or an ISO-8601 time.'; '-n' = 'At most the last N. [default: 100; all with --since]'; '--lines' = 'At most the last N. [default: 100; all with --since]'; '--json' = 'JSON lines with time, worker, stream and text.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/health' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--json' = 'One JSON object, the same shape in every state.'; '--group' = 'One question only: is it alive, may it get traffic, has it started?'; '--format' = 'nagios: one line with performance data and a plugin''s exit codes (0, 1, 2, 3).'; '--fail-on' = 'What exits 1. fail: degraded exits 0; warn: degraded and unknown exit 1, too.'; '--timeout' = 'Seconds to wait for the supervisor, or for each check where none runs.'; '-w' = 'Go on looking; live on a terminal, else a line a change.'; '--watch' = 'Go on looking; live on a terminal, else a line a change.'; '--interval' = 'With --watch: time between two looks; 2s.'; '--count' = 'With --watch: end after so many looks.'; '--until' = 'With --watch: end once it is so, with 0.'; '--deadline' = 'With --until: exit 1 if it is not so by then.'; '--maintenance' = 'Expect failures for so long: no alerts meanwhile.'; '--reason' = 'With --maintenance: why, for everybody who asks.'; '--print-rules' = 'Print alert rules for Prometheus and exit.'; '--print-grafana' = 'Print a dashboard for Grafana and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/doctor' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--target' = 'One of process, docker, swarm, kubernetes.'; '--json' = 'One JSON object with a stable shape.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/schema' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/completion' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/completion/show' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/completion/install' = @{ '-h' = 'Show the help and exit.'; '--help' = 'Show the help and exit.'; '--json' = 'One JSON object: shell, file, next.'; '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+        '/help' = @{ '-q' = 'Results and errors only, no talk.'; '--quiet' = 'Results and errors only, no talk.'; '-v' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--verbose' = 'Say more: what was read, how long it took, where an unexpected error came from.'; '--color' = 'auto, always or never.'; '--ci' = 'github: annotations for what failed, and a summary of the job.' }
+    }
+    $values = @{
+        ' --color' = @('auto', 'always', 'never')
+        ' --ci' = @('github')
+        '/init --color' = @('auto', 'always', 'never')
+        '/init --ci' = @('github')
+        '/config --color' = @('auto', 'always', 'never')
+        '/config --ci' = @('github')
+        '/config/check -e' = 'environments'
+        '/config/check --environment' = 'environments'
+        '/config/check --env-file' = ''
+        '/config/check --color' = @('auto', 'always', 'never')
+        '/config/check --ci' = @('github')
+        '/config/show -e' = 'environments'
+        '/config/show --environment' = 'environments'
+        '/config/show --env-file' = ''
+        '/config/show --color' = @('auto', 'always', 'never')
+        '/config/show --ci' = @('github')
+        '/config/schema --color' = @('auto', 'always', 'never')
+        '/config/schema --ci' = @('github')
+        '/config/explain --color' = @('auto', 'always', 'never')
+        '/config/explain --ci' = @('github')
+        '/detect -e' = 'environments'
+        '/detect --environment' = 'environments'
+        '/detect --color' = @('auto', 'always', 'never')
+        '/detect --ci' = @('github')
+        '/deploy -e' = 'environments'
+        '/deploy --environment' = 'environments'
+        '/deploy --target' = @('process', 'docker', 'swarm', 'kubernetes')
+        '/deploy -p' = ''
+        '/deploy --port' = ''
+        '/deploy -w' = ''
+        '/deploy --workers' = ''
+        '/deploy --log-level' = @('critical', 'error', 'warning', 'info', 'debug', 'trace')
+        '/deploy --wait-lock' = ''
+        '/deploy --color' = @('auto', 'always', 'never')
+        '/deploy --ci' = @('github')
+        '/rollback -e' = 'environments'
+        '/rollback --environment' = 'environments'
+        '/rollback --wait-lock' = ''
+        '/rollback --color' = @('auto', 'always', 'never')
+        '/rollback --ci' = @('github')
+        '/start -p' = ''
+        '/start --port' = ''
+        '/start --host' = ''
+        '/start -w' = ''
+        '/start --workers' = ''
+        '/start --pid-file' = ''
+        '/start --log-level' = @('critical', 'error', 'warning', 'info', 'debug', 'trace')
+        '/start --env-file' = ''
+        '/start -e' = 'environments'
+        '/start --environment' = 'environments'
+        '/start --color' = @('auto', 'always', 'never')
+        '/start --ci' = @('github')
+        '/stop --timeout' = ''
+        '/stop --color' = @('auto', 'always', 'never')
+        '/stop --ci' = @('github')
+        '/reload --color' = @('auto', 'always', 'never')
+        '/reload --ci' = @('github')
+        '/status --color' = @('auto', 'always', 'never')
+        '/status --ci' = @('github')
+        '/logs -w' = 'workers'
+        '/logs --worker' = 'workers'
+        '/logs --since' = ''
+        '/logs -n' = ''
+        '/logs --lines' = ''
+        '/logs --color' = @('auto', 'always', 'never')
+        '/logs --ci' = @('github')
+        '/health --group' = @('live', 'ready', 'startup')
+        '/health --format' = @('nagios', 'jsonl')
+        '/health --fail-on' = @('fail', 'warn')
+        '/health --timeout' = ''
+        '/health --interval' = ''
+        '/health --count' = ''
+        '/health --until' = @('pass', 'fail')
+        '/health --deadline' = ''
+        '/health --maintenance' = ''
+        '/health --reason' = ''
+        '/health --color' = @('auto', 'always', 'never')
+        '/health --ci' = @('github')
+        '/doctor --target' = @('process', 'docker', 'swarm', 'kubernetes')
+        '/doctor --color' = @('auto', 'always', 'never')
+        '/doctor --ci' = @('github')
+        '/schema --color' = @('auto', 'always', 'never')
+        '/schema --ci' = @('github')
+        '/completion --color' = @('auto', 'always', 'never')
+        '/completion --ci' = @('github')
+        '/completion/show --color' = @('auto', 'always', 'never')
+        '/completion/show --ci' = @('github')
+        '/completion/install --color' = @('auto', 'always', 'never')
+        '/completion/install --ci' = @('github')
+        '/help --color' = @('auto', 'always', 'never')
+        '/help --ci' = @('github')
+    }
+
+    function Get-Remembered([string] $kind) {
+        $directory = $env:OATIE_HOME
+        if (-not $directory) {
+            $at = (Get-Location).Path
+            while ($at -and -not (Test-Path (Join-Path $at '.oatie/complete'))) {
+                $at = Split-Path $at -Parent
+            }
+            if (-not $at) { return }
+            $directory = Join-Path $at '.oatie'
+        }
+        $file = Join-Path $directory 'complete'
+        if (-not (Test-Path $file)) { return }
+        foreach ($row in Get-Content $file) {
+            $names = $row -split ' '
+            if ($names[0] -eq $kind) { return $names | Select-Object -Skip 1 }
+        }
+    }
+
+    $place = ''
+    $pending = ''
+    $given = 0
+    foreach ($element in ($line.CommandElements | Select-Object -Skip 1)) {
+        $word = $element.Extent.Text
+        if ($element.Extent.EndOffset -ge $cursor -and $current) { break }
+        if ($pending) { $pending = ''; continue }
+        if ($values.ContainsKey("$place $word")) { $pending = $word; continue }
+        if ($word.StartsWith('-')) { continue }
+        if ($places.ContainsKey("$place/$word")) { $place = "$place/$word"; $given = 0 } else { $given++ }
+    }
+    $found = @()
+    if ($pending) {
+        $offer = $values["$place $pending"]
+    } elseif ($current.StartsWith('-')) {
+        $offer = $options[$place]
+    } else {
+        $offer = $places[$place]
+    }
+    if ($offer -is [hashtable]) {
+        $found = $offer.GetEnumerator() | Sort-Object Name | ForEach-Object { , @($_.Key, $_.Value) }
+    } elseif ($offer -is [array]) {
+        $found = $offer | ForEach-Object { , @($_, $_) }
+    } elseif ($offer) {
+        $found = Get-Remembered $offer | ForEach-Object { , @($_, $_) }
+    }
+    foreach ($pair in $found) {
+        if ($pair[0] -like "$current*") {
+            [System.Management.Automation.CompletionResult]::new(
+                $pair[0], $pair[0], 'ParameterValue', $pair[1])
+        }
+    }
+}
