@@ -50,6 +50,10 @@ class StatePaths:
         return self.run / "deploy.lock"
 
     @property
+    def recovery_lock(self) -> Path:
+        return self.run / "recovery.lock"
+
+    @property
     def supervisor_pid(self) -> Path:
         return self.run / "supervisor.pid"
 

@@ -14,6 +14,7 @@ from oatie_ops.api.operations import Operation, Operations
 from oatie_ops.api.requests import Requests
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Clock, Snapshot, Status, system_clock
+from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.supervisor.view import SupervisorView
 
 
@@ -48,6 +49,7 @@ class OpsContext:
     notifications: Callable[[], Mapping[tuple[str, str], int]] = dict
     in_flight: Callable[[], int] = lambda: 0
     events: Callable[[], Mapping[str, int]] = dict
+    recovery: Recovery | None = None
     requests: Requests = field(default_factory=Requests)
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)

@@ -13,6 +13,7 @@ from oatie_ops.api.auth import READER, Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described, refused
 from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.api.recovery import accepted, restart_declared
 from oatie_ops.health import report
 from oatie_ops.health.groups import GROUPS
 from oatie_ops.health.model import ServiceState, Status
@@ -116,27 +117,22 @@ async def service(request: Request, service: str) -> Response:
 
 @router.post(
     "/health/services/{service}/restart",
-    summary="Restart a service. `app`: new workers of the same release, without losing a request.",
+    summary="Restart a service. `app`: new workers of the same release, without losing a request; another: "
+    "the first `restart` of its recovery ladder, proven by its checks.",
     status_code=202,
-    responses=described(models.Operation, 202, problems=(404, 409, 422, 501, *GUARDED)),
+    responses=described(models.Operation, 202, problems=(404, 409, 422, *GUARDED)),
 )
 async def restart(request: Request, service: str, caller: Operator, reason: Reason = "") -> Response:
     context = context_of(request)
     _service(context, service)
     if service != APP:
-        raise ApiError(
-            501,
-            f"{service} cannot be restarted from here yet",
-            why="only the application itself can",
-            fix="restart it where it runs",
-        )
+        return await restart_declared(context, service, caller, reason)
     # Written down before anything happens; how it ends is a line of its own.
     context.audit(Deed(caller.actor, caller.origin, "restart", service, "requested", reason))
     operation = await context.operations.start(
         "restart", service, caller.actor, lambda: context.view.reload(_actor_text(caller.actor, reason))
     )
-    where = f"/health/operations/{operation.id}"
-    return JSONResponse(operation.as_dict(), 202, {"Location": where})
+    return accepted(operation)
 
 
 @router.post(

@@ -80,6 +80,8 @@ async def _text(context: OpsContext, page: Page) -> str:
 def _all(context: OpsContext, page: Page, sources: Sources) -> Iterator[str]:
     yield from families(page, sources)
     yield from context.requests.families(page)
+    if context.recovery is not None:
+        yield from context.recovery.families(page)
 
 
 async def _figures(context: OpsContext, page: Page) -> tuple[dict[str, Any], list[str]]:

@@ -136,6 +136,7 @@ class Operation(Shape):
     started_at: float
     ended_at: float | None
     error: dict[str, Any] | None
+    events: list[dict[str, Any]]
 
 
 class Change(Transition):
@@ -276,6 +277,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
         "started_at": 1767323045.678,
         "ended_at": None,
         "error": None,
+        "events": [],
     },
     Maintenance: _MAINTENANCE,
     Windows: {"windows": [_MAINTENANCE]},

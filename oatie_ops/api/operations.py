@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Operation:
-    """``state``: running, succeeded or failed. Times are epoch seconds."""
+    """``state``: running, succeeded or failed. Times are epoch seconds. ``events`` grows while it runs."""
 
     id: str
     kind: str
@@ -30,6 +30,7 @@ class Operation:
     started_at: float
     ended_at: float | None = None
     error: dict[str, Any] | None = None
+    events: Sequence[dict[str, Any]] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -41,6 +42,7 @@ class Operation:
             "started_at": self.started_at,
             "ended_at": self.ended_at,
             "error": self.error,
+            "events": list(self.events),
         }
 
 
@@ -57,17 +59,24 @@ class Operations:
         return self._operations.get(operation_id)
 
     async def start(
-        self, kind: str, service: str, actor: str, work: Callable[[], Awaitable[dict[str, Any]]]
+        self,
+        kind: str,
+        service: str,
+        actor: str,
+        work: Callable[[], Awaitable[dict[str, Any]]],
+        events: Sequence[dict[str, Any]] = (),
     ) -> Operation:
         """Starts it, or gives back the one of this kind and service that is under way.
 
         ``work`` returns a ``result`` event; its status ``failed`` is a failure. Raises `OatieError` where
-        it is refused at once.
+        it is refused at once. ``events`` is what ``work`` adds to on its way.
         """
         for operation in self._operations.values():
             if (operation.kind, operation.service, operation.state) == (kind, service, "running"):
                 return operation
-        operation = Operation(secrets.token_hex(8), kind, service, actor, "running", time.time())
+        operation = Operation(
+            secrets.token_hex(8), kind, service, actor, "running", time.time(), events=events
+        )
         self._keep(operation)
         refused: list[OatieError] = []
         task = asyncio.get_running_loop().create_task(self._run(operation, work, refused))

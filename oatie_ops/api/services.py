@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from oatie_ops.api.app import create_ops_app
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.recorder import Recorder
@@ -9,6 +11,7 @@ from oatie_ops.health.alerts.pager import Pager
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
+from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.view import SupervisorView
 
@@ -21,6 +24,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
     def changed(change: Change) -> None:
         meter.change(change)
         recorder.change(change)
+        recovery.look_soon()
 
     loop = HealthLoop(
         view.settings,
@@ -37,6 +41,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
         lambda: loop.snapshot,
         lambda: _source(view),
     )
+    recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page)
     context = OpsContext(
         view,
         lambda: loop.snapshot,
@@ -47,13 +52,17 @@ def ops_services(view: SupervisorView) -> OpsServices:
         notifications=lambda: pager.counts,
         in_flight=lambda: loop.in_flight,
         events=lambda: recorder.counts,
+        recovery=recovery,
     )
     apps = create_ops_app(context)
 
     async def run() -> None:
         pager.start()
         try:
-            await loop.run()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(loop.run(), name="health")
+                if recovery.wanted:
+                    tasks.create_task(recovery.run(), name="recovery")
         finally:
             pager.stop()
             recorder.close()

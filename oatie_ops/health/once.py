@@ -69,7 +69,7 @@ async def _run(
     _recall(board, StatePaths(state_home).database)
 
     async def one(spec: CheckSpec) -> None:
-        if _asks_the_application(spec):
+        if asks_the_application(spec):
             board.record(spec, NOT_RUNNING, system_clock())
             return
         limit = (
@@ -83,6 +83,6 @@ async def _run(
     return board.snapshot
 
 
-def _asks_the_application(spec: CheckSpec) -> bool:
+def asks_the_application(spec: CheckSpec) -> bool:
     """The built-in check, or a declared one of a path on the application instead of a URL."""
     return spec.type == "app" or (spec.type in ("http", "https") and "url" not in spec.options)

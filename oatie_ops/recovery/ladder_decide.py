@@ -131,7 +131,7 @@ def _due(
 ) -> dict[str, float]:
     """When each service may have its next try; not those with a parent that is itself being recovered."""
     unwell = {name for name, p in progress.items() if p.phase is not Phase.WELL}
-    unwell |= {name for name, s in seen.items() if s.status is Status.FAIL}
+    unwell |= {name for name, s in seen.items() if s.status is Status.FAIL or s.doubtful}
     due = {}
     for name in progress:
         at = ready_at(progress[name], seen[name]) if name in seen else None

@@ -73,8 +73,10 @@ def provers(service: str, snapshot: Snapshot) -> list[str]:
     return list(found)
 
 
-async def prove(names: Sequence[str], look: Look, *, settle_seconds: float, patient: bool) -> Proof:
-    """``patient`` False: for what repairs nothing, one failure is enough to go on."""
+async def prove(
+    names: Sequence[str], look: Look, *, settle_seconds: float, look_seconds: float, patient: bool
+) -> Proof:
+    """``look_seconds`` bounds one look. ``patient`` False: of what repairs nothing, one failure is enough."""
     if not names:
         return Proof(False, "nothing checks it, so nothing can prove that it is well")
     await asyncio.sleep(settle_seconds)
@@ -83,7 +85,11 @@ async def prove(names: Sequence[str], look: Look, *, settle_seconds: float, pati
     deadline: float | None = None
     loop = asyncio.get_running_loop()
     while True:
-        found = [pair for results in [await look(name) for name in names] for pair in results]
+        try:
+            async with asyncio.timeout(look_seconds):
+                found = [pair for results in [await look(name) for name in names] for pair in results]
+        except TimeoutError:
+            return Proof(False, f"its checks did not come to an end within {look_seconds:g} s", looks)
         looks += 1
         for spec, result in found:
             tallies[spec.key] = tallies.get(spec.key, Tally()).add(result)

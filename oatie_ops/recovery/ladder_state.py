@@ -39,7 +39,8 @@ class Phase(StrEnum):
 class Seen:
     """One service now. ``consequence_of``: the failed service that explains this one.
 
-    ``patience_seconds``: how long its own checks may need to notice that a failed parent is back.
+    ``patience_seconds``: how long its own checks may need to notice that it is back. ``doubtful``: its latest
+    result was a failure, but not yet often enough to call it failed.
     """
 
     status: Status
@@ -48,6 +49,7 @@ class Seen:
     consequence_of: str = ""
     flapping: bool = False
     patience_seconds: float = GROUP_SECONDS
+    doubtful: bool = False
 
     @property
     def well(self) -> bool:
@@ -148,10 +150,19 @@ def end(ladder: Ladder, progress: Progress, *, proven: bool, now: float, chance:
             due_at=now + wait,
             failing_since=None,
             well_since=now,
-            was_held=False,
+            # Another service may have proven it: its own checks need a moment to agree.
+            was_held=True,
         )
     phase = Phase.GAVE_UP if over else progress.phase
     return replace(progress, phase=phase, due_at=now + wait)
+
+
+def manual(*, proven: bool, now: float, chance: float) -> Progress:
+    """After somebody has climbed the whole ladder by hand: the budget is whole again."""
+    if proven:
+        return Progress(well_since=now, was_held=True)
+    wait = GIVE_UP_RETRY_SECONDS * (0.9 + 0.2 * chance)
+    return Progress(phase=Phase.GAVE_UP, due_at=now + wait)
 
 
 def backoff_seconds(attempts: int, chance: float) -> float:

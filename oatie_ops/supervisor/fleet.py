@@ -24,6 +24,7 @@ TICK_SECONDS = 1.0
 STACK_SECONDS = 0.2
 RECYCLE_RETRY_SECONDS = 60.0
 LOG_LINES = 20
+REPLACED_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,25 @@ class Fleet:
         if generation is not None:
             for worker in generation.serving[workers:]:
                 await self._send_home(worker)
+
+    async def replace_all(self) -> int:
+        """Ends every worker at once and waits until as many serve again as should; how many.
+
+        For workers that only look alive. Those that a switch has put beside them are none of ours.
+        """
+        generation = self.generation
+        living = generation.living if generation else []
+        old = [worker for worker in living if worker.state != WorkerState.STARTING]
+        for worker in old:
+            worker.expected_end = True
+            worker.kill()
+        await asyncio.gather(*(worker.exited.wait() for worker in old))
+        while self.generation is generation and generation is not None:
+            self.refill()
+            if len(generation.serving) >= self.desired:
+                break
+            await asyncio.sleep(REPLACED_POLL_SECONDS)
+        return len(generation.serving) if generation else 0
 
     def tick(self) -> None:
         """Once a second: who hangs, who is worn out?"""

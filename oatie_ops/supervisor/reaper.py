@@ -15,6 +15,8 @@ from oatie_ops.supervisor.workers import Ended
 # A child that we did not announce may belong to a subprocess.run in one of our threads, which collects
 # it itself at once. What is still there after this time is an orphan that was given to us.
 ORPHAN_GRACE_SECONDS = 2.0
+# What `oatie_ops.recovery.rungs.command` sets.
+RECOVERY_MARKER = b"OATIE_RECOVERY="
 
 
 class Reaper:
@@ -73,6 +75,17 @@ def children(proc: Path = Path("/proc")) -> dict[int, str]:
     proc_pid_stat(5): the state and the parent stand behind the name, which may hold anything.
     """
     return {pid: state for pid, state, parent, _group in _processes(proc) if parent == os.getpid()}
+
+
+def started_by_recovery(pid: int, proc: Path = Path("/proc")) -> bool:
+    """Was it started by a command of a recovery ladder, whose marker is in its environment?
+
+    Such a process is a service that the operator wants to run; it only came to us as an orphan.
+    """
+    try:
+        return RECOVERY_MARKER in (proc / str(pid) / "environ").read_bytes()
+    except OSError:
+        return False
 
 
 def group_lives(group: int, proc: Path = Path("/proc")) -> bool:

@@ -7,13 +7,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops._version import __version__
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import Locked, OatieError
+from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import redact
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
@@ -23,7 +24,7 @@ from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
 from oatie_ops.supervisor.notify import Notifier
-from oatie_ops.supervisor.reaper import children
+from oatie_ops.supervisor.reaper import children, started_by_recovery
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.stats import Totals
 from oatie_ops.supervisor.switch import Stage, Switch
@@ -64,6 +65,7 @@ class Supervisor:
     _leaving: dict[Generation, asyncio.Task[None]] = field(default_factory=dict)
     _reloads: asyncio.Task[None] | None = None
     _reload_again: bool = False
+    _kept: set[ProcessIdentity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(self.machinery, self.settings.app)
@@ -134,6 +136,8 @@ class Supervisor:
     def _end_adopted(self) -> None:
         """What workers left behind in sessions of their own, and the kernel then gave to us."""
         for pid in children().keys() - self.machinery.reaper.expected():
+            if ProcessIdentity.of(pid) in self._kept or started_by_recovery(pid):
+                continue
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -255,6 +259,20 @@ class Supervisor:
         self.machinery.sink.note(f"reloaded in {took:.2f} s")
         gap = {"gap_ms": round(cutover_ms)} if switch.candidate.owns_port else {}
         return {"event": "result", "status": "reloaded", "release": release, "seconds": took, **gap}
+
+    async def restart_hard(self, actor: str) -> int:
+        """Ends all workers and waits until as many new ones serve; how many. Cancelled at a deadline."""
+        self._require_no_switch()
+        if self.fleet.generation is None or self.stopping.is_set():
+            raise OatieError(
+                "nothing to restart", why="no release is serving", fix="deploy one with `oatie deploy`"
+            )
+        self.machinery.sink.note(f"hard restart of all workers asked by {actor}")
+        return await self.fleet.replace_all()
+
+    def keep(self, processes: Iterable[ProcessIdentity]) -> None:
+        """These came to us as orphans and must outlive us."""
+        self._kept = {known for known in self._kept if known.alive()} | set(processes)
 
     def announce_ready(self) -> None:
         if not self.stopping.is_set():

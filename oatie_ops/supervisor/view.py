@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from oatie_ops.config.settings import Settings
+from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.stats import Totals
 
@@ -24,6 +26,14 @@ class SupervisorView(Protocol):
 
     def traffic(self) -> Totals | None:
         """What all workers counted, the ended ones included; None for a program, which counts nothing."""
+        ...
+
+    async def restart_hard(self, actor: str) -> int:
+        """Ends all workers and waits until as many new ones serve; how many. Cancelled at a deadline."""
+        ...
+
+    def keep(self, processes: Iterable[ProcessIdentity]) -> None:
+        """These came to us as orphans and must outlive us."""
         ...
 
     async def reload(self, actor: str) -> dict[str, Any]:

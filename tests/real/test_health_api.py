@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from oatie_ops.api.tokens import token_hash
 from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.health.board import Change
 from oatie_ops.health.model import Status
+from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
@@ -46,6 +47,12 @@ class View:
 
     def traffic(self) -> Totals | None:
         return None
+
+    def keep(self, processes: Iterable[ProcessIdentity]) -> None:
+        """No command of a ladder runs in these tests."""
+
+    async def restart_hard(self, actor: str) -> int:
+        return 0
 
     async def reload(self, actor: str) -> dict[str, Any]:
         self.reloads.append(actor)

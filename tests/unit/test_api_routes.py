@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from oatie_ops.api.tokens import token_hash
 from oatie_ops.config.settings import OpsSettings, ServiceSettings, Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.health.board import Board
-from oatie_ops.health.model import Instant, Result, Status
+from oatie_ops.health.model import CheckSpec, Instant, Result, Status
 from oatie_ops.health.plan import plan
+from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
+from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.stats import Totals
 
 TOKEN = "a-long-and-random-token"
@@ -61,6 +63,12 @@ class View:
     def traffic(self) -> Totals | None:
         return Totals(requests=7, errors=1, busy_seconds=0.5, buckets=(6, *[0] * 12, 1))
 
+    def keep(self, processes: Iterable[ProcessIdentity]) -> None:
+        """No command of a ladder runs in these tests."""
+
+    async def restart_hard(self, actor: str) -> int:
+        return 0
+
     async def reload(self, actor: str) -> dict[str, Any]:
         self.reloads.append(actor)
         if self.refusal is not None:
@@ -80,10 +88,21 @@ class Ops:
         self.board = Board(plan(settings, root, supervised=True), NOW)
         self.deeds: list[Deed] = []
         self.context = OpsContext(
-            self.view, lambda: self.board.snapshot, self.deeds.append, clock=lambda: NOW
+            self.view,
+            lambda: self.board.snapshot,
+            self.deeds.append,
+            clock=lambda: NOW,
+            recovery=supervised(self.view, lambda: self.board.snapshot, self.look, self.page),
         )
         self.context.meter.expect(self.board.snapshot)
         self.apps: OpsApps = create_ops_app(self.context)
+
+    async def look(self, service: str) -> list[tuple[CheckSpec, Result]]:
+        entries = self.board.snapshot.services[service].checks
+        return [(entry.spec, entry.state.last or Result(Status.UNKNOWN, "")) for entry in entries]
+
+    def page(self, channels: Collection[str], service: str, text: str) -> None:
+        raise AssertionError("nobody is paged in these tests")
 
     def find(self, service: str, status: Status, output: str = "as measured") -> None:
         for entry in self.board.snapshot.services[service].checks:
@@ -454,7 +473,7 @@ def test_restart_that_is_refused_at_once_is_a_conflict(ops: Ops) -> None:
     assert (answer.json()["code"], answer.json()["why"]) == ("locked", "release 8 is being baked")
 
 
-@pytest.mark.parametrize(("service", "status"), [("db", 501), ("nobody", 404)])
+@pytest.mark.parametrize(("service", "status"), [("db", 409), ("nobody", 404)])
 def test_what_cannot_be_restarted_says_so(ops: Ops, service: str, status: int) -> None:
     answer = ops.get(f"/health/services/{service}/restart", method="POST", trusted=True)
     assert answer.status_code == status
@@ -479,11 +498,14 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/health/history",
         "/health/maintenance",
         "/health/metrics",
+        "/api/performance/errors/services/{service}/recover",
+        "/api/performance/errors/recovery",
+        "/api/performance/errors/recovery/history",
         "/health/dashboard",
         "/health/dashboard/html",
     }
     post = described["paths"]["/health/services/{service}/restart"]["post"]
-    assert {"202", "401", "404", "409", "421", "422", "501"} <= set(post["responses"])
+    assert {"202", "401", "404", "409", "421", "422"} <= set(post["responses"])
     assert post["security"] == [{"HTTPBearer": []}]
 
 

@@ -10,20 +10,21 @@ import logging
 import socket
 import threading
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from oatie_ops.health.alerts import messages
 from oatie_ops.health.alerts.outbox import Note, Outbox, Send, open_store
-from oatie_ops.health.alerts.policy import ALERTMANAGER_REPEAT_SECONDS, Channel, Open, decide, see
+from oatie_ops.health.alerts.policy import ALERTMANAGER_REPEAT_SECONDS, Channel, Open, decide, insist, see
 from oatie_ops.health.alerts.send import send
 from oatie_ops.health.model import Clock, Snapshot, system_clock
 from oatie_ops.store import Store, StoreError
 from oatie_ops.store.alerts import OpenAlert
 
 TICK_SECONDS = 1.0
+KEEP_PAGES = 100
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +49,17 @@ class Pager:
         self._unsaved = False
         self._store: Store | None = None
         self._stopping = threading.Event()
+        self._pages: deque[tuple[frozenset[str], str, str]] = deque(maxlen=KEEP_PAGES)
 
     @property
     def counts(self) -> Counter[tuple[str, str]]:
         return self.outbox.counts
+
+    def page(self, channels: Iterable[str], service: str, output: str) -> None:
+        """Tells them now that a service fails, whatever holds the usual alert back; that it is over is told
+        as always. From any thread. Channels that are not configured are passed over.
+        """
+        self._pages.append((frozenset(channels), service, output))
 
     def start(self) -> None:
         if self._channels:
@@ -83,9 +91,13 @@ class Pager:
         seen = see(self._snapshot(), now)
         kept: list[Open] = []
         notes: list[Note] = []
+        pages = [self._pages.popleft() for _ in [*self._pages]]
         for channel in self._channels:
             mine = [entry for entry in opened if entry.channel == channel.name]
+            wanted = {service: output for channels, service, output in pages if channel.name in channels}
+            mine, paged = insist(channel, mine, seen, wanted, now.epoch_seconds)
             still, tells = decide(channel, mine, seen, now.epoch_seconds)
+            tells = [*paged, *tells]
             kept += still
             if tells:
                 source = {"host": socket.gethostname(), **self._source()}

@@ -102,6 +102,25 @@ def decide(
     return kept, [*(_tell(Told.FIRING, service, service.since) for service in fresh), *tells]
 
 
+def insist(
+    channel: Channel, opened: Iterable[Open], services: Iterable[Seen], wanted: Mapping[str, str], now: float
+) -> tuple[list[Open], list[Tell]]:
+    """Somebody wants a channel told now that these services fail, with these words. What is open then,
+    and what to tell.
+    """
+    seen = {service.service: service for service in services}
+    known = {entry.service: entry for entry in opened}
+    tells = []
+    for name, output in wanted.items():
+        service = seen.get(name)
+        if service is None or service.status in (Status.PASS, Status.WARN):
+            continue
+        since = known[name].since if name in known else service.since
+        known[name] = Open(channel.name, name, since, now)
+        tells.append(_tell(Told.FIRING, replace(service, output=output), since))
+    return list(known.values()), tells
+
+
 def _fresh(channel: Channel, known: Mapping[str, Open], seen: Mapping[str, Seen]) -> list[Seen]:
     """All that fail for long enough, as soon as one of them has waited for the others."""
     failing = [

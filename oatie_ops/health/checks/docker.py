@@ -70,8 +70,10 @@ def build(spec: CheckSpec, tools: Tools) -> Check:
     container = spec.options.get("container")
     if not container:
         raise CheckUnusable("a docker check needs the name of a container")
+    return DockerCheck(str(container), str(spec.options.get("socket") or engine_socket()))
+
+
+def engine_socket() -> str:
+    """That of DOCKER_HOST, else where the engine listens by default."""
     host = os.environ.get("DOCKER_HOST", "")
-    declared = spec.options.get("socket") or (
-        host.removeprefix("unix://") if host.startswith("unix://") else ""
-    )
-    return DockerCheck(str(container), str(declared or SOCKET))
+    return (host.removeprefix("unix://") if host.startswith("unix://") else "") or SOCKET

@@ -1,0 +1,83 @@
+"""A recovery without a supervisor: the command does it itself, with checks that it runs itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.board import Board
+from oatie_ops.health.checks import build
+from oatie_ops.health.checks.base import Tools as CheckTools
+from oatie_ops.health.model import CheckSpec, Result, Snapshot, Status, system_clock
+from oatie_ops.health.once import NOT_RUNNING, asks_the_application
+from oatie_ops.health.plan import NEEDS, plan
+from oatie_ops.health.runner import run_check
+from oatie_ops.health.threads import CheckThreads
+from oatie_ops.paths import StatePaths
+from oatie_ops.recovery.ladder_climber import Climber, Emit
+from oatie_ops.recovery.ladder_journal import Journal
+from oatie_ops.recovery.ladder_loop import Recovery
+from oatie_ops.recovery.ladder_proof import provers
+from oatie_ops.recovery.rungs.base import ActionFailed, Tools
+
+
+async def recover_once(
+    settings: Settings,
+    paths: StatePaths,
+    service: str,
+    *,
+    from_rung: int,
+    actor: str,
+    reason: str,
+    emit: Emit,
+) -> dict[str, Any]:
+    """As `Recovery.recover`. Must run in an event loop of its own."""
+    paths.ensure()
+    checks = _Checks(settings, paths.home)
+    for name in provers(service, checks.snapshot()):
+        await checks.look(name)
+    threads = CheckThreads()
+    tools = Tools(settings.root, threads, page=_pager(settings, threads))
+    climber = Climber(tools, Journal(paths.database), checks.snapshot, checks.look)
+    recovery = Recovery(settings, paths.recovery_lock, climber, lambda _service, _text: None)
+    return await recovery.recover(service, from_rung=from_rung, actor=actor, reason=reason, emit=emit)
+
+
+class _Checks:
+    """Runs checks when asked, where no loop does."""
+
+    def __init__(self, settings: Settings, home: Path) -> None:
+        services = plan(settings, home, supervised=False)
+        self._board = Board(services, system_clock())
+        tools = CheckTools(settings, CheckThreads(), home)
+        specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
+        self._checks = [(spec, build(spec, tools)) for spec in specs]
+
+    def snapshot(self) -> Snapshot:
+        return self._board.snapshot
+
+    async def look(self, service: str) -> list[tuple[CheckSpec, Result]]:
+        found = []
+        for spec, check in self._checks:
+            if spec.service == service:
+                gone = asks_the_application(spec)
+                result = NOT_RUNNING if gone else await run_check(check, spec, Status.UNKNOWN)
+                self._board.record(spec, result, system_clock())
+                found.append((spec, result))
+        return found
+
+
+def _pager(settings: Settings, threads: CheckThreads) -> Any:
+    async def page(channel: str, service: str, text: str) -> None:
+        from oatie_ops.recovery.ladder_page import send_page
+
+        alert = settings.alerts[channel]
+        why = await threads.call(
+            ("page", channel), lambda: send_page(settings.app.name, alert, service, text), Attempt()
+        )
+        if why:
+            raise ActionFailed(why)
+
+    return page
