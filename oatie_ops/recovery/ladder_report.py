@@ -10,8 +10,9 @@ from typing import Any
 from oatie_ops.health.report import iso_epoch
 from oatie_ops.recovery.ladder import Ladder, Rung
 from oatie_ops.recovery.ladder_state import Phase
+from oatie_ops.redaction import redact
 from oatie_ops.store import Store
-from oatie_ops.store.recoveries import RecoveryRow, RungFigures, TryRow
+from oatie_ops.store.recoveries import RecoveryRow, RungFigures, ServiceFigures, TryRow
 
 SCHEMA_VERSION = 1
 HISTORY_LIMIT = 20
@@ -39,9 +40,17 @@ def overview(database: Path, ladders: Mapping[str, Ladder]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "ladders": {
             name: ladder(known, progress.get(name), rungs, now)
-            | ({key: getattr(services[name], key) for key in NOTHING_KNOWN} if name in services else {})
+            | (_figures(services[name]) if name in services else {})
             for name, known in ladders.items()
         },
+    }
+
+
+def _figures(found: ServiceFigures) -> dict[str, Any]:
+    mean = found.mean_seconds_to_repair
+    return {
+        **{key: getattr(found, key) for key in NOTHING_KNOWN},
+        "mean_seconds_to_repair": None if mean is None else round(mean, 2),
     }
 
 
@@ -72,7 +81,9 @@ def ladder(
         "next_rung": int(data["rung"]) % len(known.rungs) + 1,
         "attempts": int(data["attempts"]),
         "next_try_at": iso_epoch(due) if unwell else None,
-        "rungs": [rung(step, (figures or {}).get((known.service, step.name))) for step in known.rungs],
+        "rungs": [
+            rung(step, (figures or {}).get((known.service, redact(step.name)))) for step in known.rungs
+        ],
         **NOTHING_KNOWN,
     }
 
@@ -81,7 +92,7 @@ def rung(step: Rung, figures: RungFigures | None = None) -> dict[str, Any]:
     tries, proven = (figures.tries, figures.proven) if figures else (0, 0)
     return {
         "rung": step.number,
-        "name": step.name,
+        "name": redact(step.name),
         "action": str(step.kind),
         "verify": step.verify,
         "max": step.max,
