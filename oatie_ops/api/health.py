@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from oatie_ops._version import __version__
@@ -25,6 +25,9 @@ MAX_REASON_CHARACTERS = 500
 Reason = Annotated[
     str, Query(max_length=MAX_REASON_CHARACTERS, description="Why, for the log and the audit.")
 ]
+
+ServicePath = Annotated[str, Path(description="As in oatie.toml; `app` is the application.", examples=[APP])]
+OperationPath = Annotated[str, Path(description="As `Location` told it.", examples=["3f1c9a52d0e4b7a1"])]
 
 router = APIRouter(tags=["health"])
 
@@ -109,7 +112,7 @@ async def services(request: Request) -> Response:
     dependencies=[READER],
     openapi_extra=OPEN_ON_LOOPBACK,
 )
-async def service(request: Request, service: str) -> Response:
+async def service(request: Request, service: ServicePath) -> Response:
     context = context_of(request)
     state = _service(context, service)
     return JSONResponse(report.service(state, context.clock()), status_code(state.status))
@@ -122,7 +125,7 @@ async def service(request: Request, service: str) -> Response:
     status_code=202,
     responses=described(models.Operation, 202, problems=(404, 409, 422, *GUARDED)),
 )
-async def restart(request: Request, service: str, caller: Operator, reason: Reason = "") -> Response:
+async def restart(request: Request, service: ServicePath, caller: Operator, reason: Reason = "") -> Response:
     context = context_of(request)
     _service(context, service)
     if service != APP:
@@ -142,7 +145,7 @@ async def restart(request: Request, service: str, caller: Operator, reason: Reas
 )
 async def heartbeat(
     request: Request,
-    service: str,
+    service: ServicePath,
     caller: Operator,
     status: Annotated[Status, Query(description="How the service finds itself.")] = Status.PASS,
     output: Annotated[str, Query(max_length=500, description="Why, for people.")] = "",
@@ -166,7 +169,7 @@ async def heartbeat(
     dependencies=[READER],
     openapi_extra=OPEN_ON_LOOPBACK,
 )
-async def operation(request: Request, operation: str) -> Response:
+async def operation(request: Request, operation: OperationPath) -> Response:
     found = context_of(request).operations.get(operation)
     if found is None:
         raise NotFound("there is no such operation", fix="only the latest hundred are kept, in memory")

@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 # A duration as in oatie.toml, for readers of the description; `parse_duration` has the last word.
 DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|^[0-9]+(\.[0-9]+)?$"
 MAX_WINDOW_SECONDS = 366 * 86_400.0
+# The same for a window: more than nothing, and with so few digits that it ends within `MAX_WINDOW_SECONDS`.
+# A limit that the description does not tell surprises whoever makes requests from it.
+WINDOW = (
+    r"^(?=.*[1-9])("
+    r"([0-2]?[0-9]{1,2}d)?([0-9]{1,3}([.][0-9]{1,3})?h)?([0-9]{1,4}([.][0-9]{1,3})?m)?([0-9]{1,5}([.][0-9]{1,3})?s)?"
+    r"|[0-9]{1,7}([.][0-9]{1,3})?)$"
+)
 
 StatusWord = Literal["pass", "unknown", "warn", "fail"]
 
@@ -154,9 +161,11 @@ class Windows(Shape):
 class WindowWanted(Shape):
     """``duration``: "30m", "2h", seconds; without it the window stays open until it is ended."""
 
+    model_config = ConfigDict(extra="forbid", regex_engine="python-re")
+
     service: str = Field(default="*", max_length=200)
     duration: (
-        Annotated[str, Field(pattern=DURATION, max_length=30)]
+        Annotated[str, Field(pattern=WINDOW, max_length=30)]
         | Annotated[float, Field(gt=0, le=MAX_WINDOW_SECONDS, allow_inf_nan=False)]
         | None
     ) = None

@@ -1,0 +1,62 @@
+"""The ops API against its own OpenAPI description, as schemathesis tries it: every route, every answer.
+
+The supervisor behind it is a stand-in that only takes note of reloads: thousands of made-up requests
+include many that restart the application. Chains of requests (the stateful phase) are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oatie_ops.api.tokens import token_hash
+from tests.real.test_health_api import View
+from tests.real.test_health_command import application, check_of
+from tests.real.test_health_probers import listening, ops_port
+from tests.real.waiting import free_port
+
+TOKEN = "a-long-and-random-token-for-schemathesis"
+SECONDS = 240
+SEED = "1"
+
+
+def schemathesis(port: int, directory: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        f"http://127.0.0.1:{port}/openapi.json",
+        "--checks=all",
+        "--phases=examples,coverage,fuzzing",
+        f"--seed={SEED}",
+        "--generation-deterministic",
+        "--no-color",
+        f"--header=Authorization: Bearer {TOKEN}",
+        *more,
+    ]
+    return subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+@pytest.mark.slow
+def test_every_answer_is_as_described(tmp_path: Path) -> None:
+    async def work() -> None:
+        app, app_port = await application()
+        db_port = free_port()
+        db = await listening(db_port)
+        view = View(tmp_path, app_port, db=check_of(db_port), nightly={"type": "heartbeat", "every": "1h"})
+        token_file = view.paths.run / "ops-tokens"
+        token_file.write_text(f"sha256:{token_hash(TOKEN)}\n")
+        token_file.chmod(0o600)
+        async with ops_port(view) as port:
+            done = await asyncio.to_thread(schemathesis, port, tmp_path, "--max-examples=20")
+        db.close()
+        app.close()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert view.reloads, "no try got as far as a restart"
+
+    asyncio.run(work())
