@@ -11,14 +11,18 @@ from oatie_ops._version import __version__
 
 TYPE_CHECKING = False  # type checkers take it for true; the import of typing is half of `oatie --version`
 if TYPE_CHECKING:
+    from oatie_ops.degradation.manager import degradation_manager
+    from oatie_ops.degradation.middleware import OatieMiddleware
     from oatie_ops.environment import EnvironmentDetector
 
 # public name -> the module that defines it
 _LAZY = {
     "EnvironmentDetector": "oatie_ops.environment",
+    "OatieMiddleware": "oatie_ops.degradation.middleware",
+    "degradation_manager": "oatie_ops.degradation.manager",
 }
 
-__all__ = ["EnvironmentDetector", "__version__"]
+__all__ = ["EnvironmentDetector", "OatieMiddleware", "__version__", "degradation_manager"]
 
 
 def __getattr__(name: str) -> object:

@@ -58,6 +58,10 @@ class StatePaths:
         return self.run / "supervisor.pid"
 
     @property
+    def switches(self) -> Path:
+        return self.run / "switches"
+
+    @property
     def control_socket(self) -> Path:
         """The owner's Unix socket; in a short per-user directory where the natural path is too long."""
         natural = self.run / "control.sock"

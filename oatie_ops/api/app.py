@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from oatie_ops._version import __version__
-from oatie_ops.api import health, history, metrics, problems, recovery
+from oatie_ops.api import degradation, health, history, metrics, problems, recovery
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.requests import Counted
 from oatie_ops.api.shield import Application, Shield
@@ -35,7 +35,7 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
     )
     app.state.context = context
     problems.install(app)
-    rooms = (health, history, metrics, recovery)
+    rooms = (health, history, metrics, recovery, degradation)
     for room in rooms:
         app.include_router(room.router)
     app.state.routes = [route for room in rooms for route in room.router.routes]

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from oatie_ops.api.operations import Operation, Operations
 from oatie_ops.api.requests import Requests
+from oatie_ops.degradation.conductor import Conductor
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Clock, Snapshot, Status, system_clock
 from oatie_ops.recovery.ladder_loop import Recovery
@@ -51,6 +52,7 @@ class OpsContext:
     events: Callable[[], Mapping[str, int]] = dict
     recovery: Recovery | None = None
     requests: Requests = field(default_factory=Requests)
+    switches: Conductor | None = None
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)
 

@@ -71,6 +71,17 @@ class Maintenance(Shape):
     until: str | None
 
 
+class Degradation(Shape):
+    """A switch is on; ``left_seconds`` null: it does not end by itself."""
+
+    level: int
+    owner: str
+    reason: str
+    actor: str
+    since: str
+    left_seconds: float | None
+
+
 class Check(Shape):
     type: str
     status: StatusWord
@@ -98,6 +109,7 @@ class Service(Shape):
     needs: list[str]
     consequence_of: str | None
     maintenance: Maintenance | None
+    degraded: Degradation | None
     flapping: bool
     uptime: Uptime
     latency: Latency
@@ -243,6 +255,7 @@ _SERVICE = {
     "needs": [],
     "consequence_of": None,
     "maintenance": None,
+    "degraded": None,
     "flapping": False,
     "uptime": {"hour": 0.9966, "day": 0.99986, "week": 1.0, "known_seconds": 604800.0},
     "latency": _LATENCY,

@@ -7,10 +7,14 @@ import asyncio
 from oatie_ops.api.app import create_ops_app
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.recorder import Recorder
+from oatie_ops.degradation.automatic import Condition
+from oatie_ops.degradation.conductor import Conductor
+from oatie_ops.degradation.overlay import overlaid
 from oatie_ops.health.alerts.pager import Pager
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
+from oatie_ops.health.model import Snapshot
 from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.view import SupervisorView
@@ -25,6 +29,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
         meter.change(change)
         recorder.change(change)
         recovery.look_soon()
+        switches.look_soon()
 
     loop = HealthLoop(
         view.settings,
@@ -42,9 +47,10 @@ def ops_services(view: SupervisorView) -> OpsServices:
         lambda: _source(view),
     )
     recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page)
+    switches = Conductor(view, lambda: _conditions(loop.snapshot), lambda: _load(view))
     context = OpsContext(
         view,
-        lambda: loop.snapshot,
+        lambda: overlaid(loop.snapshot, switches.counting(), switches.now()),
         recorder.audit,
         meter=meter,
         beat=loop.beat,
@@ -53,6 +59,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
         in_flight=lambda: loop.in_flight,
         events=lambda: recorder.counts,
         recovery=recovery,
+        switches=switches,
     )
     apps = create_ops_app(context)
 
@@ -63,11 +70,24 @@ def ops_services(view: SupervisorView) -> OpsServices:
                 tasks.create_task(loop.run(), name="health")
                 if recovery.wanted:
                     tasks.create_task(recovery.run(), name="recovery")
+                tasks.create_task(switches.run(), name="switches")
         finally:
             pager.stop()
             recorder.close()
 
     return OpsServices(public=apps.public, trusted=apps.trusted, run=run)
+
+
+def _conditions(snapshot: Snapshot) -> dict[str, Condition]:
+    """What automatic switches go by: the checks themselves, without the switches laid over them."""
+    return {name: Condition(state.status.value, state.output) for name, state in snapshot.services.items()}
+
+
+def _load(view: SupervisorView) -> tuple[float, float]:
+    """How late the worst event loop is (seconds), and requests under way for each worker."""
+    workers = [worker for worker in view.status()["workers"] if worker["state"] == "serving"]
+    lag = max((float(worker.get("lag_seconds") or 0.0) for worker in workers), default=0.0)
+    return lag, sum(int(worker["in_flight"]) for worker in workers) / max(1, len(workers))
 
 
 def _source(view: SupervisorView) -> dict[str, str]:

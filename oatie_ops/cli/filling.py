@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The tables whose values may be secrets; a release brings those of its own application.
 SERVICES = ("services",)
-SUPERVISOR = (*SERVICES, "alerts")
+SUPERVISOR = (*SERVICES, "alerts", "switches")
 EVERYTHING = (*SUPERVISOR, "app", "accessories")
 
 # Without one of these in [secrets], a plain name is a variable and nothing else.

@@ -56,6 +56,8 @@ def remark(service: Health) -> str:
     notes = []
     if service.get("maintenance"):
         notes.append(f"maintenance: {service['maintenance']['reason'] or 'no reason given'}")
+    if switch := service.get("degraded"):
+        notes.append(f"degraded by {switch['owner']}: {switch['reason'] or 'no reason given'}")
     if service.get("consequence_of"):
         notes.append(f"because of {service['consequence_of']}")
     if service.get("flapping"):

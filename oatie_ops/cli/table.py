@@ -127,6 +127,21 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "Repair",
+        (
+            Entry(
+                "degrade",
+                "Degrade a feature of the running application, or restore it; workers obey at once.",
+                (
+                    ('oatie degrade reports --reason "slow database"', "for an hour; answers how many obey"),
+                    ("oatie degrade reports --reason load --for 10m --level 50", "half of its requests"),
+                    ("oatie degrade --list", "what is degraded, by whom, until when"),
+                    ("oatie degrade reports --restore", "end it now"),
+                ),
+            ),
+        ),
+    ),
+    (
         "About oatie",
         (
             Entry(

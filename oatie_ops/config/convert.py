@@ -75,6 +75,7 @@ def to_settings(file: File, *, root: Path, path: Path | None, environment: str) 
         logs=LogSettings(**{name: getattr(file.logs, key) for name, key in LOG_KEYS.items()}),
         secrets=file.secrets.model_dump(exclude_none=True),
         alerts={name: alert.model_dump(exclude_none=True) for name, alert in file.alerts.items()},
+        switches=file.switches.model_dump(exclude_none=True),
     )
 
 
@@ -100,6 +101,7 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
         "file": None if settings.file is None else str(settings.file),
         "secrets": dict(settings.secrets),
         "alerts": dict(settings.alerts),
+        "switches": dict(settings.switches),
     }
 
 
@@ -122,6 +124,7 @@ def settings_from_dict(data: Mapping[str, Any]) -> Settings:
         logs=_thaw(LogSettings, data["logs"]),
         secrets=data["secrets"],
         alerts=data["alerts"],
+        switches=data["switches"],
         stored=tuple((tuple(path), template) for path, template in data["stored"]),
     )
 

@@ -80,7 +80,7 @@ def _not_set(path: KeyPath, name: str) -> Problem:
 
 def _no_place_for_secrets(path: KeyPath) -> str:
     """Why a value here cannot come from a store of secrets; empty where it can."""
-    if path[:2] != ("app", "env") and path[0] not in ("services", "alerts", "accessories"):
+    if path[:2] != ("app", "env") and path[0] not in ("services", "alerts", "accessories", "switches"):
         return "is shown in status, logs and releases, so it cannot come from a store of secrets"
     node = catalogue().node(path)
     if node is not None and catalogue().kind(node) not in ("string", "any"):
@@ -89,7 +89,7 @@ def _no_place_for_secrets(path: KeyPath) -> str:
 
 
 def _misplaced(path: KeyPath, name: str, refusal: str) -> Problem:
-    hint = "secrets belong to texts of [app.env], [accessories], [services] and [alerts]"
+    hint = "secrets belong to texts of [app.env], [accessories], [services], [alerts] and [switches]"
     return Problem("misplaced-secret", path, refusal, hint, needle=f"${{{name}")
 
 

@@ -21,7 +21,7 @@ def check_services(settings: Settings) -> Iterator[Problem]:
         yield from _check_of(service)
         yield from _limits(service)
         degrade = service.degrade or {}
-        yield from _unknown((*here, "degrade", "auto"), degrade.get("auto", ()), names, "service")
+        yield from _unknown((*here, "degrade", "auto"), degrade.get("auto", ()), [*names, "load"], "service")
         yield from _responses(service)
         yield from _ladder(service, names, list(settings.alerts))
     yield from _cycles(settings.services)

@@ -37,7 +37,7 @@ from oatie_ops.config.schema_engines import (
     Proxy,
     Swarm,
 )
-from oatie_ops.config.schema_services import Service, Table
+from oatie_ops.config.schema_services import Service, ShareUrl, Table
 
 
 class App(Table):
@@ -202,6 +202,17 @@ class Alert(Table):
     """Time between reminders; 0: none."""
 
 
+class Switches(Table):
+    """Decisions that running workers obey at once (`oatie degrade`), and when the load decides."""
+
+    share: ShareUrl | None = None
+    """redis:// or postgresql:// address that carries decisions to other hosts: "${REDIS_URL}"."""
+    overload_lag: PositiveDuration = 0.25
+    """How late the workers' event loops may be before services with auto = ["load"] are shed."""
+    overload_in_flight: int = Field(default=0, ge=0)
+    """Requests under way for each worker from which they are shed, too; 0: not looked at."""
+
+
 class File(Table):
     """Everything that applies in one environment."""
 
@@ -233,6 +244,8 @@ class File(Table):
     """Captured output of the workers."""
     alerts: dict[Name, Alert] = Field(default_factory=dict)
     """Who is told when something fails."""
+    switches: Switches = Field(default_factory=Switches)
+    """Decisions that running workers obey at once, and when the load decides."""
 
 
 def json_schema() -> dict[str, Any]:

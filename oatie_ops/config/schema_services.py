@@ -100,6 +100,7 @@ HttpUrl = Annotated[SecretText, _url("http", "https")]
 TcpUrl = Annotated[SecretText, _url("tcp")]
 PostgresUrl = Annotated[SecretText, _url("postgresql", "postgres")]
 RedisUrl = Annotated[SecretText, _url("redis", "rediss", "unix")]
+ShareUrl = Annotated[SecretText, _url("redis", "rediss", "unix", "postgresql", "postgres")]
 
 
 class HttpCheck(Check):
@@ -461,7 +462,9 @@ class CannedResponse(Table):
 
 class Degrade(Table):
     auto: Strings = Field(default_factory=list)
-    """Services whose failure degrades this one by itself."""
+    """Services whose failure degrades this one by itself; "load": overload does, by `priority`."""
+    priority: int = Field(default=5, ge=1, le=9)
+    """With "load" in `auto`: 9 is shed first, 1 last."""
     responses: list[CannedResponse] = Field(default_factory=list)
     """Answers served while degraded; 503 with Retry-After where none matches."""
     retry_after: Duration = 30.0

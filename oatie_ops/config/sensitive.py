@@ -49,6 +49,7 @@ def _declared(loaded: Loaded) -> Iterator[str]:
         "services": {n: {"check": s.check, "recover": list(s.recover)} for n, s in settings.services.items()},
         "alerts": settings.alerts,
         "accessories": {n: {"env": a.env} for n, a in settings.accessories.items()},
+        "switches": settings.switches,
     }
     for path, value in leaves(tables):
         if isinstance(value, str) and path not in loaded.unresolved and _is_secret(loaded, path, value):

@@ -143,5 +143,6 @@ class Settings:
     logs: LogSettings = field(default_factory=LogSettings)
     secrets: Mapping[str, Any] = field(default_factory=dict)
     alerts: Mapping[str, Any] = field(default_factory=dict)
-    # Of services, alerts and accessories: where a value came from a store of secrets, and its template.
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    # Of services, alerts, accessories, switches: where a value came from a store of secrets; its template.
     stored: tuple[tuple[KeyPath, str], ...] = ()

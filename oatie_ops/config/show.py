@@ -103,6 +103,7 @@ def _values(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
     yield from ((("logs", key), getattr(settings.logs, name)) for name, key in LOG_KEYS.items())
     for name, alert in settings.alerts.items():
         yield from _table(("alerts", name), alert)
+    yield from _table(("switches",), settings.switches)
 
 
 def _engines(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:

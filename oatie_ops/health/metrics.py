@@ -84,6 +84,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[ServiceState], float]], ...] = (
         "1 while its failure follows from another service's.",
         lambda s: int(bool(s.consequence_of)),
     ),
+    ("oatie_service_degraded", "1 while a switch degrades it.", lambda s: int(bool(s.degraded))),
     ("oatie_service_flapping", "1 while it changes its status too often.", lambda s: int(s.flapping)),
 )
 

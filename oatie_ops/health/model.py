@@ -12,7 +12,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from oatie_ops.health.standing import NO_LATENCY, NOTHING_KNOWN, Latency, Maintenance, Standing, Uptime
+from oatie_ops.health.standing import (
+    NO_LATENCY,
+    NOTHING_KNOWN,
+    Degradation,
+    Latency,
+    Maintenance,
+    Standing,
+    Uptime,
+)
 
 
 class Status(StrEnum):
@@ -149,6 +157,7 @@ class ServiceState:
     consequence_of: str = ""
     maintenance: Maintenance | None = None
     standing: Standing = NOTHING_KNOWN
+    degraded: Degradation | None = None
 
     @property
     def flapping(self) -> bool:
@@ -167,16 +176,24 @@ class ServiceState:
 
     @property
     def status(self) -> Status:
+        """That of its checks; while a switch degrades it, no better than ``warn``."""
+        found = self.checked_status
+        return Status.WARN if self.degraded and found is not Status.FAIL else found
+
+    @property
+    def checked_status(self) -> Status:
         return worst(entry.state.status for entry in self.checks)
 
     @property
     def cause(self) -> CheckEntry | None:
         """The check that made the status; the first of them where several agree."""
-        status = self.status
+        status = self.checked_status
         return next((entry for entry in self.checks if entry.state.status is status), None)
 
     @property
     def output(self) -> str:
+        if self.degraded and self.checked_status not in (Status.FAIL, Status.WARN):
+            return f"degraded by {self.degraded.owner}: {self.degraded.reason or 'no reason given'}"
         cause = self.cause
         return cause.output if cause else "no check is declared"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from oatie_ops.health.groups import GROUPS
 from oatie_ops.health.model import CheckEntry, Instant, ServiceState, Snapshot, Status
-from oatie_ops.health.standing import NO_LATENCY, Latency, Maintenance, Transition
+from oatie_ops.health.standing import NO_LATENCY, Degradation, Latency, Maintenance, Transition
 
 SCHEMA_VERSION = 1
 
@@ -45,6 +45,7 @@ def service(state: ServiceState, now: Instant) -> dict[str, Any]:
         "needs": list(state.needs),
         "consequence_of": state.consequence_of or None,
         "maintenance": maintenance(state.maintenance) if state.maintenance else None,
+        "degraded": degraded(state.degraded) if state.degraded else None,
         "flapping": state.flapping,
         "uptime": asdict(state.uptime),
         "latency": latency(state.latency),
@@ -86,6 +87,17 @@ def maintenance(window: Maintenance) -> dict[str, Any]:
         "actor": window.actor,
         "started_at": iso_epoch(window.started_at),
         "until": None if window.until is None else iso_epoch(window.until),
+    }
+
+
+def degraded(switch: Degradation) -> dict[str, Any]:
+    return {
+        "level": switch.level,
+        "owner": switch.owner,
+        "reason": switch.reason,
+        "actor": switch.actor,
+        "since": iso_epoch(switch.since),
+        "left_seconds": None if switch.left_seconds is None else round(switch.left_seconds, 3),
     }
 
 

@@ -70,6 +70,21 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Degradation:
+    """A switch is on: ``level`` percent of its requests are degraded. Times are epoch seconds.
+
+    ``left_seconds`` None: it does not end by itself.
+    """
+
+    level: int
+    owner: str
+    reason: str
+    actor: str
+    since: float
+    left_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """``latency`` is by the name of the check; ``transitions`` are newest first."""
 

@@ -153,6 +153,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX recovery_tries_of ON recovery_tries (recovery_id, id)",
         "CREATE TABLE recovery_progress (service TEXT PRIMARY KEY, data TEXT NOT NULL)",
     ),
+    (
+        """
+        CREATE TABLE switches (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            service TEXT NOT NULL,
+            owner TEXT NOT NULL,
+            cause TEXT NOT NULL,
+            level INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            host TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            until REAL,
+            deadline REAL,
+            boot_id TEXT NOT NULL,
+            overruled_by TEXT NOT NULL,
+            ended_at REAL,
+            how TEXT,
+            ended_by TEXT
+        )
+        """,
+        "CREATE UNIQUE INDEX switches_in_force ON switches (service, owner, cause) WHERE ended_at IS NULL",
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

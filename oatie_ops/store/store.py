@@ -14,6 +14,7 @@ from oatie_ops.store.health import HealthRecords
 from oatie_ops.store.journal import Journal
 from oatie_ops.store.recoveries import Recoveries
 from oatie_ops.store.releases import Releases
+from oatie_ops.store.switches import Switches
 
 
 class Store:
@@ -28,6 +29,7 @@ class Store:
         self.health = HealthRecords(database)
         self.alerts = Alerts(database)
         self.recoveries = Recoveries(database)
+        self.switches = Switches(database)
 
     @classmethod
     def open(

@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.guarded import Guarded
@@ -87,7 +86,7 @@ class Machinery:
             "app": {**_plain(spec)},
             "directory": str(spec.directory),
             "slot": slot,
-            "env": worker_environment(birth, worker_id, self.paths.data),
+            "env": worker_environment(birth, worker_id, self.paths),
             "secrets": spec.app.secret_env,
         }
         fds = {
@@ -119,7 +118,7 @@ class Machinery:
             birth.generation,
             birth.spec,
             slot,
-            environment=worker_environment(birth, worker_id, self.paths.data),
+            environment=worker_environment(birth, worker_id, self.paths),
             public_port=birth.public.port,
             attach_output=lambda out, err: self.attach_output(worker_id, out, err),
             expect=self.expect,
@@ -140,10 +139,11 @@ class Machinery:
         self.stats.close()
 
 
-def worker_environment(birth: Birth, worker_id: int, data: Path) -> Mapping[str, str]:
+def worker_environment(birth: Birth, worker_id: int, paths: StatePaths) -> Mapping[str, str]:
     """What a worker finds in its environment beside the supervisor's own."""
     return {
-        "OATIE_DATA_DIR": str(data),
+        "OATIE_DATA_DIR": str(paths.data),
+        "OATIE_SWITCHES": str(paths.switches),
         **birth.spec.app.open_env,
         "PORT": str(birth.public.port),
         "OATIE_APP": birth.spec.app.name,

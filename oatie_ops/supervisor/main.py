@@ -117,6 +117,7 @@ class _Main:
             if self.options.pid_file is not None:
                 stack.enter_context(PidFile(self.options.pid_file, plain=True))
             install_signals(supervisor)
+            self._install_switches(supervisor)
             generation = self._prepare_first(supervisor)
             control = self._bind_control(stack)
             if generation is not None:
@@ -129,6 +130,16 @@ class _Main:
             await self._serve(supervisor, control, stack)
         if self.failure is not None:
             raise self.failure
+
+    def _install_switches(self, supervisor: Supervisor) -> None:
+        """A worker finds them at its first request: what was degraded stays so across a restart."""
+        from oatie_ops.degradation.install import install
+        from oatie_ops.degradation.rules import source_of
+
+        try:
+            install(self.paths, source_of(self.settings))
+        except OatieError as error:
+            supervisor.machinery.sink.note(f"switches are not obeyed: {error.what}: {error.why}")
 
     def _make_supervisor(self, stack: contextlib.ExitStack) -> Supervisor:
         app = self.settings.app

@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from oatie_ops.degradation.middleware import OatieMiddleware
 from oatie_ops.supervisor.stats import BUCKETS, LATENCY_BOUNDS_SECONDS
 
 Scope = MutableMapping[str, Any]
@@ -37,7 +38,7 @@ class Observer:
     keep-alive client leave after an answer instead of being cut off in the middle of the next request.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: OatieMiddleware) -> None:
         self.application = application
         trusted = os.environ.get("FORWARDED_ALLOW_IPS", TRUSTED_BY_DEFAULT)
         # uvicorn's own, but entered only for requests that came through a proxy: it copies the headers.

@@ -15,11 +15,11 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING = range(8)
+BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING, LAG = range(9)
 # Upper limits (inclusive) of the latency histogram; one more bucket is for what takes longer.
 LATENCY_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BUCKETS = len(LATENCY_BOUNDS_SECONDS) + 1
-FIRST_BUCKET = 8
+FIRST_BUCKET = 9
 
 FIELDS = FIRST_BUCKET + BUCKETS
 SLOT_BYTES = FIELDS * 8
@@ -45,6 +45,7 @@ class WorkerSample:
     timed: int  # requests whose time was taken: all of them, or under heavy load a part
     busy_seconds: float  # their time from the call of the application to the last byte handed over
     buckets: tuple[int, ...] = NOTHING  # how many of them took how long: by `LATENCY_BOUNDS_SECONDS`
+    lag_seconds: float = 0.0  # by how much its event loop's latest beat came late
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class StatsPage:
             timed=int(values[TIMED]),
             busy_seconds=values[SECONDS],
             buckets=tuple(map(int, values[FIRST_BUCKET:])),
+            lag_seconds=values[LAG],
         )
 
     def close(self) -> None:

@@ -336,6 +336,11 @@ class Supervisor:
     def _leaving_workers(self) -> list[Worker]:
         return [worker for generation in list(self._leaving) for worker in generation.workers]
 
+    def look_at_switches(self) -> dict[int, int]:
+        """Makes every serving worker look at once; by pid, the places where they tell that they did."""
+        serving = self.fleet.generation.serving if self.fleet.generation else []
+        return {worker.pid: worker.slot for worker in serving if worker.look()}
+
     def traffic(self) -> Totals | None:
         """What all workers counted, the ended ones included; None for a program, which counts nothing."""
         generation = self.fleet.generation
@@ -407,6 +412,7 @@ class Supervisor:
             "requests": sample.requests,
             "errors": sample.errors,
             "in_flight": sample.in_flight,
+            "lag_seconds": round(sample.lag_seconds, 4),
             "connections": sample.connections,
             "gate_port": worker.port,
         }

@@ -36,6 +36,10 @@ class SupervisorView(Protocol):
         """These came to us as orphans and must outlive us."""
         ...
 
+    def look_at_switches(self) -> dict[int, int]:
+        """Makes every serving worker look at the switches; by pid, its place among their readers."""
+        ...
+
     async def reload(self, actor: str) -> dict[str, Any]:
         """New workers of the serving release, zero-drop; the ``result`` event of ``POST /control/reload``."""
         ...

@@ -29,6 +29,9 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.config import Config
 from uvicorn.server import Server, ServerState
 
+from oatie_ops.degradation import reader as readers
+from oatie_ops.degradation.middleware import OatieMiddleware
+from oatie_ops.degradation.reader import Reader
 from oatie_ops.supervisor import stats
 from oatie_ops.supervisor.loading import LoadError, load_application
 from oatie_ops.supervisor.observe import Observer, RaisedCounter
@@ -79,15 +82,17 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
         proxy_headers=False,  # the observer does it, cheaper
         backlog=2048,
     )
+    # Before the application is imported, so that its own middleware and library calls use this one.
+    switches = readers.adopt(Reader(readers.shared_path(), worker=order["slot"]))
     try:
         application = load_application(app)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported, and the worker ends
         reporter.boot_failed(error, order["directory"])
         return EXIT_BOOT_FAILED
     reporter.send("loaded")
-    config.app = observer = Observer(application)
+    config.app = observer = Observer(OatieMiddleware(application))
     logging.getLogger("uvicorn.error").addFilter(RaisedCounter(observer))
-    server = WorkerServer(config, sockets, slot, observer, reporter)
+    server = WorkerServer(config, sockets, slot, observer, reporter, switches=switches)
     # The same as Server.run, which some versions of uvicorn write differently.
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
@@ -148,8 +153,11 @@ class WorkerServer(Server):
         slot: Slot,
         observer: Observer,
         reporter: _Reporter,
+        *,
+        switches: Reader,
     ) -> None:
         super().__init__(config)
+        self._switches = switches
         self._sockets = sockets
         self._slot = slot
         self._observer = observer
@@ -200,13 +208,16 @@ class WorkerServer(Server):
         yield
 
     def _beat(self) -> None:
-        self._slot[stats.BEAT] = time.monotonic()
+        now, before = time.monotonic(), self._slot[stats.BEAT]
+        self._slot[stats.LAG] = max(0.0, now - before - BEAT_SECONDS) if before else 0.0
+        self._slot[stats.BEAT] = now
         asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn's, ten times a second: here what was counted becomes visible to the supervisor."""
         before = self._slot[stats.REQUESTS]
         self._publish()
+        self._switches.look()
         heavy = self._slot[stats.REQUESTS] - before > HEAVY_REQUESTS_PER_TICK
         self._observer.timing = not heavy or counter % TIMED_TICKS == 0
         return await super().on_tick(counter)
@@ -248,6 +259,8 @@ class WorkerServer(Server):
             elif order == "drain":
                 self._drain()
                 self._reporter.send("draining")
+            elif order == "look":
+                self._switches.look()
             elif order == "stop":
                 # Whoever had to be waited for has been waited for in the drain.
                 self.config.timeout_graceful_shutdown = STOP_GRACE_SECONDS
@@ -279,7 +292,8 @@ class WorkerServer(Server):
         They are not a user's traffic, so they are neither counted nor waited for in a drain.
         """
         config = copy.copy(self.config)
-        config.loaded_app = self._observer.application
+        # Not degraded either: a deploy must be able to bring the cure.
+        config.loaded_app = self._observer.application.app
         return config.http_protocol_class(  # type: ignore[call-arg]
             config=config, server_state=self._private_state, app_state=self.lifespan.state
         )

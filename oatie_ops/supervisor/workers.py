@@ -88,6 +88,10 @@ class Worker:
     async def drain(self) -> None:
         raise NotImplementedError
 
+    def look(self) -> bool:
+        """Makes it look at the switches at once. False: this kind of worker does not read them."""
+        return False
+
     def stop(self) -> None:
         """Asks for a graceful end."""
         raise NotImplementedError
@@ -164,6 +168,10 @@ class PythonWorker(Worker):
         self._order("drain")
         await self._acknowledged(self._draining)
         self.state = WorkerState.DRAINING
+
+    def look(self) -> bool:
+        self._order("look")
+        return True
 
     def stop(self) -> None:
         self.expected_end = True

@@ -45,6 +45,9 @@ class View:
     def status(self) -> dict[str, Any]:
         return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
 
+    def look_at_switches(self) -> dict[int, int]:
+        return {}
+
     def traffic(self) -> Totals | None:
         return None
 

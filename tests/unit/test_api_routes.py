@@ -60,6 +60,9 @@ class View:
             "ops": {"url": "http://localhost:8000"},
         }
 
+    def look_at_switches(self) -> dict[int, int]:
+        return {}
+
     def traffic(self) -> Totals | None:
         return Totals(requests=7, errors=1, busy_seconds=0.5, buckets=(6, *[0] * 12, 1))
 
@@ -503,6 +506,9 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/api/performance/errors/recovery/history",
         "/health/dashboard",
         "/health/dashboard/html",
+        "/api/performance/errors/degradation/status",
+        "/api/performance/errors/services/{service}/degrade",
+        "/api/performance/errors/services/{service}/restore",
     }
     post = described["paths"]["/health/services/{service}/restart"]["post"]
     assert {"202", "401", "404", "409", "421", "422"} <= set(post["responses"])

@@ -1,0 +1,272 @@
+"""The supervisor's part: makes decisions, lets workers obey at once, decides what is automatic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from oatie_ops.degradation import automatic
+from oatie_ops.degradation.automatic import Condition, Overload, Pressure
+from oatie_ops.degradation.bulletin import Bulletin
+from oatie_ops.degradation.decision import DEFAULT_SECONDS, FULL, Decision, Now, effective
+from oatie_ops.degradation.desk import Desk, Published
+from oatie_ops.errors import OatieError
+from oatie_ops.health.attempt import Attempt
+from oatie_ops.health.threads import CheckThreads, StillHanging
+from oatie_ops.supervisor.view import SupervisorView
+
+# What another process decided is seen after this time; ends that are due are waited for exactly.
+LOOK_SECONDS = 1.0
+DESK_SECONDS = 5.0
+OBEY_SECONDS = 1.0
+POLL_SECONDS = 0.0003
+BY_LOAD = "overload"
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Obeyed:
+    """How many of the serving workers act on it, and after how long the last of them did."""
+
+    workers: int
+    obeying: int
+    seconds: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        seconds = None if self.seconds is None else round(self.seconds, 6)
+        return {"workers": self.workers, "obeying": self.obeying, "seconds": seconds}
+
+
+@dataclass(frozen=True)
+class Done:
+    published: Published
+    obeyed: Obeyed
+    now: Now
+
+
+class Conductor:
+    """Lives in the supervisor's event loop, which it never blocks.
+
+    ``conditions`` is what health knows; ``load`` how late event loops are, and requests under way per worker.
+    """
+
+    def __init__(
+        self,
+        view: SupervisorView,
+        conditions: Callable[[], Mapping[str, Condition]],
+        load: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
+        *,
+        desk: Desk | None = None,
+    ) -> None:
+        self._view = view
+        self._services = list(view.settings.services.values())
+        self._conditions = conditions
+        self._load = load
+        self._desk = desk or Desk(view.paths)
+        self._threads = CheckThreads(limit=1)
+        self._turn = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._known = self._desk.read()
+        self._pressure = Pressure()
+        self._order = automatic.classes(self._services)
+        self._overload = overload_of(view.settings.switches)
+        self._changes = -1
+        self.on_change: Callable[[Published], None] = lambda _published: None
+
+    # --- what others see ----------------------------------------------------------------------------------
+
+    @property
+    def known(self) -> Bulletin:
+        """What was in force when it was looked at last; never waits."""
+        return self._known
+
+    def now(self) -> Now:
+        return self._desk.now()
+
+    def counting(self) -> dict[str, Decision]:
+        """By service, the decision that counts at this moment."""
+        return effective(self._known.decisions, self.now())
+
+    def look_soon(self) -> None:
+        self._wake.set()
+
+    # --- acts ---------------------------------------------------------------------------------------------
+
+    async def degrade(
+        self,
+        service: str,
+        *,
+        reason: str,
+        actor: str,
+        origin: str,
+        level: int = FULL,
+        seconds: float | None = DEFAULT_SECONDS,
+    ) -> Done:
+        """An operator's decision; ``seconds`` None: until it is restored. Raises `OatieError`."""
+        now = self.now()
+        wanted = Decision(
+            service=service,
+            owner="operator",
+            level=level,
+            reason=reason,
+            actor=actor,
+            origin=origin,
+            started_at=now.epoch_seconds,
+            until=None if seconds is None else now.epoch_seconds + seconds,
+            deadline=None if seconds is None else now.monotonic_seconds + seconds,
+            boot_id=now.boot_id,
+        )
+        return await self._change(lambda: self._desk.decide(wanted))
+
+    async def restore(self, service: str, *, actor: str, origin: str, reason: str = "") -> Done:
+        """An operator's word, too. Raises `OatieError`."""
+        return await self._change(lambda: self._desk.restore(service, actor, origin, reason))
+
+    async def _change(self, work: Callable[[], Published]) -> Done:
+        async with self._turn:
+            published = await self._in_thread(work)
+        self._take(published)
+        return Done(published, await self.obeyed(published), self.now())
+
+    async def obeyed(self, published: Published) -> Obeyed:
+        """Tells the workers and waits until they act on it, for `OBEY_SECONDS` at most."""
+        page, places = self._desk.page, self._view.look_at_switches()
+        deadline = time.monotonic() + OBEY_SECONDS
+        while True:
+            now = time.monotonic()
+            told = [page.reader(place) for place in places.values()]
+            obeying = sum(
+                pid == expected and seen >= published.changes
+                for expected, (pid, seen) in zip(places, told, strict=True)
+            )
+            if obeying == len(places) or now >= deadline:
+                seconds = max(0.0, now - published.at) if places and obeying == len(places) else None
+                return Obeyed(len(places), obeying, seconds)
+            await asyncio.sleep(POLL_SECONDS)
+
+    # --- by itself ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._look()
+                await self._decide_by_health()
+                await self._decide_by_load()
+            except OatieError as error:
+                log.warning("switches: %s: %s", error.what, error.why)
+            except Exception:
+                log.exception("switches could not be looked after")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_seconds()):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def _pause_seconds(self) -> float:
+        """Until the next end of a decision, if that is sooner."""
+        now = self.now()
+        lefts = [left for each in self._known.decisions if (left := each.left_seconds(now)) is not None]
+        return max(0.0, min([LOOK_SECONDS, *lefts]))
+
+    async def _look(self) -> None:
+        """Takes notice of what others decided, and of what is over. Costs a comparison most of the time."""
+        now = self.now()
+        changes = self._desk.page.changes
+        due = any(each.over(now) for each in self._known.decisions)
+        if changes == self._changes and not due and not self._known.pending:
+            return
+        async with self._turn:
+            published = await self._in_thread(self._desk.refresh)
+        before = self._known
+        self._take(published)
+        if published.bulletin.decisions != before.decisions:
+            self._view.look_at_switches()
+
+    async def _decide_by_health(self) -> None:
+        active = self._known.decisions
+        missing, over = automatic.for_health(self._services, self._conditions(), active)
+        now = self.now()
+        renewed = [
+            each
+            for each in active
+            if each.cause.startswith(automatic.BY_HEALTH)
+            and not each.host
+            and each.key not in over
+            and (each.left_seconds(now) or automatic.LEASE_SECONDS) < automatic.RENEW_BELOW_SECONDS
+        ]
+        for (service, owner, cause), reason in missing.items():
+            await self._decide(self._automatic(service, owner, cause, reason, FULL))
+        for each in renewed:
+            await self._decide(
+                replace(self._automatic(*each.key, each.reason, FULL), overruled_by=each.overruled_by)
+            )
+        if over:
+            await self._change(lambda: self._desk.withdraw(sorted(over), "recovered", "oatie"))
+
+    async def _decide_by_load(self) -> None:
+        if not self._order:
+            return
+        reason = self._overload.reason(*self._load())
+        self._pressure = self._pressure.next(bool(reason), FULL * len(self._order))
+        active = {each.service: each for each in self._known.decisions if each.cause == BY_LOAD}
+        over = []
+        for service, level in automatic.levels(self._pressure.value, self._order).items():
+            held = active.get(service)
+            if level and (held is None or (reason and held.level != level) or held.level > level):
+                told = reason or (held.reason if held else "")
+                await self._decide(self._automatic(service, "load", BY_LOAD, told, level))
+            elif not level and held is not None:
+                over.append(held.key)
+        if over:
+            await self._change(lambda: self._desk.withdraw(over, "recovered", "oatie"))
+
+    async def _decide(self, wanted: Decision) -> None:
+        await self._change(lambda: self._desk.decide(wanted))
+
+    def _automatic(self, service: str, owner: str, cause: str, reason: str, level: int) -> Decision:
+        now = self.now()
+        return Decision(
+            service=service,
+            owner=owner,
+            level=level,
+            reason=reason,
+            actor="oatie",
+            origin="automatic",
+            cause=cause,
+            started_at=now.epoch_seconds,
+            until=now.epoch_seconds + automatic.LEASE_SECONDS,
+            deadline=now.monotonic_seconds + automatic.LEASE_SECONDS,
+            boot_id=now.boot_id,
+        )
+
+    def _take(self, published: Published) -> None:
+        self._known, self._changes = published.bulletin, published.changes
+        self.on_change(published)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(DESK_SECONDS):
+                return await self._threads.call("switches", work, Attempt())
+        except (TimeoutError, StillHanging) as error:
+            raise OatieError(
+                "the switches could not be changed",
+                why=str(error) or f"the disk did not answer within {DESK_SECONDS:g} s",
+                fix="look at the disk that holds the state directory, then try again",
+            ) from error
+
+
+def overload_of(declared: Mapping[str, Any]) -> Overload:
+    return Overload(
+        lag_seconds=float(declared.get("overload_lag", DEFAULT_LAG_SECONDS)),
+        in_flight=int(declared.get("overload_in_flight", 0)),
+    )
+
+
+DEFAULT_LAG_SECONDS = 0.25

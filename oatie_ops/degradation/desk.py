@@ -1,0 +1,179 @@
+"""Where decisions are made: the store remembers, the file tells. From any process; its methods block.
+
+A store that is locked, full or gone keeps nobody from deciding: the file is written all the same, and what
+is missing in the store waits in the bulletin for the next writer that finds it open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.degradation import bulletin as bulletins
+from oatie_ops.degradation.bulletin import Bulletin
+from oatie_ops.degradation.decision import Decision, Now, decision_from, effective
+from oatie_ops.degradation.edit import Edit, deciding, expiring, restoring, withdrawing
+from oatie_ops.degradation.page import Page, SwitchesUnusable, locked
+from oatie_ops.degradation.word import Owner, Word, pack, unpack
+from oatie_ops.identity import boot_id
+from oatie_ops.paths import StatePaths
+from oatie_ops.store.errors import StoreError
+from oatie_ops.store.store import Store
+
+BUSY_TIMEOUT_SECONDS = 1.0
+
+Plan = Callable[[Sequence[Decision], Now], Edit]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is in force now. ``changes``: what readers acknowledge; ``edit``: what was done about it.
+
+    ``problem``: why the store does not know it yet.
+    """
+
+    bulletin: Bulletin
+    changes: int
+    edit: Edit
+    changed: bool
+    at: float  # monotonic, when the words were written
+
+
+def host_clock() -> Now:
+    return Now(time.monotonic(), time.time(), boot_id())
+
+
+class Desk:
+    """``database`` may be missing: then there is nothing to remember."""
+
+    def __init__(self, paths: StatePaths, *, clock: Callable[[], Now] = host_clock) -> None:
+        self._paths = paths
+        self._clock = clock
+        self._bulletin_path = bulletins.path_of(paths.switches)
+        self._page: Page | None = None
+
+    @property
+    def page(self) -> Page:
+        if self._page is None:
+            self._page = Page.open(self._paths.switches)
+        return self._page
+
+    @property
+    def path(self) -> Path:
+        return self._paths.switches
+
+    def now(self) -> Now:
+        return self._clock()
+
+    def read(self) -> Bulletin:
+        """What was published last, without the store and without the lock."""
+        return bulletins.read(self._bulletin_path)
+
+    def decide(self, wanted: Decision) -> Published:
+        return self.change(lambda active, now: deciding(active, wanted.in_this_boot(now)))
+
+    def restore(self, service: str, actor: str, origin: str, detail: str = "") -> Published:
+        """An operator's word: everything about ``service`` that is in force ends or is overruled."""
+        return self.change(lambda active, _now: restoring(active, service, actor, origin, detail))
+
+    def withdraw(self, keys: Sequence[tuple[str, str, str]], how: str, by: str) -> Published:
+        return self.change(lambda active, _now: withdrawing(active, keys, how, by))
+
+    def refresh(self) -> Published:
+        """Reads the store again, ends what is over, and publishes."""
+        return self.change(lambda _active, _now: Edit())
+
+    def register(self, service: str, source: Mapping[str, Any]) -> None:
+        """An application tells of a service that oatie.toml does not declare, so that it can be degraded."""
+        with locked(self.path):
+            told = self.read()
+            if service in told.rules:
+                return
+            bulletins.write(self._bulletin_path, told.with_(rules={**told.rules, service: dict(source)}))
+            self.page.number_of(service)
+            self.page.beat()
+
+    def mark_stale(self, why: str) -> None:
+        """``why`` other hosts are not heard of; "" when they are again."""
+        with locked(self.path):
+            told = self.read()
+            if told.stale != why:
+                bulletins.write(self._bulletin_path, told.with_(stale=why))
+                self.page.mark_stale(bool(why))
+                self.page.beat()
+
+    def change(self, plan: Plan) -> Published:
+        """``plan`` sees what is in force. Raises `SwitchesUnusable` where the file cannot be written."""
+        with locked(self.path):
+            now, told = self._clock(), self.read()
+            pending: tuple[Edit, ...] = ()
+            problem = ""
+            try:
+                decisions, edit = self._through_store(plan, told, now)
+            except (StoreError, OSError) as error:
+                active = tuple(each.in_this_boot(now) for each in told.decisions)
+                active = expiring(active, now).apply(active)
+                edit = plan(active, now)
+                decisions = edit.apply(active)
+                pending = told.pending if edit.empty else (*told.pending, edit)
+                problem = f"{error.what}: {error.why}" if isinstance(error, StoreError) else str(error)
+            told = told.with_(decisions=tuple(decisions), pending=pending, problem=problem)
+            return self._publish(told, edit, now)
+
+    def _through_store(self, plan: Plan, told: Bulletin, now: Now) -> tuple[tuple[Decision, ...], Edit]:
+        with Store.open(self._paths.database, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS) as store:
+            for edit in told.pending:
+                store.switches.apply(edit.for_store())
+            active = _in_force(store, now)
+            over = expiring(active, now)
+            if not over.empty:
+                store.switches.apply(over.for_store())
+                active = over.apply(active)
+            edit = plan(active, now)
+            if not edit.empty:
+                store.switches.apply(edit.for_store())
+            # Read back: what was added has its number now.
+            return _in_force(store, now), edit
+
+    def _publish(self, told: Bulletin, edit: Edit, now: Now) -> Published:
+        page = self.page
+        if told != self.read():
+            try:
+                bulletins.write(self._bulletin_path, told)
+            except OSError as error:
+                raise SwitchesUnusable(
+                    f"{self._bulletin_path} cannot be written",
+                    why=error.strerror or str(error),
+                    fix=f"free some space, or make {self._bulletin_path.parent} writable",
+                ) from error
+        if not page.of_this_boot:
+            page.forget_boot()
+        counting = effective(told.decisions, now)
+        changed = False
+        for service in dict.fromkeys([*page.names(), *counting]):
+            changed |= _set(page, service, counting.get(service))
+        at = time.monotonic()
+        changes = page.beat() if changed else page.changes
+        return Published(told, changes, edit, changed, at)
+
+
+def _set(page: Page, service: str, decision: Decision | None) -> bool:
+    """True where the word had to be changed."""
+    number = page.number_of(service)
+    before = unpack(page.word(number))
+    level, owner = (decision.level, decision.rank) if decision else (0, Owner.NOBODY)
+    deadline = decision.deadline if decision else None
+    after = Word(
+        level, owner, before.generation, unpack(pack(Word(deadline_seconds=deadline))).deadline_seconds
+    )
+    if after == before:
+        return False
+    page.set_word(number, pack(Word(level, owner, before.generation + 1, deadline)))
+    return True
+
+
+def _in_force(store: Store, now: Now) -> tuple[Decision, ...]:
+    return tuple(decision_from(row).in_this_boot(now) for row in store.switches.active())
