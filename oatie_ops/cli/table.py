@@ -139,6 +139,17 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                     ("oatie degrade reports --restore", "end it now"),
                 ),
             ),
+            Entry(
+                "recover",
+                "Climb the recovery ladder of a service and prove that it is well again.",
+                (
+                    ("oatie recover database", "now, whatever holds it back; exit 0 proven, 1 not"),
+                    ("oatie recover database --dry-run", "what would be done, and how it is proven"),
+                    ('oatie recover app --reason "leaks"', "new workers; each rung is shown as it happens"),
+                    ("oatie recover --list", "every ladder, success rates, mean time to repair"),
+                    ("oatie recover --history", "what was tried lately, and what proved it"),
+                ),
+            ),
         ),
     ),
     (

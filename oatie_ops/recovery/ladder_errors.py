@@ -6,14 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from oatie_ops.errors import OatieError, UsageError
-from oatie_ops.exit_codes import ExitCode
 from oatie_ops.recovery.ladder import Ladder
 
 
 class NoLadder(OatieError):
     """Nothing is declared that could repair it."""
-
-    exit_code = ExitCode.CONFIG_INVALID
 
 
 def require_service(service: str, known: Collection[str]) -> None:

@@ -1,0 +1,101 @@
+"""Who recovers: the running supervisor, else this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from oatie_ops.cli.context import Context
+from oatie_ops.errors import OatieError
+from oatie_ops.recovery.ladder import known_services, ladders
+from oatie_ops.recovery.ladder_errors import ladder_of, require_rung, require_service
+from oatie_ops.supervisor.client import ControlClient, NotRunning, error_from_dict
+
+POLL_SECONDS = 0.2
+# A supervisor that is being started answers after its checks are imported.
+STARTING_SECONDS = 20.0
+
+Event = dict[str, Any]
+Show = Callable[[Event], None]
+
+
+def recover(context: Context, service: str, from_rung: int, reason: str, show: Show) -> Event:
+    """The ``result`` event. Raises `OatieError` where it cannot even be begun."""
+    client = ControlClient(context.paths.control_socket)
+    try:
+        return _asked(client, service, from_rung, reason, show)
+    except NotRunning:
+        return _done_here(context, service, from_rung, reason, show)
+
+
+def overview(context: Context) -> dict[str, Any]:
+    """Every ladder: those of a running supervisor, else those of oatie.toml."""
+    from oatie_ops.recovery import ladder_report
+
+    with contextlib.suppress(NotRunning):
+        return _call(ControlClient(context.paths.control_socket), "GET", "/api/performance/errors/recovery")
+    return ladder_report.overview(context.paths.database, ladders(context.loaded.settings))
+
+
+def _done_here(context: Context, service: str, from_rung: int, reason: str, show: Show) -> Event:
+    from oatie_ops.deployment.who import who
+    from oatie_ops.recovery.ladder_once import recover_once
+
+    settings = context.loaded.settings
+    require_service(service, known_services(settings))
+    require_rung(from_rung, ladder_of(service, ladders(settings)).rungs)
+    from oatie_ops.cli.filling import SUPERVISOR, filled
+
+    settings = filled(context.loaded, SUPERVISOR).settings
+    work = recover_once(
+        settings, context.paths, service, from_rung=from_rung, actor=who().actor, reason=reason, emit=show
+    )
+    return asyncio.run(work)
+
+
+def _asked(client: ControlClient, service: str, from_rung: int, reason: str, show: Show) -> Event:
+    known = list(_call(client, "GET", "/health/services")["services"])
+    require_service(service, known)
+    query = urlencode({"from_rung": from_rung, "reason": reason})
+    path = f"/api/performance/errors/services/{quote(service, safe='')}/recover?{query}"
+    operation = _call(client, "POST", path)
+    shown = 0
+    while True:
+        for event in operation["events"][shown:]:
+            if event["event"] != "result":
+                show(event)
+        shown = len(operation["events"])
+        if operation["state"] != "running":
+            return _result(operation)
+        time.sleep(POLL_SECONDS)
+        try:
+            operation = client.call("GET", f"/health/operations/{operation['id']}")
+        except NotRunning as gone:
+            raise OatieError(
+                f"the recovery of {service} was cut off",
+                why="the supervisor that carried it out has ended",
+                fix="`oatie recover --history` tells how far it came; start it with `oatie start`",
+            ) from gone
+
+
+def _result(operation: Mapping[str, Any]) -> Event:
+    for event in reversed(operation["events"]):
+        if event["event"] == "result":
+            return dict(event)
+    raise error_from_dict(operation["error"] or {"what": "it ended without a result"})
+
+
+def _call(client: ControlClient, method: str, path: str) -> dict[str, Any]:
+    """Waits for a supervisor that has just begun."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            return client.call(method, path)
+        except OatieError as error:
+            if "retry_after_seconds" not in error.data or time.monotonic() > deadline:
+                raise
+        time.sleep(POLL_SECONDS)
