@@ -58,7 +58,7 @@ def _done_here(context: Context, service: str, from_rung: int, reason: str, show
 
 
 def _asked(client: ControlClient, service: str, from_rung: int, reason: str, show: Show) -> Event:
-    known = list(_call(client, "GET", "/health/services")["services"])
+    known = list(_call(client, "GET", "/health/dashboard")["services"])
     require_service(service, known)
     query = urlencode({"from_rung": from_rung, "reason": reason})
     path = f"/api/performance/errors/services/{quote(service, safe='')}/recover?{query}"

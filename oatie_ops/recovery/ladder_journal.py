@@ -40,7 +40,7 @@ class Journal:
         await self._do(lambda store: store.recoveries.save_progress(progress))
 
     async def begin(
-        self, service: str, trigger: str, actor: str, reason: str, failed_at: float
+        self, service: str, trigger: str, actor: str, reason: str, failed_at: float | None
     ) -> int | None:
         return await self._do(
             lambda store: store.recoveries.begin(service, trigger, actor, reason, failed_at)

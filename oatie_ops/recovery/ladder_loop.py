@@ -61,7 +61,7 @@ class Recovery:
         self._clock, self._chance = clock, chance
         self._watch = Watch()
         self._open: dict[str, int | None] = {}
-        self._failed_at: dict[str, float] = {}
+        self._failed_at: dict[str, float | None] = {}
         self._degraded = Degraded(climber.tools.restore)
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -250,11 +250,12 @@ class Recovery:
         if not quiet:
             await self._event(name, text, outcome=outcome)
 
-    def _since(self, name: str) -> float:
+    def _since(self, name: str) -> float | None:
+        """Since when it fails (epoch seconds); None where it does not."""
         state = self._climber.snapshot().services.get(name)
         if state is not None and state.status is Status.FAIL and state.cause is not None:
             return state.cause.state.since.epoch_seconds
-        return self._clock().epoch_seconds
+        return None
 
     def _put(self, name: str, progress: Progress) -> None:
         self._watch = Watch({**self._watch.services, name: progress}, self._watch.brake)

@@ -15,7 +15,9 @@ KEEP_RECOVERIES = 2_000
 
 @dataclass(frozen=True)
 class RecoveryRow:
-    """``outcome`` is None while it goes on. Times are epoch seconds; it failed since ``failed_at``."""
+    """``outcome`` is None while it goes on. Times are epoch seconds; it failed since ``failed_at``, which is
+    ``began_at`` where it did not fail.
+    """
 
     id: int
     service: str
@@ -65,7 +67,7 @@ class RungFigures:
 
 @dataclass(frozen=True)
 class ServiceFigures:
-    """``mean_seconds_to_repair``: from the failure to the proof, of the recoveries that were proven."""
+    """``mean_seconds_to_repair``: from the failure to the proof, of what had failed and was recovered."""
 
     service: str
     recoveries: int
@@ -78,12 +80,14 @@ class Recoveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, service: str, trigger: str, actor: str, reason: str, failed_at: float) -> int:
+    def begin(self, service: str, trigger: str, actor: str, reason: str, failed_at: float | None) -> int:
+        """``failed_at`` None: it did not fail, somebody wanted it all the same."""
+        now = self._database.now()
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO recoveries (service, trigger, actor, reason, failed_at, began_at, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, '')",
-                (service, trigger, actor, redact(reason), failed_at, self._database.now()),
+                (service, trigger, actor, redact(reason), now if failed_at is None else failed_at, now),
             )
             number = int(cursor.lastrowid or 0)
             connection.execute(
@@ -169,7 +173,8 @@ class Recoveries:
         rows = self._database.read(
             "SELECT service, COUNT(*) AS recoveries, SUM(outcome = 'proven') AS proven,"
             " SUM(outcome = 'gave_up') AS gave_up,"
-            " AVG(CASE WHEN outcome = 'proven' THEN ended_at - failed_at END) AS mean_seconds_to_repair"
+            " AVG(CASE WHEN outcome = 'proven' AND failed_at < began_at THEN ended_at - failed_at END)"
+            " AS mean_seconds_to_repair"
             " FROM recoveries WHERE ended_at IS NOT NULL GROUP BY service"
         )
         return [ServiceFigures(**dict(row)) for row in rows]
