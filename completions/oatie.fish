@@ -54,6 +54,8 @@ function __oatie_complete
                 set pending $word
             case '/health --group' '/health --format' '/health --fail-on' '/health --timeout' '/health --interval' '/health --count' '/health --until' '/health --deadline' '/health --maintenance' '/health --reason'
                 set pending $word
+            case '/scale --backtest' '/scale --column' '/scale --capacity-per-replica' '/scale --startup' '/scale --step' '/scale --budget' '/scale --warmup' '/scale --plot' '/scale --decisions'
+                set pending $word
             case '/doctor --target'
                 set pending $word
             case '* --color' '* --ci'
@@ -61,7 +63,7 @@ function __oatie_complete
             case '* -*'
             case '*'
                 switch "$place/$word"
-                    case '/init' '/config' '/config/check' '/config/show' '/config/schema' '/config/explain' '/detect' '/deploy' '/rollback' '/start' '/stop' '/reload' '/status' '/logs' '/health' '/doctor' '/schema' '/completion' '/completion/show' '/completion/install' '/help'
+                    case '/init' '/config' '/config/check' '/config/show' '/config/schema' '/config/explain' '/detect' '/deploy' '/rollback' '/start' '/stop' '/reload' '/status' '/logs' '/health' '/scale' '/doctor' '/schema' '/completion' '/completion/show' '/completion/install' '/help'
                         set place "$place/$word"
                         set given 0
                     case '*'
@@ -111,6 +113,12 @@ function __oatie_complete
                 printf '%s\n' 'fail' 'warn'
             case '/health --until'
                 printf '%s\n' 'pass' 'fail'
+            case '/scale --backtest'
+                __fish_complete_path $current
+            case '/scale --plot'
+                __fish_complete_path $current
+            case '/scale --decisions'
+                __fish_complete_path $current
             case '/doctor --target'
                 printf '%s\n' 'process' 'docker' 'swarm' 'kubernetes'
             case '* --color'
@@ -154,6 +162,8 @@ function __oatie_complete
                 printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '-f' 'Go on as lines come; Ctrl-C ends it.' '--follow' 'Go on as lines come; Ctrl-C ends it.' '-w' 'Only this worker, or `supervisor`.' '--worker' 'Only this worker, or `supervisor`.' '--since' 'How long ago (10m, 2h, 1d), or an ISO-8601 time.' '-n' 'At most the last N. [default: 100; all with --since]' '--lines' 'At most the last N. [default: 100; all with --since]' '--json' 'JSON lines with time, worker, stream and text.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
             case '/health'
                 printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--json' 'One JSON object, the same shape in every state.' '--group' 'One question only: is it alive, may it get traffic, has it started?' '--format' 'nagios: one line with performance data and a plugin\'s exit codes (0, 1, 2, 3).' '--fail-on' 'What exits 1. fail: degraded exits 0; warn: degraded and unknown exit 1, too.' '--timeout' 'Seconds to wait for the supervisor, or for each check where none runs.' '-w' 'Go on looking; live on a terminal, else a line a change.' '--watch' 'Go on looking; live on a terminal, else a line a change.' '--interval' 'With --watch: time between two looks; 2s.' '--count' 'With --watch: end after so many looks.' '--until' 'With --watch: end once it is so, with 0.' '--deadline' 'With --until: exit 1 if it is not so by then.' '--maintenance' 'Expect failures for so long: no alerts meanwhile.' '--reason' 'With --maintenance: why, for everybody who asks.' '--print-rules' 'Print alert rules for Prometheus and exit.' '--print-grafana' 'Print a dashboard for Grafana and exit.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
+            case '/scale'
+                printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--backtest' 'Replay a recorded load: t_s,load.' '--column' 'With --backtest: the column of loads; the first after t_s.' '--capacity-per-replica' 'With --backtest: the load that keeps one replica fully busy.' '--startup' 'Until a new replica serves; 60s.' '--step' 'With --backtest: between two decisions; 60s.' '--budget' 'The share of the time that may be short of capacity; 0.005.' '--warmup' 'With --backtest: not scored; 3h to 14d by its length.' '--plot' 'With --backtest: write a picture of it.' '--decisions' 'With --backtest: write t_s,replicas for every step.' '--json' 'One JSON object.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
             case '/doctor'
                 printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--target' 'One of process, docker, swarm, kubernetes.' '--json' 'One JSON object with a stable shape.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
             case '/schema'
@@ -171,7 +181,7 @@ function __oatie_complete
     end
     switch $place
         case ''
-            printf '%s\t%s\n' 'init' 'Write a commented oatie.toml for the application found here.' 'config' 'Check the configuration and show where each value comes from.' 'detect' 'Tell which environment this is, with the evidence.' 'deploy' 'Make a release of this checkout and switch to it once it is healthy.' 'rollback' 'Switch back to an earlier release, through the same health gate.' 'start' 'Run the application under the supervisor.' 'stop' 'Stop the supervisor and its workers, gracefully.' 'reload' 'Replace the workers by new ones of the same release without losing a request.' 'status' 'Show what runs: release, workers, addresses.' 'logs' 'Show what the workers and the supervisor wrote.' 'health' 'Show the health of the application and of what it needs.' 'doctor' 'Tell what is missing here for which target, with the command that installs it.' 'schema' 'Print the JSON Schema of what a command prints with --json.' 'completion' 'Complete oatie\'s words at a TAB in bash, zsh, fish and PowerShell.' 'help' 'Show the help of a command, a topic or a page.'
+            printf '%s\t%s\n' 'init' 'Write a commented oatie.toml for the application found here.' 'config' 'Check the configuration and show where each value comes from.' 'detect' 'Tell which environment this is, with the evidence.' 'deploy' 'Make a release of this checkout and switch to it once it is healthy.' 'rollback' 'Switch back to an earlier release, through the same health gate.' 'start' 'Run the application under the supervisor.' 'stop' 'Stop the supervisor and its workers, gracefully.' 'reload' 'Replace the workers by new ones of the same release without losing a request.' 'status' 'Show what runs: release, workers, addresses.' 'logs' 'Show what the workers and the supervisor wrote.' 'health' 'Show the health of the application and of what it needs.' 'scale' 'Say how many workers and replicas it should be, on what evidence; make it so.' 'doctor' 'Tell what is missing here for which target, with the command that installs it.' 'schema' 'Print the JSON Schema of what a command prints with --json.' 'completion' 'Complete oatie\'s words at a TAB in bash, zsh, fish and PowerShell.' 'help' 'Show the help of a command, a topic or a page.'
         case '/config'
             printf '%s\t%s\n' 'check' 'Report every problem at once, with file:line:column.' 'show' 'Show every value that applies here; secrets are masked.' 'schema' 'Print the JSON Schema of oatie.toml, for editors.' 'explain' 'Explain a key, a table, or, without KEY, list all keys.'
         case '/rollback'
@@ -185,7 +195,7 @@ function __oatie_complete
         case '/completion/install'
             test $given -eq 0; and printf '%s\n' 'bash' 'zsh' 'fish' 'powershell'
         case '/help'
-            test $given -eq 0; and printf '%s\n' 'config' 'environments' 'exit-codes' 'output' 'init' 'config' 'detect' 'deploy' 'rollback' 'start' 'stop' 'reload' 'status' 'logs' 'health' 'doctor' 'schema' 'completion' 'guide'
+            test $given -eq 0; and printf '%s\n' 'config' 'environments' 'exit-codes' 'output' 'init' 'config' 'detect' 'deploy' 'rollback' 'start' 'stop' 'reload' 'status' 'logs' 'health' 'scale' 'doctor' 'schema' 'completion' 'guide'
     end
 end
 

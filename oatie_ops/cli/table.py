@@ -124,6 +124,16 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                     ("oatie health --format nagios", "a check for Nagios or Icinga"),
                 ),
             ),
+            Entry(
+                "scale",
+                "Say how many workers and replicas it should be, on what evidence; make it so.",
+                (
+                    ("oatie scale", "the recommendations, each with its evidence"),
+                    ("oatie scale workers=4", "resize the running application without losing a request"),
+                    ("oatie scale --apply", "do what is recommended"),
+                    ("oatie scale --backtest load.csv", "replay a recorded load against usual autoscalers"),
+                ),
+            ),
         ),
     ),
     (

@@ -34,7 +34,7 @@ class NotEnough(OatieError):
 
 @dataclass(frozen=True)
 class Score:
-    """``cost``: replica-steps over the clairvoyant's. ``violations``, ``lost``: shares of steps, of demand."""
+    """``cost``: replica-steps over the clairvoyant's. ``violations``: share of steps, ``lost``: of demand."""
 
     policy: str
     cost: float
@@ -132,16 +132,16 @@ def backtest(
         ("HPA cpu 80 % (default)", lambda: policies.hpa(demand, setup, 0.8, "cpu")[0]),
         ("HPA cpu 50 %", lambda: policies.hpa(demand, setup, 0.5, "cpu")[0]),
         ("HPA rps 70 %", lambda: policies.hpa(demand, setup, 0.7, "rps")[0]),
-        (RETUNED, lambda: policies.hpa_retuned(demand, warmup_steps, setup)),
+        (RETUNED, lambda: policies.hpa_retuned(demand, setup)),
     ]
     least = sum(needed(value) for value in demand[warmup_steps:] if value is not None)
     replays = []
     for name, decide in rules:
         progress(name)
-        replays.append(_scored(name, demand, decide(), setup, warmup_steps, least))
-    replays.append(
-        _scored(OURS, demand, ours, setup, warmup_steps, least, f"at the end: {advisor.chosen.name}")
-    )
+        decisions = decide()
+        replays.append(Replay(score(name, demand, decisions, setup, warmup_steps), tuple(decisions)))
+    note = f"at the end: {advisor.chosen.name}"
+    replays.append(Replay(score(OURS, demand, ours, setup, warmup_steps), tuple(ours), note))
     shortfalls = _shortfalls(demand, ours, setup, warmup_steps)
     jumps = sum(_is_jump(demand, step, setup) for step, _ in shortfalls)
     return Backtest(
@@ -156,44 +156,39 @@ def backtest(
     )
 
 
-def _scored(
-    name: str,
-    demand: Sequence[float | None],
-    decisions: Sequence[int],
-    setup: Setup,
-    warmup_steps: int,
-    least: int,
-    note: str = "",
-) -> Replay:
+def score(
+    name: str, demand: Sequence[float | None], decisions: Sequence[int], setup: Setup, warmup_steps: int
+) -> Score:
+    """How the decisions went, after the warm-up."""
     lane = Lane(setup)
-    paid = violated = actions = steps = 0
+    paid = violated = actions = steps = least = 0
     lost = arrived = 0.0
     for step, value in enumerate(demand):
-        scored = step >= warmup_steps and value is not None
         before = lane.wanted
         if value is not None:
             lane.serve(value)
-        if scored and value is not None:
-            steps += 1
-            paid += before
-            violated += lane.violated
-            lost += lane.lost
-            arrived += value
         lane.decide(decisions[step])
-        actions += scored and lane.wanted != before
-    rate = violated / steps if steps else 0.0
-    score = Score(
+        if value is None or step < warmup_steps:
+            continue
+        steps += 1
+        paid += before
+        least += needed(value)
+        violated += lane.violated
+        lost += lane.lost
+        arrived += value
+        actions += lane.wanted != before
+    rate = violated / max(1, steps)
+    return Score(
         policy=name,
-        cost=paid / least if least else math.nan,
+        cost=paid / max(1, least),
         violations=rate,
         violated_steps=violated,
         lost=lost / arrived if arrived else 0.0,
-        actions_per_day=actions / (steps * setup.step_seconds) * DAY_SECONDS if steps else 0.0,
-        mean_replicas=paid / steps if steps else 0.0,
+        actions_per_day=actions / (max(1, steps) * setup.step_seconds) * DAY_SECONDS,
+        mean_replicas=paid / max(1, steps),
         within_budget=rate <= setup.budget,
         interval=wilson(violated, steps),
     )
-    return Replay(score, tuple(decisions), note)
 
 
 def _shortfalls(

@@ -10,6 +10,7 @@ Seasonal experts say: the present level, times what happened at this phase befor
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class _Due:
 
 
 def _rate(half_life_steps: float) -> float:
-    return 1.0 - 0.5 ** (1.0 / half_life_steps)
+    return 1.0 - math.pow(0.5, 1.0 / half_life_steps)
 
 
 class Forecaster:

@@ -76,9 +76,7 @@ def _peaks(values: Sequence[float], bucket: int) -> list[float]:
 
 def _grid(top: float, y: object) -> list[str]:
     assert callable(y)
-    step = next(
-        size * 10**power for power in range(9) for size in (1, 2, 5) if top / (size * 10**power) <= 8
-    )
+    step = next(size * 10**power for power in range(9) for size in (1, 2, 5) if top / (size * 10**power) <= 8)
     rows = []
     value = 0
     while value <= top:

@@ -80,7 +80,7 @@ def hpa(demand: Demand, setup: Setup, target: float, metric: str) -> tuple[list[
     return decisions, violated
 
 
-def hpa_retuned(demand: Demand, warmup: int, setup: Setup) -> list[int]:
+def hpa_retuned(demand: Demand, setup: Setup) -> list[int]:
     """The target chosen anew each day: the cheapest that kept the budget over the last seven days."""
     replays = [hpa(demand, setup, target, "rps") for target in HPA_TARGETS]
     spent = [[0, *accumulate(violated)] for _, violated in replays]
@@ -88,7 +88,7 @@ def hpa_retuned(demand: Demand, warmup: int, setup: Setup) -> list[int]:
     day, week = setup.steps(DAY_SECONDS), setup.steps(WEEK_SECONDS)
     chosen, decisions = HPA_TARGETS.index(FIRST_TARGET), []
     for step in range(len(demand)):
-        if step and (step % day == 0 or (step == warmup and warmup < day)):
+        if step and step % day == 0:
             since = max(0, step - week)
             spends = [total[step] - total[since] for total in spent]
             pays = [total[step] - total[since] for total in paid]

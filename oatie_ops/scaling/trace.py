@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import itertools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ class Trace:
     def interval_seconds(self) -> float:
         """The usual distance of two rows."""
         times = [t for t, _ in self.points]
-        return statistics.median(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        return statistics.median(later - earlier for earlier, later in itertools.pairwise(times))
 
 
 def read_trace(path: Path, column: str | None = None) -> Trace:

@@ -1,0 +1,1 @@
+"""How many workers and replicas it should be: demand, queueing models, policies, replays, recommendations."""
