@@ -158,6 +158,16 @@ class ServiceState:
     maintenance: Maintenance | None = None
     standing: Standing = NOTHING_KNOWN
     degraded: Degradation | None = None
+    # Kept and not derived, because each answer of /health asks it of every service: that of the checks, and
+    # what follows from it; while a switch degrades the service, no better than ``warn``.
+    checked_status: Status = field(init=False)
+    status: Status = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = worst(entry.state.status for entry in self.checks)
+        object.__setattr__(self, "checked_status", found)
+        shown = Status.WARN if self.degraded and found is not Status.FAIL else found
+        object.__setattr__(self, "status", shown)
 
     @property
     def flapping(self) -> bool:
@@ -173,16 +183,6 @@ class ServiceState:
         """That of the first check which has one: of `app`, what a user waits."""
         known = self.standing.latency
         return next((known[e.spec.name] for e in self.checks if e.spec.name in known), NO_LATENCY)
-
-    @property
-    def status(self) -> Status:
-        """That of its checks; while a switch degrades it, no better than ``warn``."""
-        found = self.checked_status
-        return Status.WARN if self.degraded and found is not Status.FAIL else found
-
-    @property
-    def checked_status(self) -> Status:
-        return worst(entry.state.status for entry in self.checks)
 
     @property
     def cause(self) -> CheckEntry | None:
