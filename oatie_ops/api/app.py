@@ -9,10 +9,24 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from oatie_ops._version import __version__
-from oatie_ops.api import degradation, health, history, metrics, problems, recovery
+from oatie_ops.api import degradation, docs, health, history, metrics, problems, recovery
 from oatie_ops.api.context import OpsContext
+from oatie_ops.api.dashboard import assets, signin
 from oatie_ops.api.requests import Counted
 from oatie_ops.api.shield import Application, Shield
+
+ABOUT = """\
+Health, performance and recovery of one application, told and acted on by its supervisor.
+Errors are problem documents (RFC 9457) with what went wrong, why, and how to fix it. Whatever changes
+something needs a token or a session with the scope `operate`, or the owner's Unix socket, and is written to
+the audit; reading needs the scope `read` where others than this machine can reach the API."""
+TAGS = [
+    {"name": "health", "description": "What works and what does not. The plain words need no token."},
+    {"name": "history and maintenance", "description": "What changed when, and when failures are expected."},
+    {"name": "metrics", "description": "For Prometheus."},
+    {"name": "dashboard", "description": "The dashboard for people, and signing in to it."},
+    {"name": "description", "description": "What you are reading."},
+]
 
 
 @dataclass(frozen=True)
@@ -25,26 +39,43 @@ class OpsApps:
 
 def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps:
     """``hosts``: names to answer to besides loopback names, plain addresses and that of ``ops.listen``."""
-    # The interactive documentation of FastAPI loads scripts from elsewhere; the description is enough.
+    # The interactive documentation of FastAPI loads scripts from elsewhere; `docs` has a page of its own.
     app = FastAPI(
         title="Oatie Ops",
         version=__version__,
         summary="Health of one application and of what it needs.",
+        description=ABOUT,
+        openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
     )
     app.state.context = context
     problems.install(app)
-    rooms = (health, history, metrics, recovery, degradation)
+    rooms = (
+        health,
+        history,
+        metrics,
+        recovery,
+        degradation,
+        assets,
+        signin,
+        docs,
+    )
     for room in rooms:
         app.include_router(room.router)
     app.state.routes = [route for room in rooms for route in room.router.routes]
     app.add_api_route("/", _front, include_in_schema=False)
-    own_name = context.view.settings.ops.listen.rpartition(":")[0].strip("[]")
+    ops = context.view.settings.ops
+    own_name = ops.listen.rpartition(":")[0].strip("[]")
     counted = Counted(app, context.requests)
-    return OpsApps(
-        public=Shield(counted, trusted=False, hosts=[own_name, *hosts]), trusted=Shield(counted, trusted=True)
+    public = Shield(
+        counted,
+        trusted=False,
+        hosts=[own_name, *ops.hosts, *hosts],
+        origins=ops.cors_origins,
+        refused=context.refusals.add,
     )
+    return OpsApps(public=public, trusted=Shield(counted, trusted=True))
 
 
 async def _front(_request: Request) -> Response:

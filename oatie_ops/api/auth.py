@@ -1,76 +1,210 @@
-"""Who may do what: the owner's Unix socket everything; the network needs a token to change anything."""
+"""Who may do what. The owner's Unix socket may everything. On the network, changing something needs a token
+or a session with the scope ``operate``; seeing details needs ``read``, which everybody on this machine has
+while the ops API listens on loopback alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import time
 from dataclasses import dataclass
+from math import ceil
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from oatie_ops.api.context import context_of
-from oatie_ops.api.problems import ApiError
+from oatie_ops.api.context import OpsContext, context_of
+from oatie_ops.api.origins import SAFE_METHODS
+from oatie_ops.api.problems import NOTES, ApiError
+from oatie_ops.api.sessions import Session, same_secret
 from oatie_ops.api.shield import TRUSTED
-from oatie_ops.api.tokens import match, read_hashes
+from oatie_ops.api.shield import Scope as ConnectionScope
+from oatie_ops.api.tokens import MAX_TOKEN_CHARACTERS, Scope, Token, match
+from oatie_ops.config.address import is_loopback
 
-_bearer = HTTPBearer(auto_error=False, description="A token from the file of `ops.token_file`.")
+COOKIE = "oatie_session"
+CSRF_HEADER = "x-oatie-csrf"
+CSRF_FIELD = "csrf"
+
+_bearer = HTTPBearer(auto_error=False, description="A token of `oatie token create NAME`.")
+_cookie = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    scheme_name="Session",
+    description=f"Of the dashboard's sign-in; its name ends in the port (`{COOKIE}_8000`). What changes "
+    f"something must bring the page's CSRF token in `{CSRF_HEADER}`.",
+)
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+_Cookie = Annotated[str | None, Depends(_cookie)]
 
 
 @dataclass(frozen=True)
 class Caller:
+    """``origin``: where the request came from, for the audit. ``session`` of somebody at the dashboard."""
+
     actor: str
     origin: str
+    scope: Scope = Scope.OPERATE
+    session: Session | None = None
 
 
-async def operator(request: Request, credentials: _Credentials) -> Caller:
-    """May change things. Raises `ApiError` 401."""
-    if request.scope.get(TRUSTED):
-        return Caller("owner", "control socket")
-    return await _by_token(request, credentials)
+async def operator(request: Request, credentials: _Credentials, _described: _Cookie) -> Caller:
+    """May change things. Raises `ApiError` 401, 403, 429."""
+    return await _require(request, credentials, Scope.OPERATE)
 
 
-async def reader(request: Request, credentials: _Credentials) -> None:
-    """May see details: everybody on this machine, and with a token everybody who can reach us."""
-    settings = context_of(request).view.settings
-    if not request.scope.get(TRUSTED) and not is_loopback(settings.ops.listen):
-        await _by_token(request, credentials)
+async def reader(request: Request, credentials: _Credentials, _described: _Cookie) -> Caller:
+    """May see details. Raises `ApiError` 401, 403, 429."""
+    return await _require(request, credentials, Scope.READ)
 
 
 Operator = Annotated[Caller, Depends(operator)]
+Reader = Annotated[Caller, Depends(reader)]
 READER = Depends(reader)
 
 
-def is_loopback(listen: str) -> bool:
-    """Of ``host:port``. What is not an address counts as reachable from elsewhere, but for localhost."""
-    host = listen.rpartition(":")[0].strip("[]").lower()
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+async def identify(request: Request) -> Caller:
+    """Whoever it is, for pages that show something to everybody. A wrong token is still an error."""
+    header = request.headers.get("authorization", "")
+    scheme, _, text = header.partition(" ")
+    credentials = None
+    if scheme.lower() == "bearer" and text:
+        credentials = HTTPAuthorizationCredentials(scheme=scheme, credentials=text.strip())
+    return await _identify(request, credentials)
+
+
+def cookie_name(scope: ConnectionScope) -> str:
+    """Cookies do not know ports: two ops APIs on one host would sign each other's people out."""
+    port = (scope.get("server") or ("", None))[1]
+    name = f"{COOKIE}_{port}" if port else COOKIE
+    return f"__Host-{name}" if scope.get("scheme") == "https" else name
+
+
+def is_local_reader(request: Request) -> bool:
+    """Loopback alone can be reached, and no proxy passes on what others ask."""
+    ops = context_of(request).view.settings.ops
+    host = ops.listen.rpartition(":")[0].strip("[]")
+    if ops.read_needs_token or not is_loopback(host):
         return False
+    return not any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
 
 
-async def _by_token(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Caller:
+async def _require(
+    request: Request, credentials: HTTPAuthorizationCredentials | None, needed: Scope
+) -> Caller:
+    caller = await _identify(request, credentials)
+    if caller.scope >= needed:
+        return caller
+    if caller.scope is Scope.NOTHING or not (credentials or caller.session):
+        tokens = await asyncio.to_thread(context_of(request).tokens.read)
+        raise _unauthorized(sent=credentials is not None, any_set=bool(tokens))
+    raise ApiError(
+        403,
+        f"this needs the scope {needed.word}",
+        why=f"{caller.actor} has the scope {caller.scope.word} alone",
+        fix="use a token made with `oatie token create NAME --scope operate`",
+        headers={
+            "WWW-Authenticate": f'Bearer realm="oatie", error="insufficient_scope", scope="{needed.word}"'
+        },
+    )
+
+
+async def _identify(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     context = context_of(request)
+    address = address_of(request)
+    if request.scope.get(TRUSTED):
+        caller = Caller("owner", "control socket")
+    elif credentials is not None:
+        caller = await _by_token(context, credentials.credentials, address)
+    elif (session := await session_of(request)) is not None:
+        _check_csrf(request, session)
+        caller = Caller(session.actor, f"{address} (dashboard)", session.scope, session)
+    else:
+        scope = Scope.READ if is_local_reader(request) else Scope.NOTHING
+        caller = Caller("anonymous", address, scope)
+    request.scope.setdefault(NOTES, {})["caller"] = caller
+    return caller
+
+
+def address_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown address"
+
+
+async def token_named(context: OpsContext, text: str, address: str) -> Token:
+    """The token that this is. Raises `ApiError` 401, 429; wrong ones count towards a lock-out."""
+    left = context.lockout.seconds_left(address)
+    # An address of another machine tells who it is; on loopback all users of this one have the same, and
+    # none of them must be able to shut the others' right tokens out.
+    if left > 0 and not is_loopback(address):
+        raise _locked_out(left)
     # Read each time: a token can be exchanged without a restart.
-    hashes = await asyncio.to_thread(read_hashes, context.token_file)
-    known = match(credentials.credentials, hashes) if credentials else None
-    if known is None:
-        raise _unauthorized(sent=credentials is not None, any_set=bool(hashes))
-    address = request.client.host if request.client else "unknown address"
-    return Caller(f"token {known[:8]}", address)
+    tokens = await asyncio.to_thread(context.tokens.read)
+    # What is longer cannot be one of ours; hashing it would be work for nothing.
+    known = match(text, tokens, time.time()) if len(text) <= MAX_TOKEN_CHARACTERS else None
+    if known is not None:
+        return known
+    if left > 0:
+        raise _locked_out(left)
+    context.lockout.failed(address)
+    raise _unauthorized(sent=True, any_set=bool(tokens))
+
+
+def _locked_out(seconds: float) -> ApiError:
+    return ApiError(
+        429,
+        "too many wrong tokens",
+        why="several wrong tokens came from this address",
+        fix=f"wait {ceil(seconds)} s, or use the `oatie` command on the host itself",
+        headers={"Retry-After": str(ceil(seconds))},
+    )
+
+
+async def session_of(request: Request) -> Session | None:
+    """The open session of the cookie; None as well where the token that opened it was revoked since."""
+    context = context_of(request)
+    session_id = request.cookies.get(cookie_name(request.scope), "")
+    session = context.sessions.find(session_id) if session_id else None
+    if session is None or not session.digest:
+        return session
+    tokens = await asyncio.to_thread(context.tokens.read)
+    now = time.time()
+    valid = any(
+        token.digest == session.digest and (token.expires_at is None or token.expires_at > now)
+        for token in tokens
+    )
+    if not valid:
+        context.sessions.end(session_id)
+        return None
+    return session
+
+
+def _check_csrf(request: Request, session: Session) -> None:
+    if request.method not in SAFE_METHODS:
+        require_csrf(session, request.headers.get(CSRF_HEADER, ""))
+
+
+def require_csrf(session: Session, given: str) -> None:
+    if not same_secret(given, session.csrf):
+        raise ApiError(
+            403,
+            "the page that sent this could not be verified",
+            why="the CSRF token of this session is missing or wrong",
+            fix="load the dashboard again and repeat it there",
+        )
+
+
+async def _by_token(context: OpsContext, text: str, address: str) -> Caller:
+    token = await token_named(context, text, address)
+    return Caller(f"token {token.label}", address, token.scope)
 
 
 def _unauthorized(*, sent: bool, any_set: bool) -> ApiError:
     if not any_set:
         why = "no token is set up"
         fix = (
-            "put one into the file of ops.token_file (else .oatie/run/ops-tokens), mode 0600, "
-            "or use the `oatie` command on the host itself"
+            "on the host: `oatie token create NAME` makes one (in the file of ops.token_file), "
+            "`oatie dashboard` signs a browser in, and every `oatie` command works without"
         )
     else:
         why = "the token is not known" if sent else "no token was sent"

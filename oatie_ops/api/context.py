@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 
+from oatie_ops.api.lockout import Lockout
 from oatie_ops.api.operations import Operation, Operations
+from oatie_ops.api.refusals import Refusal, Refusals
 from oatie_ops.api.requests import Requests
+from oatie_ops.api.sessions import Sessions
+from oatie_ops.api.token_file import token_path
+from oatie_ops.api.tokens import TokenFile
 from oatie_ops.degradation.conductor import Conductor
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Clock, Snapshot, Status, system_clock
@@ -55,16 +59,37 @@ class OpsContext:
     switches: Conductor | None = None
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)
+    tokens: TokenFile = field(init=False)
+    sessions: Sessions = field(init=False)
+    lockout: Lockout = field(init=False)
+    refusals: Refusals = field(init=False)
 
     def __post_init__(self) -> None:
-        self.operations = Operations(self._ended)
+        def seconds() -> float:
+            return self.clock().monotonic_seconds
 
-    @property
-    def token_file(self) -> Path:
-        declared = self.view.settings.ops.token_file
-        if declared is None:
-            return self.view.paths.run / "ops-tokens"
-        return self.view.settings.root / Path(declared).expanduser()
+        self.operations = Operations(self._ended)
+        self.tokens = TokenFile(token_path(self.view.settings, self.view.paths))
+        self.sessions = Sessions(seconds)
+        self.lockout = Lockout(seconds)
+        self.refusals = Refusals(seconds, self._refused)
+
+    def refused_early(self, address: str, status: int, why: str) -> None:
+        """By the listener, before there was a request to speak of."""
+        self.refusals.add(Refusal(address, "unknown", "a request", status, why))
+
+    def _refused(self, refusal: Refusal, silent: int) -> None:
+        more = f" (and {silent} more like it before)" if silent else ""
+        self.audit(
+            Deed(
+                refusal.actor,
+                refusal.address,
+                "request",
+                refusal.action,
+                f"refused {refusal.status}",
+                f"{refusal.why}{more}",
+            )
+        )
 
     def _ended(self, operation: Operation) -> None:
         why = str((operation.error or {}).get("what", ""))

@@ -196,7 +196,7 @@ async def dashboard(request: Request) -> Response:
     openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def dashboard_html(request: Request) -> Response:
-    from oatie_ops.api import dashboard as page
+    from oatie_ops.api.dashboard import page
 
     return HTMLResponse(page.render(dashboard_data(context_of(request))), headers=page.HEADERS)
 

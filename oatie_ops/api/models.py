@@ -18,6 +18,7 @@ WINDOW = (
 )
 
 StatusWord = Literal["pass", "unknown", "warn", "fail"]
+ScopeWord = Literal["read", "operate"]
 
 
 class Shape(BaseModel):
@@ -190,6 +191,14 @@ class Ended(Shape):
     ended: int
 
 
+class Link(Shape):
+    """``url`` signs one browser in, once, within ``expires_seconds``."""
+
+    url: str
+    expires_seconds: float
+    scope: ScopeWord
+
+
 class Problem(BaseModel):
     """RFC 9457, with what went wrong, why, and how to fix it."""
 
@@ -305,6 +314,11 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     Windows: {"windows": [_MAINTENANCE]},
     WindowWanted: {"service": "db", "duration": "30m", "reason": "upgrade to 17"},
     Ended: {"ended": 1},
+    Link: {
+        "url": "http://127.0.0.1:8000/health/dashboard/login?code=7Qe1",
+        "expires_seconds": 120.0,
+        "scope": "operate",
+    },
     History: {"transitions": [{**_TRANSITION, "service": "db"}]},
     Problem: {
         "type": "urn:oatie:problem:not-found",

@@ -16,6 +16,8 @@ from oatie_ops.exit_codes import ExitCode
 from oatie_ops.redaction import redact
 
 MEDIA_TYPE = "application/problem+json"
+# In a request's scope: what is found out about it on its way, for the audit.
+NOTES = "oatie.notes"
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
-async def _oatie(_request: Request, error: Exception) -> JSONResponse:
+async def _oatie(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OatieError)
+    request.scope.setdefault(NOTES, {})["why"] = f"{error.what}: {error.why}" if error.why else error.what
     if isinstance(error, ApiError):
         return problem(error.status, error, error.headers)
     return problem(_STATUS_OF_EXIT_CODE.get(error.exit_code, 500), error)

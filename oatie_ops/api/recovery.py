@@ -48,7 +48,7 @@ async def recover(
     recovery = known(context, service)
     ladder = _ladder(recovery, service)
     if from_rung > len(ladder.rungs):
-        raise ApiError(422, f"there is no rung {from_rung}", fix=f"there are 1 to {len(ladder.rungs)}")
+        raise NotFound(f"there is no rung {from_rung}", fix=f"there are 1 to {len(ladder.rungs)}")
     events: list[dict[str, Any]] = []
 
     async def work() -> dict[str, Any]:

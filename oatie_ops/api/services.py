@@ -75,7 +75,13 @@ def ops_services(view: SupervisorView) -> OpsServices:
             pager.stop()
             recorder.close()
 
-    return OpsServices(public=apps.public, trusted=apps.trusted, run=run)
+    return OpsServices(
+        public=apps.public,
+        trusted=apps.trusted,
+        run=run,
+        why_no_token=context.tokens.why_unusable,
+        refused=context.refused_early,
+    )
 
 
 def _conditions(snapshot: Snapshot) -> dict[str, Condition]:

@@ -8,10 +8,14 @@ the client, which a reset connection can leave empty on TCP as well.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
-from oatie_ops.api.problems import ApiError, problem
+from oatie_ops.api.origins import PREFLIGHT, SAFE_METHODS, cors_headers, refusal
+from oatie_ops.api.problems import NOTES, ApiError, problem
+from oatie_ops.api.refusals import Refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,6 +26,10 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 TRUSTED = "oatie.trusted"
 # Load balancers and kubelets send what Host they like, and these answers tell nothing to anybody.
 ANY_HOST_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
+# Answers to a GET that tell of more than a mistyped address.
+_SUSPICIOUS = frozenset({400, 401, 403, 408, 413, 414, 421, 429, 431})
+MAX_NOTE = 300
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -29,31 +37,82 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 _NOTHING_ACTIVE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 
 
 class Shield:
-    """ASGI middleware. ``hosts`` are the names, besides loopback and plain addresses, that we answer to."""
+    """ASGI middleware. ``hosts`` are the names, besides loopback and plain addresses, that we answer to.
 
-    def __init__(self, application: Application, *, trusted: bool, hosts: Iterable[str] = ()) -> None:
+    ``origins`` are those of other sites whose pages may ask (CORS); ``refused`` hears of what was refused.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        trusted: bool,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        refused: Callable[[Refusal], None] = lambda _refusal: None,
+    ) -> None:
         self._application = application
         self._trusted = trusted
         self._hosts = frozenset(host.lower().rstrip(".") for host in hosts)
+        self._origins = frozenset(origins)
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        head = scope["method"] == "HEAD"
-        scope = {**scope, TRUSTED: self._trusted, "method": "GET" if head else scope["method"]}
-        answer = _outgoing(send, head)
-        if not self._trusted and scope["path"] not in ANY_HOST_PATHS:
-            host = host_of(scope)
-            if not self._ours(host):
-                await _refusal(host)(scope, receive, answer)
-                return
-        await self._application(scope, receive, answer)
+        method, notes = scope["method"], dict[str, Any]()
+        head = method == "HEAD"
+        scope = {**scope, TRUSTED: self._trusted, NOTES: notes, "method": "GET" if head else method}
+        headers = _by_name(scope)
+        extra = cors_headers(headers.get("origin"), self._origins)
+        if scope.get("scheme") == "https":
+            extra.append(_HSTS)
+        answer = _outgoing(send, head, extra, notes)
+        checked = not self._trusted and scope["path"] not in ANY_HOST_PATHS
+        application = (self._answer_for(scope, method, headers) if checked else None) or self._application
+        try:
+            await application(scope, receive, answer)
+        finally:
+            if not self._trusted:
+                self._note(scope, method, headers, notes)
+
+    def _answer_for(self, scope: Scope, method: str, headers: Mapping[str, str]) -> Application | None:
+        """The refusal that this request gets instead of an answer, or the answer to a preflight."""
+        host = host_of(scope)
+        if not self._ours(host):
+            return _wrong_host(scope, host)
+        why = refusal(method, headers, self._origins)
+        if why:
+            return _wrong_page(scope, why)
+        preflight = method == "OPTIONS" and "access-control-request-method" in headers
+        return _preflight if preflight and headers.get("origin") in self._origins else None
+
+    def _note(self, scope: Scope, method: str, headers: Mapping[str, str], notes: Mapping[str, Any]) -> None:
+        """For the audit: every change that was not made, and what looks like an attempt to get in."""
+        status = notes.get("status", 0)
+        if status < 400 or (method in SAFE_METHODS and status not in _SUSPICIOUS):
+            return
+        if status == 401 and method in SAFE_METHODS and "authorization" not in headers:
+            return  # somebody who has not signed in yet
+        caller, client = notes.get("caller"), scope.get("client")
+        why = str(notes.get("why") or HTTPStatus(status).phrase.lower())
+        reason = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))).get("reason", "")
+        self._refused(
+            Refusal(
+                address=caller.origin if caller else (client[0] if client else "unknown address"),
+                actor=caller.actor if caller else "unknown",
+                action=_one_line(f"{method} {scope['path']}"),
+                status=status,
+                why=_one_line(f"{why} ({reason})" if reason else why),
+            )
+        )
 
     def _ours(self, host: str | None) -> bool:
         """A page of another site can reach us under its own name only (DNS rebinding), so names are checked.
@@ -67,6 +126,19 @@ class Shield:
         except ValueError:
             return False
         return True
+
+
+def _by_name(scope: Scope) -> dict[str, str]:
+    """Values of a header that came more than once are joined, so that no check sees only one of them."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)[:MAX_NOTE]
 
 
 def host_of(scope: Scope) -> str | None:
@@ -87,23 +159,46 @@ def host_of(scope: Scope) -> str | None:
     return name.rstrip(".") or "?"
 
 
-def _refusal(host: str | None) -> Application:
+def _wrong_host(scope: Scope, host: str | None) -> Application:
     error = ApiError(
         421,
         f"this is not {host}",
         why="the Host header names a host that the ops API does not answer to",
         fix="use localhost or the address, or add the name to ops.hosts in oatie.toml",
     )
+    scope[NOTES]["why"] = f"{error.what}: {error.why}"
     return problem(421, error)
 
 
-def _outgoing(send: Send, head: bool) -> Send:
+def _wrong_page(scope: Scope, why: str) -> Application:
+    error = ApiError(
+        403,
+        "a page of another origin may not ask this",
+        why=why,
+        fix="open the dashboard itself; for pages of yours that read with a token, see ops.cors_origins",
+    )
+    scope[NOTES]["why"] = f"{error.what}: {error.why}"
+    return problem(403, error)
+
+
+async def _preflight(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _outgoing(
+    send: Send, head: bool, extra: Sequence[tuple[bytes, bytes]], notes: MutableMapping[str, Any]
+) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
+            notes["status"] = message["status"]
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
-            extra = [*_HEADERS, _NOTHING_ACTIVE, (b"cache-control", b"no-store")]
-            message = {**message, "headers": headers + [item for item in extra if item[0] not in names]}
+            added = [*_HEADERS, _NOTHING_ACTIVE, (b"cache-control", b"no-store")]
+            message = {
+                **message,
+                "headers": [*headers, *extra, *(item for item in added if item[0] not in names)],
+            }
         elif head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)

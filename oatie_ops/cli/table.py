@@ -125,6 +125,26 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 ),
             ),
             Entry(
+                "dashboard",
+                "Print a link that signs your browser in to the dashboard.",
+                (
+                    ("oatie dashboard", "a link for one browser, valid for two minutes"),
+                    ("oatie dashboard --open", "open it at once"),
+                    ("oatie dashboard --read-only", "to look only"),
+                ),
+            ),
+            Entry(
+                "token",
+                "Make, list and revoke tokens for the ops API.",
+                (
+                    ("oatie token create grafana", "may read; printed once"),
+                    ("oatie token create ci --scope operate --expires 90d", "may restart, recover, degrade"),
+                    ("oatie token list", "names, scopes, ages; never the tokens"),
+                    ("oatie token revoke ci", "refused from now on, without a restart"),
+                ),
+                group=True,
+            ),
+            Entry(
                 "scale",
                 "Say how many workers and replicas it should be, on what evidence; make it so.",
                 (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 ANY_ADDRESSES = ("0.0.0.0", "::")
-LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 
 
 def listen_address(value: str) -> tuple[str, int] | None:
@@ -13,6 +14,16 @@ def listen_address(value: str) -> tuple[str, int] | None:
         return None
     bare = host.removeprefix("[").removesuffix("]")
     return (bare, int(port)) if bare and (":" not in bare or host != bare) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Of an address or a name. What is no address counts as reachable from elsewhere, but for localhost."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def join_address(host: str, port: int) -> str:

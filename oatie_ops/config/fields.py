@@ -123,6 +123,16 @@ def _listen(value: str) -> str:
 Listen = Annotated[str, AfterValidator(_listen)]
 
 
+Origin = Annotated[
+    str,
+    _matching(
+        re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"),
+        "must be an origin in lower case, without a path",
+        'such as "https://grafana.example"; "*" would be everybody',
+    ),
+]
+
+
 def _string_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from oatie_ops.config.address import LOOPBACK_ADDRESSES, listen_address, same_port
+from oatie_ops.config.address import is_loopback, listen_address, same_port
 from oatie_ops.config.issues import WARNING, Problem
 from oatie_ops.config.layers import Origin, Source
 from oatie_ops.config.masking import holds_credentials, is_sensitive_name
@@ -129,15 +129,27 @@ def _ports(settings: Settings, origin: OriginOf) -> Iterator[Problem]:
 
 
 def _exposure(settings: Settings) -> Iterator[Problem]:
-    address = listen_address(settings.ops.listen)
-    if address and address[0] not in LOOPBACK_ADDRESSES and not settings.ops.token_file:
+    ops = settings.ops
+    address = listen_address(ops.listen)
+    wide = address is not None and not is_loopback(address[0])
+    if wide and not ops.token_file:
         yield Problem(
             "exposed",
             ("ops", "listen"),
-            "is reachable from other machines, and no token is set",
-            "set ops.token_file, or listen on 127.0.0.1",
+            "is reachable from other machines: it opens only once there is a token",
+            "make one with `oatie token create NAME`, set ops.token_file, or listen on 127.0.0.1",
             WARNING,
         )
+    if wide and not ops.tls_certificate:
+        yield Problem(
+            "clear-text",
+            ("ops", "listen"),
+            "is reachable from other machines without TLS: tokens can be read on the way",
+            "set ops.tls_certificate and ops.tls_key, or put a proxy that ends TLS before it",
+            WARNING,
+        )
+    if ops.tls_key and not ops.tls_certificate:
+        yield Problem("conflict", ("ops", "tls_key"), "has no certificate", "set ops.tls_certificate too")
 
 
 def _debug(app: AppSettings, profile: str) -> Iterator[Problem]:

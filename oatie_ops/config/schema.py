@@ -22,6 +22,7 @@ from oatie_ops.config.fields import (
     Listen,
     LogLevel,
     Name,
+    Origin,
     Port,
     PositiveDuration,
     Size,
@@ -171,7 +172,17 @@ class Ops(Table):
     listen: Listen = defaults.OPS_LISTEN
     """"host:port", or "off". With the default, the next free port where it is taken."""
     token_file: str | None = None
-    """File that holds the token which calls that change something need."""
+    """File of the tokens that programs and people prove themselves by (`oatie token`), mode 0600."""
+    hosts: Strings = Field(default_factory=list)
+    """Names, besides addresses and localhost, that the ops API is reached by."""
+    cors_origins: list[Origin] = Field(default_factory=list)
+    """Web pages of other origins that may read with a token, as https://host[:port]."""
+    read_needs_token: bool = False
+    """Ask for a token on loopback too: for machines with several users, or behind a proxy."""
+    tls_certificate: str | None = None
+    """PEM file with the certificate (and its chain): the ops API then speaks HTTPS alone."""
+    tls_key: str | None = None
+    """PEM file with its private key, where it is not in the same file."""
 
 
 class Logs(Table):

@@ -114,6 +114,11 @@ class ServiceSettings:
 class OpsSettings:
     listen: str = defaults.OPS_LISTEN  # "host:port", "off", or "app": on the application's own port
     token_file: str | None = None
+    hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    read_needs_token: bool = False
+    tls_certificate: str | None = None
+    tls_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oatie_ops.config import defaults
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
-from oatie_ops.supervisor.listen import PublicSocket, bind_public
+from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.notify import Notifier
+from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -32,7 +32,6 @@ from oatie_ops.supervisor.supervisor import Supervisor, install_signals
 # How long a slow boot may keep these imports waiting.
 CONTROL_IMPORT_SECONDS = 0.4
 OPS_IMPORT_SECONDS = 5.0
-OPS_PORT_TRIES = 20
 VERDICT_SECONDS = 5.0
 REACHABLE_SECONDS = 2.0
 
@@ -43,9 +42,16 @@ OpsFactory = Callable[[Supervisor], "OpsServices"]
 
 @dataclass(frozen=True)
 class OpsServices:
+    """``why_no_token`` (empty where there is one) may block.
+
+    ``refused`` hears of requests that ended before they reached ``public``: address, status, why.
+    """
+
     public: Any
     trusted: Any
     run: Callable[[], Coroutine[Any, Any, None]]
+    why_no_token: Callable[[], str] = lambda: ""
+    refused: Callable[[str, int, str], None] = lambda _address, _status, _why: None
 
 
 @dataclass(frozen=True)
@@ -245,36 +251,12 @@ class _Main:
     async def _serve_ops(self, supervisor: Supervisor, trusted: Any) -> None:
         if self.options.ops is None:
             return
-        listen = self.settings.ops.listen
-        sock = None if listen == "off" else self._bind_ops(supervisor, listen)
+        listener = OpsListener(supervisor)
+        listener.bind()
         await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
         services = await asyncio.to_thread(self.options.ops, supervisor)
         trusted.arrive(services.trusted)
-        waits = [services.run()]
-        if sock is not None:
-            from oatie_ops.supervisor.embedded import EmbeddedServer
-
-            waits.append(EmbeddedServer(services.public, sock).run_until_told())
-        await asyncio.gather(*waits)
-
-    def _bind_ops(self, supervisor: Supervisor, listen: str) -> socket.socket | None:
-        """The declared address, or with the default one the next free port, because it is a popular one."""
-        host, _, first = listen.rpartition(":")
-        tries = OPS_PORT_TRIES if listen == defaults.OPS_LISTEN else 1
-        for port in range(int(first), int(first) + tries):
-            try:
-                sock = bind_public(host.strip("[]"), port)
-                sock.listen(128)
-            except (OatieError, OSError) as error:
-                supervisor.ops_failure = str(error)
-            else:
-                supervisor.ops_address, supervisor.ops_failure = (host.strip("[]"), port), ""
-                return sock
-        supervisor.machinery.sink.note(
-            f"the ops API does not listen ({supervisor.ops_failure}); set ops.listen in oatie.toml. "
-            "The CLI goes on over the control socket."
-        )
-        return None
+        await asyncio.gather(services.run(), listener.serve(services))
 
     async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
         if self.spec is None:

@@ -389,7 +389,10 @@ class Supervisor:
         return human_urls(self.public.host, self.public.port)[0]
 
     def ops_url(self) -> str | None:
-        return None if self.ops_address is None else human_urls(*self.ops_address)[0]
+        if self.ops_address is None:
+            return None
+        url = human_urls(*self.ops_address)[0]
+        return url.replace("http://", "https://", 1) if self.settings.ops.tls_certificate else url
 
     def _switching_from(self) -> str | None:
         return self.switch.old_name() if self.switch else None

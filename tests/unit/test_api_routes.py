@@ -254,7 +254,7 @@ def test_nothing_is_cached_or_framed_or_sniffed(ops: Ops) -> None:
         ("GET", "/health/operations/none", 404),
         ("DELETE", "/health", 405),
         ("POST", "/health/detailed", 405),
-        ("GET", "/docs", 404),
+        ("GET", "/redoc", 404),
     ],
 )
 def test_every_error_is_a_problem_document(ops: Ops, method: str, path: str, status: int) -> None:
@@ -509,10 +509,15 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/api/performance/errors/degradation/status",
         "/api/performance/errors/services/{service}/degrade",
         "/api/performance/errors/services/{service}/restore",
+        "/health/dashboard/links",
+        "/health/dashboard/login",
+        "/health/dashboard/logout",
+        "/health/dashboard/assets/{digest}/{name}",
+        "/docs",
     }
     post = described["paths"]["/health/services/{service}/restart"]["post"]
     assert {"202", "401", "404", "409", "421", "422"} <= set(post["responses"])
-    assert post["security"] == [{"HTTPBearer": []}]
+    assert post["security"] == [{"HTTPBearer": []}, {"Session": []}]
 
 
 @pytest.mark.parametrize("model", list(models.EXAMPLES), ids=lambda model: model.__name__)
@@ -540,5 +545,9 @@ def test_wrong_method_is_told_all_the_right_ones(ops: Ops) -> None:
 
 def test_reading_is_described_as_open_on_loopback_and_acting_is_not(ops: Ops) -> None:
     paths = ops.get("/openapi.json").json()["paths"]
-    assert paths["/health/maintenance"]["get"]["security"] == [{"HTTPBearer": []}, {}]
-    assert paths["/health/maintenance"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert paths["/health/maintenance"]["get"]["security"] == [
+        {"HTTPBearer": []},
+        {"Session": []},
+        {},
+    ]
+    assert paths["/health/maintenance"]["post"]["security"] == [{"HTTPBearer": []}, {"Session": []}]

@@ -205,7 +205,12 @@ CASES = [
         RUN + "[services.a]\ncheck = { type = 'tcp', port = 1, timeout = '20s' }\n",
         "warning slow-check services.a.check.timeout 4:45",
     ),
-    case("open to others", RUN + "[ops]\nlisten = '0.0.0.0:8000'\n", "warning exposed ops.listen 4:10"),
+    case(
+        "open to others",
+        RUN + "[ops]\nlisten = '0.0.0.0:8000'\n",
+        "warning clear-text ops.listen 4:10",
+        "warning exposed ops.listen 4:10",
+    ),
     case(
         "no shell",
         "[app]\ncommand = ['srv', '--dir=$HOME', '5$']\n",
