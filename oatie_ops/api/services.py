@@ -46,8 +46,8 @@ def ops_services(view: SupervisorView) -> OpsServices:
         lambda: loop.snapshot,
         lambda: _source(view),
     )
-    recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page)
     switches = Conductor(view, lambda: _conditions(loop.snapshot), lambda: _load(view))
+    recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page, switches)
     context = OpsContext(
         view,
         lambda: overlaid(loop.snapshot, switches.counting(), switches.now()),

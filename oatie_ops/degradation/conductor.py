@@ -26,6 +26,8 @@ DESK_SECONDS = 5.0
 OBEY_SECONDS = 1.0
 POLL_SECONDS = 0.0003
 BY_LOAD = "overload"
+# The owner of what follows from a failing service.
+BY_CAUSE = "breaker"
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class Conductor:
         self._order = automatic.classes(self._services)
         self._overload = overload_of(view.settings.switches)
         self._changes = -1
+        self._held: set[automatic.Key] = set()
         self.on_change: Callable[[Published], None] = lambda _published: None
 
     # --- what others see ----------------------------------------------------------------------------------
@@ -128,6 +131,25 @@ class Conductor:
     async def restore(self, service: str, *, actor: str, origin: str, reason: str = "") -> Done:
         """An operator's word, too. Raises `OatieError`."""
         return await self._change(lambda: self._desk.restore(service, actor, origin, reason))
+
+    async def hold(self, service: str, cause: str, reason: str) -> Done:
+        """A decision of a machine that lasts until `let_go`; without this process it ends after a lease.
+
+        Where an operator has restored the service meanwhile, that stays so. Raises `OatieError`.
+        """
+        key = (service, BY_CAUSE, cause)
+        self._held.add(key)
+        before = next((each for each in self._known.decisions if each.key == key), None)
+        wanted = self._automatic(*key, reason, FULL)
+        if before is not None:
+            wanted = replace(wanted, overruled_by=before.overruled_by)
+        return await self._change(lambda: self._desk.decide(wanted))
+
+    async def let_go(self, service: str, cause: str) -> None:
+        """Ends what `hold` began; harmless where it is over. Raises `OatieError`."""
+        key = (service, BY_CAUSE, cause)
+        self._held.discard(key)
+        await self._change(lambda: self._desk.withdraw([key], "recovered", "oatie"))
 
     async def _change(self, work: Callable[[], Published]) -> Done:
         async with self._turn:
@@ -196,7 +218,7 @@ class Conductor:
         renewed = [
             each
             for each in active
-            if each.cause.startswith(automatic.BY_HEALTH)
+            if (each.cause.startswith(automatic.BY_HEALTH) or each.key in self._held)
             and not each.host
             and each.key not in over
             and (each.left_seconds(now) or automatic.LEASE_SECONDS) < automatic.RENEW_BELOW_SECONDS

@@ -62,7 +62,7 @@ class Recovery:
         self._watch = Watch()
         self._open: dict[str, int | None] = {}
         self._failed_at: dict[str, float | None] = {}
-        self._degraded = Degraded(climber.tools.restore)
+        self._degraded = Degraded(climber.tools.degrade, climber.tools.restore)
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self.acting = ""
@@ -280,6 +280,7 @@ class Recovery:
                 continue
             self._put(name, known)
             self._degraded.add(name, data.get("degraded", ()))
+            await self._degraded.again(name, "it failed when the supervisor was started anew")
         for row in unfinished:
             await self._event(
                 row.service,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from oatie_ops.degradation.conductor import Conductor
 from oatie_ops.health.model import Snapshot
 from oatie_ops.health.threads import CheckThreads
 from oatie_ops.recovery.ladder_climber import Climber
@@ -13,17 +14,42 @@ from oatie_ops.recovery.ladder_proof import Look
 from oatie_ops.recovery.rungs.base import Tools
 from oatie_ops.supervisor.view import SupervisorView
 
+BY_RECOVERY = "recovery:"
 Page = Callable[[Collection[str], str, str], None]
 """Channels, service, text: queued, and delivered for as long as it takes."""
 
 
-def supervised(view: SupervisorView, snapshot: Callable[[], Snapshot], look: Look, page: Page) -> Recovery:
+def supervised(
+    view: SupervisorView,
+    snapshot: Callable[[], Snapshot],
+    look: Look,
+    page: Page,
+    switches: Conductor | None = None,
+) -> Recovery:
+    """``switches`` None: nothing can be degraded."""
     settings = view.settings
 
     async def page_one(channel: str, service: str, text: str) -> None:
         page([channel], service, text)
 
-    tools = Tools(settings.root, CheckThreads(), workers=view, page=page_one, kept=view.keep)
+    async def degrade(service: str, failing: str, reason: str) -> str:
+        assert switches is not None
+        done = await switches.hold(service, f"{BY_RECOVERY}{failing}", reason)
+        return f"{service} is degraded, {done.obeyed.obeying} of {done.obeyed.workers} workers obey"
+
+    async def restore(service: str, failing: str) -> None:
+        assert switches is not None
+        await switches.let_go(service, f"{BY_RECOVERY}{failing}")
+
+    tools = Tools(
+        settings.root,
+        CheckThreads(),
+        workers=view,
+        degrade=degrade if switches else None,
+        restore=restore if switches else None,
+        page=page_one,
+        kept=view.keep,
+    )
     climber = Climber(tools, Journal(view.paths.database), snapshot, look)
     return Recovery(
         settings,

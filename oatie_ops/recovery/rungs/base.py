@@ -63,9 +63,10 @@ class Rollout(Protocol):
         ...
 
 
-Degrade = Callable[[str, str], Awaitable[str]]
-"""Service and reason; one line about who obeys. The decision is the recovery's own until `Restore`."""
-Restore = Callable[[str], Awaitable[None]]
+Degrade = Callable[[str, str, str], Awaitable[str]]
+"""What to degrade, the failing service, and why; one line about who obeys. It lasts until `Restore`."""
+Restore = Callable[[str, str], Awaitable[None]]
+"""What was degraded, and the service that is well again."""
 Pages = Callable[[str, str, str], Awaitable[None]]
 """Channel, service and text. Raises `ActionFailed` where it is known not to arrive."""
 

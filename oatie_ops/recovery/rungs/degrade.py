@@ -17,6 +17,7 @@ class DegradeService:
         if self.tools.degrade is None:
             raise Refused("nobody can degrade anything from here")
         try:
-            return await self.tools.degrade(self.service, f"{occasion.service} fails: {occasion.output}")
+            why = f"{occasion.service} fails: {occasion.output}"
+            return await self.tools.degrade(self.service, occasion.service, why)
         except OatieError as error:
             raise ActionFailed(f"{error.what}: {error.why}" if error.why else error.what) from error
