@@ -380,6 +380,8 @@ def _is_locked(path: Path) -> bool:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(item) for item in value)}]"
     return json.dumps(value)
 
 
