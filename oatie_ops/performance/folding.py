@@ -8,11 +8,11 @@ from collections import defaultdict
 from oatie_ops.performance import packing
 from oatie_ops.performance.buckets import History, merge, summarise
 from oatie_ops.performance.packing import CHUNK_BUCKETS, Summary
-from oatie_ops.performance.tiers import HOUR, MINUTE, SECOND, Keep, floor_to
+from oatie_ops.performance.tiers import HOUR, MINUTE, SECOND, SUMS, TEN_MINUTES, Keep, floor_to
 from oatie_ops.store.samplefile import SampleFile
 
 # Rows that wait before they are folded into chunks: folding costs the same for one as for sixty.
-FOLD_AT_ROWS = {MINUTE: 60, HOUR: 24}
+FOLD_AT_ROWS = {MINUTE: 60, TEN_MINUTES: 36, HOUR: 24}
 # The hour's sum is made from its seconds, so they stay a little longer.
 SECONDS_MARGIN = 300
 PRUNE_EVERY_SECONDS = 600
@@ -26,31 +26,34 @@ class Folding:
         self._file = file
         self._keep = keep
         marks = file.marks()
-        self._summed = {step: marks.get(f"summed {step}", 0) for step in (MINUTE, HOUR)}
+        self._summed = {step: marks.get(f"summed {step}", 0) for step in SUMS}
+        self._compacted = dict.fromkeys(SUMS, 0)
         self._pruned_at = 0
 
     def fold(self, now: int, *, prune: bool) -> None:
         """``now``: everything before it has been written."""
-        for step in (MINUTE, HOUR):
+        for step in SUMS:
             until = floor_to(now, step)
             # A clock that was set back: what is measured from here on is summed up anew.
             since = min(self._summed[step], until)
             if until > since:
                 self._sum_up(step, since, until)
             self._summed[step] = until
+        for step in SUMS:
+            self._compact(step, floor_to(now, HOUR))
         if abs(now - self._pruned_at) >= PRUNE_EVERY_SECONDS:
             self._pruned_at = now
             self._forget(now, by_age=prune)
 
     def _sum_up(self, step: int, since: int, until: int) -> None:
         written = {floor_to(at, step) for at in self._file.row_starts(SECOND, since) if at < until}
-        if step == HOUR:
+        if step != MINUTE:
             written |= {floor_to(at, step) for at in self._file.row_starts(MINUTE, since) if at < until}
         with self._file.transaction() as connection:
             for start in sorted(written):
                 row = self._seconds(start, start + step)
-                if step == HOUR:
-                    row = _fuller(row, self._minutes(start))
+                if step != MINUTE:
+                    row = _fuller(row, self._minutes(start, start + step))
                 connection.execute(
                     "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data",
                     (step, start, packing.pack_row(row)),
@@ -59,7 +62,6 @@ class Folding:
                 "INSERT INTO marks VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
                 (f"summed {step}", until),
             )
-            self._compact(connection, step)
 
     def _seconds(self, start: int, end: int) -> dict[int, Summary]:
         values: dict[int, list[float]] = defaultdict(list)
@@ -68,16 +70,17 @@ class Folding:
                 values[number].extend(column)
         return {number: summary for number, v in values.items() if (summary := summarise(v))[0]}
 
-    def _minutes(self, start: int) -> dict[int, Summary]:
+    def _minutes(self, start: int, end: int) -> dict[int, Summary]:
+        """For what is left of a time whose seconds are gone."""
         parts: dict[int, list[Summary]] = defaultdict(list)
-        for _at, data in self._file.rows(MINUTE, start, start + HOUR):
+        for _at, data in self._file.rows(MINUTE, start, end):
             for number, summary in packing.unpack_row(data).items():
                 parts[number].append(summary)
         return {number: merge(found) for number, found in parts.items()}
 
-    def _compact(self, connection: sqlite3.Connection, step: int) -> None:
+    def _compact(self, step: int, until: int) -> None:
         """Rows into chunks, all at once; a chunk that has begun is read, completed and written again."""
-        rows = self._file.rows(step, 0, 1 << 62)
+        rows = self._file.rows(step, 0, until) if self._due(step) else []
         if len(rows) < FOLD_AT_ROWS[step]:
             return
         chunks: dict[tuple[int, int], History] = {}
@@ -90,11 +93,17 @@ class Folding:
                 if chunk is None:
                     chunk = chunks[number, begin] = self._chunk(step, number, begin)
                 (chunk.counts[i], chunk.mins[i], chunk.means[i], chunk.maxes[i], chunk.p95s[i]) = summary
-        connection.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data",
-            [(step, number, begin, packing.pack_chunk(c)) for (number, begin), c in chunks.items()],
-        )
-        connection.execute("DELETE FROM rows WHERE step = ?", (step,))
+        with self._file.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO chunks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data",
+                [(step, number, begin, packing.pack_chunk(c)) for (number, begin), c in chunks.items()],
+            )
+            connection.execute("DELETE FROM rows WHERE step = ? AND start < ?", (step, until))
+
+    def _due(self, step: int) -> bool:
+        """Looked at once after each sum, not at every block."""
+        due, self._compacted[step] = self._compacted[step] != self._summed[step], self._summed[step]
+        return due
 
     def _chunk(self, step: int, number: int, begin: int) -> History:
         for _number, _begin, data in self._file.chunks(step, [number], begin, begin + 1):
@@ -111,7 +120,7 @@ class Folding:
                 keep = self._keep
                 oldest = now - keep.seconds_for - SECONDS_MARGIN
                 connection.execute("DELETE FROM rows WHERE step = ? AND start < ?", (SECOND, oldest))
-                for step in (MINUTE, HOUR):
+                for step in SUMS:
                     oldest = now - keep.of(step) - CHUNK_BUCKETS * step
                     connection.execute("DELETE FROM chunks WHERE step = ? AND start < ?", (step, oldest))
             if self._file.used_bytes() > self._keep.max_bytes:

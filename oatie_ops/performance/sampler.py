@@ -20,6 +20,7 @@ from oatie_ops.performance.readings import Look, Running, Source
 from oatie_ops.performance.samples import Samples
 from oatie_ops.performance.tiers import DEFAULT_KEEP, Keep
 from oatie_ops.store.errors import StoreError
+from oatie_ops.store.samplefile import SampleFile
 
 INTERVAL_SECONDS = 1.0
 # What is dear to find out (open files, children, the file system) is looked at every so many looks.
@@ -42,10 +43,16 @@ def system_source(disk: Path) -> Source:
 
 @dataclass(frozen=True)
 class Measured:
-    """The newest values by the names of the series; ``at`` in epoch seconds. Never changed once made."""
+    """The newest values by the names of the series; ``at`` in epoch seconds. Never changed once made.
+
+    ``totals`` are the machine's counters since it booted. ``own_cpu_percent``: what the measuring itself
+    costs, of one core, on average since it began.
+    """
 
     at: float
     values: Mapping[str, float] = field(default_factory=dict)
+    totals: Mapping[str, float] = field(default_factory=dict)
+    own_cpu_percent: float | None = None
 
 
 class Looker:
@@ -60,6 +67,10 @@ class Looker:
         self._before: Look | None = None
         self._children: Mapping[int, tuple[int, ...]] = {}
         self._looks = 0
+
+    @property
+    def totals(self) -> Mapping[str, float]:
+        return self._before.machine.counters if self._before else {}
 
     def look(self) -> dict[str, float]:
         thorough = self._looks % THOROUGH_EVERY == 0
@@ -108,7 +119,10 @@ class Sampler:
         source: Callable[[Path], Source] = system_source,
         clock: SteadyClock | None = None,
         interval_seconds: float = INTERVAL_SECONDS,
+        beside: Callable[[SampleFile], None] = lambda _file: None,
     ) -> None:
+        """``beside`` writes what else belongs into the file, after each look."""
+        self._beside = beside
         self.latest = Measured(0.0)
         self.problem = ""
         self._looker = Looker(source(disk), running, bounds_seconds)
@@ -117,7 +131,7 @@ class Sampler:
         self._clock = clock or SteadyClock()
         self._interval = interval_seconds
         self._store: Samples | None = None
-        self._open_after = 0.0
+        self._open_after = self._began = 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
@@ -135,7 +149,7 @@ class Sampler:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        due = time.monotonic()
+        due = self._began = time.monotonic()
         try:
             while not self._ended.wait(max(0.0, due - time.monotonic())):
                 # After a suspension nothing is made up for.
@@ -149,12 +163,16 @@ class Sampler:
         try:
             values = self._looker.look()
             at = self._clock.now()
-            self.latest = Measured(at, values)
+            self.latest = Measured(at, values, self._looker.totals, self._own_cpu_percent())
             self._write(int(at), values)
         except Exception:
             # One second without a measurement is a gap; the next look is a new chance.
             log.exception("a measurement failed")
             self.problem = "a measurement failed (see the log of the supervisor)"
+
+    def _own_cpu_percent(self) -> float | None:
+        took = time.monotonic() - self._began
+        return 100.0 * time.thread_time() / took if took >= self._interval else None
 
     def _write(self, at: int, values: Mapping[str, float]) -> None:
         if self._path is None:
@@ -165,6 +183,7 @@ class Sampler:
                     return
                 self._store = Samples(self._path, self._keep)
             self._store.add(at, values, prune=self._clock.trusted)
+            self._beside(self._store.file)
             self.problem = ""
         except (StoreError, OSError) as error:
             self._trouble(error)
@@ -174,6 +193,7 @@ class Sampler:
             return
         try:
             self._store.flush(prune=False)
+            self._beside(self._store.file)
         except (StoreError, OSError) as error:
             self._trouble(error)
         self._store.close()

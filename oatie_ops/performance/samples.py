@@ -8,7 +8,9 @@ made twice is the same.
 
 from __future__ import annotations
 
+import fcntl
 import math
+import os
 import time
 from array import array
 from collections.abc import Iterable, Mapping
@@ -20,6 +22,7 @@ from oatie_ops.performance.buckets import History, blank
 from oatie_ops.performance.folding import Folding
 from oatie_ops.performance.packing import BLOCK_SECONDS, CHUNK_BUCKETS
 from oatie_ops.performance.tiers import DEFAULT_KEEP, SECOND, Keep, choose_step, floor_to
+from oatie_ops.store.errors import StoreBusy, StoreError
 from oatie_ops.store.samplefile import BUSY_TIMEOUT_SECONDS, SampleFile
 
 FILE_NAME = "samples.db"
@@ -38,8 +41,13 @@ class Samples:
     def __init__(
         self, path: Path, keep: Keep = DEFAULT_KEEP, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS
     ) -> None:
-        """Raises `StoreError`."""
-        self.file = SampleFile(path, busy_timeout_seconds=busy_timeout_seconds)
+        """Raises `StoreError`; `StoreBusy` where another process measures into this file."""
+        self._lock = _lock(path)
+        try:
+            self.file = SampleFile(path, busy_timeout_seconds=busy_timeout_seconds)
+        except BaseException:
+            os.close(self._lock)
+            raise
         self._folding = Folding(self.file, keep)
         self._ids = self.file.series()
         self._block: dict[int, array[float]] = {}
@@ -98,6 +106,7 @@ class Samples:
 
     def close(self) -> None:
         self.file.close()
+        os.close(self._lock)
 
     def _with_written(self, start: int, block: dict[int, array[float]]) -> dict[int, array[float]]:
         """After a restart, or a clock that was set back, the block may be there: what is new goes before."""
@@ -114,6 +123,30 @@ def _filled_up(block: dict[int, array[float]], before: Mapping[int, array[float]
             if math.isnan(column[slot]):
                 column[slot] = value
     return block
+
+
+def _lock(path: Path) -> int:
+    """A descriptor that holds the right to write as long as it is open (flock(2))."""
+    lock = path.with_suffix(".lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{lock} cannot be opened for writing",
+            why=error.strerror or str(error),
+            fix=f"make {path.parent} writable for this user",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreBusy(
+            f"another process measures into {path}",
+            why=f"it holds {lock}",
+            fix="its measurements can be read by anybody; nothing needs to be done",
+        ) from error
+    return descriptor
 
 
 class Reader:
@@ -146,8 +179,8 @@ class Reader:
     ) -> dict[str, History]:
         """The last ``seconds`` before ``until`` (epoch; now) of each series, gaps as gaps.
 
-        ``step_seconds``: 1, 60 or 3600; without it the finest that reaches so far in a readable number of
-        buckets. The last bucket may still be growing and is then left out. A name that was never measured
+        ``step_seconds``: 1, 60, 600 or 3600; without it the finest that reaches so far in a readable number
+        of buckets. The last bucket may still be growing and is then left out. A name that was never measured
         is all gap.
         """
         step = step_seconds or choose_step(seconds, self._keep)
@@ -191,11 +224,9 @@ class Reader:
     def _read_rows(self, by_id: Mapping[int, History], step: int, start: int, end: int) -> None:
         for at, data in self.file.rows(step, start, end):
             i = (at - start) // step
-            row = packing.unpack_row(data)
-            for number, into in by_id.items():
-                summary = row.get(number)
-                if summary is not None:
-                    (into.counts[i], into.mins[i], into.means[i], into.maxes[i], into.p95s[i]) = summary
+            for number, summary in packing.pick_from_row(data, by_id).items():
+                into = by_id[number]
+                (into.counts[i], into.mins[i], into.means[i], into.maxes[i], into.p95s[i]) = summary
 
     def _read_blocks(self, by_id: Mapping[int, History], start: int, end: int) -> None:
         for at, data in self.file.rows(SECOND, start - BLOCK_SECONDS + 1, end):

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from oatie_ops.store.database import create_private
 from oatie_ops.store.errors import explained, too_new
@@ -20,6 +21,8 @@ SCHEMA_VERSION = 1
 BUSY_TIMEOUT_SECONDS = 0.5
 # Small, so that the log beside the file stays small as well.
 CHECKPOINT_PAGES = 256
+# A supervisor has little memory to spare, and the kernel caches the file anyway.
+CACHE_KILOBYTES = 256
 
 _SCHEMA = (
     "PRAGMA auto_vacuum = INCREMENTAL",
@@ -65,6 +68,7 @@ class SampleFile:
             try:
                 if self._version() != SCHEMA_VERSION:
                     self._prepare()
+                self._connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
                 if not read_only:
                     self._connection.execute("PRAGMA synchronous = NORMAL")
                     self._connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
@@ -89,7 +93,7 @@ class SampleFile:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def read(self, sql: str, parameters: Sequence[str | int | float] = ()) -> list[tuple[object, ...]]:
+    def read(self, sql: str, parameters: Sequence[str | int | float] = ()) -> list[tuple[Any, ...]]:
         with explained(self.path, self._busy):
             return self._connection.execute(sql, parameters).fetchall()
 

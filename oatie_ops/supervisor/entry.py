@@ -1,4 +1,5 @@
-"""Where the processes of a supervisor begin: ``entry.py supervisor`` and ``entry.py workers FD PID VERSION``.
+"""Where the processes of a supervisor begin: ``entry.py supervisor`` and ``entry.py workers FD PID VERSION
+SPAWNED``, where SPAWNED is the monotonic time of the spawn.
 
 A script of its own, because ``ps`` shows its name, and because a release may bring an interpreter that has
 never heard of oatie: what that one lacks is named in ``OATIE_BORROWED_PATH``.
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
+ENTERED = time.monotonic()
 BORROWED = "OATIE_BORROWED_PATH"
 
 
@@ -25,7 +28,14 @@ def main() -> None:
     else:
         from oatie_ops.supervisor import forkserver
 
-        forkserver.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], borrowed)
+        spawned = float(sys.argv[5]) if len(sys.argv) > 5 else ENTERED
+        forkserver.main(
+            int(sys.argv[2]),
+            int(sys.argv[3]),
+            sys.argv[4],
+            borrowed,
+            {"spawned": spawned, "entered": ENTERED},
+        )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,21 +30,29 @@ from oatie_ops.supervisor.death import die_with_parent, watch_lifeline
 WORKER_FDS = ("control", "private", "stdout", "stderr", "stats", "lifeline")
 
 
-def main(channel_fd: int, supervisor_pid: int, version: str, borrowed: list[str]) -> None:
-    """``borrowed`` stand first in `sys.path`; they are given back before an application is imported."""
+def main(
+    channel_fd: int, supervisor_pid: int, version: str, borrowed: list[str], times: dict[str, float]
+) -> None:
+    """``borrowed`` stand first in `sys.path`; they are given back before an application is imported.
+
+    ``times``: monotonic, of the way of this process so far; each worker reports them as part of its own.
+    """
     gc.disable()  # nothing that is imported here is garbage
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(supervisor_pid)
     _import_server()
+    times["imported"] = time.monotonic()
     give_back(borrowed)
     channel = socket.socket(fileno=channel_fd)
     gc.freeze()  # keeps the shared pages shared: the collector would touch every object after a fork
     while (request := _receive(channel)) is not None:
         order, fds = request
         if version == __version__:
-            answer: dict[str, Any] = {"pid": _fork_worker(order, fds, channel, supervisor_pid)}
+            answer: dict[str, Any] = {
+                "pid": _fork_worker({**order, "times": times}, fds, channel, supervisor_pid)
+            }
         else:
             answer = {"upgraded": __version__}
         for fd in fds.values():
@@ -100,6 +109,7 @@ def _fork_worker(
 
 
 def _become_worker(order: dict[str, Any], fds: dict[str, int], supervisor_pid: int) -> NoReturn:
+    order["times"]["born"] = time.monotonic()
     os.setsid()
     die_with_parent(supervisor_pid)
     with Path(os.devnull).open("rb") as null:

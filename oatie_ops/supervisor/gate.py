@@ -41,6 +41,7 @@ async def pass_gate(
     if worker.alive and booted and (not health_check or (last is not None and _is_ready(worker, last))):
         worker.state = WorkerState.READY
         worker.gated = True
+        worker.note("gated")
         return
     if worker.alive and worker.boot_error is not None:
         await _wait_for_end(worker)
@@ -53,6 +54,8 @@ async def _poll(worker: Worker, deadline: float, on_wait: OnWait) -> ProbeResult
     last: ProbeResult | None = None
     while worker.alive and (left := deadline - time.monotonic()) > 0:
         last = await probe(worker.port, app.ready or "/", app.ready_host, min(PROBE_TIMEOUT_SECONDS, left))
+        if last.status is not None:
+            worker.note("listening")
         if _is_ready(worker, last):
             return last
         on_wait(worker, time.monotonic() - began, _shown(last))

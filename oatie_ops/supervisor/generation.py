@@ -84,6 +84,7 @@ class Generation:
             ) from error
         worker.on_exit = self._worker_ended
         worker.on_terminating = self._worker_terminating
+        worker.on_start = self._machinery.starts.note
         self.workers.append(worker)
         if self._retired:  # while this one was being forked
             worker.kill()

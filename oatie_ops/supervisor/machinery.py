@@ -16,6 +16,7 @@ from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.programs import ProgramWorker
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.starting import StartLog
 from oatie_ops.supervisor.stats import StatsPage
 from oatie_ops.supervisor.workers import Ended, PythonWorker, Worker
 
@@ -37,6 +38,7 @@ class Machinery:
     stats: StatsPage = field(default_factory=StatsPage)
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     guarded: Guarded = field(default_factory=Guarded)
+    starts: StartLog = field(default_factory=StartLog)
     _ids: set[int] = field(default_factory=set)
 
     def take_id(self) -> int:

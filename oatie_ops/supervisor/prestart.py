@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 from oatie_ops._version import __version__
 
@@ -37,7 +38,8 @@ def spawn_fork_server(interpreter: str, environment: dict[str, str]) -> tuple[so
     """Does not wait. The fork server ends by itself when the channel closes."""
     ours, theirs = socket.socketpair()
     theirs.set_inheritable(True)
-    argv = entry_argv(interpreter, "workers", str(theirs.fileno()), str(os.getpid()), __version__)
+    channel, now = str(theirs.fileno()), str(time.monotonic())
+    argv = entry_argv(interpreter, "workers", channel, str(os.getpid()), __version__, now)
     workers = {name: value for name, value in environment.items() if name not in SUPERVISORS_OWN}
     pid = os.posix_spawn(interpreter, argv, {**workers, **borrowed_path()})
     theirs.close()

@@ -87,8 +87,7 @@ class ProgramWorker(Worker):
         self.pid = self._spawn(self.port, public.listen() if self.activation else None)
         await self._wait_until_serving()
         self.state = WorkerState.SERVING
-        if self.ready_monotonic is None:
-            self.ready_monotonic = time.monotonic()
+        self._served_first()
 
     async def drain(self) -> None:
         """SIGTERM: it finishes what it has. It cannot be asked to come back, only be started anew."""

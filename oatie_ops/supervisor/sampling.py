@@ -6,10 +6,19 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Mapping
 
+from oatie_ops.config.settings import ServiceSettings
+from oatie_ops.performance.peers import peers
+from oatie_ops.performance.phases import to_json
 from oatie_ops.performance.readings import Load, Running, Worker
 from oatie_ops.performance.sampler import Sampler
 from oatie_ops.performance.samples import samples_path
+from oatie_ops.performance.starts import start_of
+from oatie_ops.store.errors import StoreError
+from oatie_ops.store.samplefile import SampleFile
+from oatie_ops.store.starts import Starts
+from oatie_ops.supervisor.starting import Noted, StartLog
 from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS
 from oatie_ops.supervisor.supervisor import Supervisor
 
@@ -18,6 +27,7 @@ from oatie_ops.supervisor.supervisor import Supervisor
 TCP_INFO_BYTES = 104
 WAITING_OFFSET = 8 + 4 * 4
 TCP_LISTEN = 10
+REMEMBERED = 1000
 
 
 def make_sampler(supervisor: Supervisor) -> Sampler:
@@ -26,7 +36,45 @@ def make_sampler(supervisor: Supervisor) -> Sampler:
         supervisor.paths.home,
         samples_path(supervisor.paths.home),
         bounds_seconds=LATENCY_BOUNDS_SECONDS,
+        beside=StartWriter(supervisor.machinery.starts, supervisor.settings.services).write,
     )
+
+
+class StartWriter:
+    """Writes down how workers started; in the sampler's thread."""
+
+    def __init__(self, log: StartLog, services: Mapping[str, ServiceSettings]) -> None:
+        self._log = log
+        self._services = services
+        self._written: dict[int, tuple[int, tuple[str, ...]]] = {}  # by pid: number of the row, peers
+
+    def write(self, file: SampleFile) -> None:
+        """Raises `StoreError`; what was not written is tried again."""
+        while (noted := self._log.take()) is not None:
+            try:
+                self._write(Starts(file), noted)
+            except StoreError:
+                self._log.put_back(noted)
+                raise
+
+    def _write(self, starts: Starts, noted: Noted) -> None:
+        number, reached = self._written.get(noted.pid) or (0, tuple(peers(noted.pid)))
+        facts = {"worker": noted.worker, "pid": noted.pid, "generation": noted.generation}
+        start = start_of(
+            noted.began,
+            noted.reports,
+            program=noted.program,
+            services=self._services,
+            peers=reached,
+            facts={**facts, "program": noted.program},
+        )
+        if number:
+            starts.amend(number, to_json(start))
+            return
+        number = starts.add(noted.at, "worker", noted.release, start.seconds, to_json(start))
+        if len(self._written) >= REMEMBERED:
+            del self._written[next(iter(self._written))]
+        self._written[noted.pid] = number, reached
 
 
 def running(supervisor: Supervisor) -> Running:

@@ -33,6 +33,7 @@ from oatie_ops.degradation import reader as readers
 from oatie_ops.degradation.middleware import OatieMiddleware
 from oatie_ops.degradation.reader import Reader
 from oatie_ops.supervisor import stats
+from oatie_ops.supervisor.connecting import ConnectionWatch
 from oatie_ops.supervisor.loading import LoadError, load_application
 from oatie_ops.supervisor.observe import Observer, RaisedCounter
 from oatie_ops.supervisor.protocol import EXIT_BOOT_FAILED, STACK_SIGNAL
@@ -84,15 +85,17 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     )
     # Before the application is imported, so that its own middleware and library calls use this one.
     switches = readers.adopt(Reader(readers.shared_path(), worker=order["slot"]))
+    watch = ConnectionWatch()
+    watch.begin()
     try:
         application = load_application(app)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported, and the worker ends
         reporter.boot_failed(error, order["directory"])
         return EXIT_BOOT_FAILED
-    reporter.send("loaded")
+    reporter.send("loaded", times=order.get("times", {}))
     config.app = observer = Observer(OatieMiddleware(application))
     logging.getLogger("uvicorn.error").addFilter(RaisedCounter(observer))
-    server = WorkerServer(config, sockets, slot, observer, reporter, switches=switches)
+    server = WorkerServer(config, sockets, slot, observer, reporter, switches=switches, watch=watch)
     # The same as Server.run, which some versions of uvicorn write differently.
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
@@ -115,7 +118,8 @@ class _Reporter:
         self._control = control
 
     def send(self, event: str, **facts: Any) -> None:
-        line = json.dumps({"event": event, "at": time.monotonic(), **facts}) + "\n"
+        moment = {"at": time.monotonic(), "cpu": time.process_time()}
+        line = json.dumps({"event": event, **moment, **facts}) + "\n"
         # Nobody to report to: the lifeline ends this process within the same moment.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._control.sendall(line.encode())
@@ -155,9 +159,11 @@ class WorkerServer(Server):
         reporter: _Reporter,
         *,
         switches: Reader,
+        watch: ConnectionWatch,
     ) -> None:
         super().__init__(config)
         self._switches = switches
+        self._watch = watch
         self._sockets = sockets
         self._slot = slot
         self._observer = observer
@@ -191,7 +197,7 @@ class WorkerServer(Server):
         )
         asyncio.get_running_loop().add_reader(self._sockets.control, self._read_orders)
         self._obeying = asyncio.get_running_loop().create_task(self._obey_orders())
-        self._reporter.send("booted", pid=os.getpid())
+        self._reporter.send("booted", pid=os.getpid(), connections=self._watch.end())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._close_public()
@@ -218,6 +224,10 @@ class WorkerServer(Server):
         before = self._slot[stats.REQUESTS]
         self._publish()
         self._switches.look()
+        if not before and self._slot[stats.REQUESTS]:
+            self._reporter.send(
+                "first-request", seconds=self._observer.seconds / max(1, self._observer.timed)
+            )
         heavy = self._slot[stats.REQUESTS] - before > HEAVY_REQUESTS_PER_TICK
         self._observer.timing = not heavy or counter % TIMED_TICKS == 0
         return await super().on_tick(counter)

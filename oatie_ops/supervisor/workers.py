@@ -64,7 +64,7 @@ class Worker:
         self.port = 0
         self.state = WorkerState.STARTING
         self.started_at = time.time()
-        self.started_monotonic = time.monotonic()
+        self.began_monotonic = self.started_monotonic = time.monotonic()
         self.gated = False  # it passed its gate: an end after that is an end, not a failed boot
         self.ready_monotonic: float | None = None
         self.boot_error: dict[str, Any] | None = None
@@ -74,6 +74,9 @@ class Worker:
         self.booted = asyncio.Event()
         self.drained = asyncio.Event()
         self.exited = asyncio.Event()
+        # What its start told of itself, by event; times are monotonic (`oatie_ops.supervisor.starting`).
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.on_start: Callable[[Worker, str], None] = lambda _worker, _event: None
         self.on_exit: Callable[[Worker], None] = lambda _worker: None
         self.on_terminating: Callable[[Worker], None] = lambda _worker: None
 
@@ -123,6 +126,16 @@ class Worker:
             return False
         raise TimeoutError
 
+    def note(self, event: str, **facts: Any) -> None:
+        """A moment of its start that is seen from here; the first of its kind counts."""
+        self.reports.setdefault(event, {"at": time.monotonic(), **facts})
+
+    def _served_first(self) -> None:
+        if self.ready_monotonic is None:
+            self.ready_monotonic = time.monotonic()
+            self.note("serving")
+            self.on_start(self, "serving")
+
     def finish(self, ended: Ended) -> None:
         """Called once, by whoever learned of the end first."""
         if not self.alive:
@@ -158,8 +171,7 @@ class PythonWorker(Worker):
             raise ChildProcessError(f"worker {self.id} (pid {self.pid}) {self.ended}")
         self.state = WorkerState.SERVING
         self.drained.clear()
-        if self.ready_monotonic is None:
-            self.ready_monotonic = time.monotonic()
+        self._served_first()
 
     async def drain(self) -> None:
         if self.state in (WorkerState.STOPPING, WorkerState.EXITED):
@@ -224,6 +236,7 @@ class PythonWorker(Worker):
 
     def _report(self, report: dict[str, Any]) -> None:
         event = report["event"]
+        self.reports.setdefault(event, report)
         if event == "booted":
             self.booted.set()
         elif event == "boot-failed":
@@ -239,3 +252,5 @@ class PythonWorker(Worker):
         elif event == "terminating":
             self.state = WorkerState.STOPPING
             self.on_terminating(self)
+        elif event == "first-request":
+            self.on_start(self, event)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from oatie_ops.performance import packing
 from oatie_ops.performance.buckets import History, blank, coarser, merge, percentile, summarise
 from oatie_ops.performance.samples import Reader, Samples, history
-from oatie_ops.performance.tiers import DAY, HOUR, MINUTE, SECOND, Keep, choose_step
+from oatie_ops.performance.tiers import DAY, HOUR, MINUTE, SECOND, TEN_MINUTES, Keep, choose_step
 from oatie_ops.store.errors import StoreError
 
 START = 1_790_000_000 // DAY * DAY
@@ -45,7 +45,7 @@ def test_every_tier_holds_what_was_measured(path: Path) -> None:
     fill(samples, START, end)
     samples.flush()
     with Reader(path) as reader:
-        for step in (SECOND, MINUTE, HOUR):
+        for step in (SECOND, MINUTE, TEN_MINUTES, HOUR):
             found = reader.history("host.cpu_percent", HOUR, until=end, step_seconds=step)
             assert len(found) == HOUR // step
             assert found.gaps == 0
@@ -169,8 +169,8 @@ def test_nothing_measured_yet_is_all_gap(path: Path) -> None:
 
 
 def test_the_tier_fits_the_question() -> None:
-    assert [choose_step(hours * HOUR) for hours in (1, 24, 24 * 30)] == [MINUTE, MINUTE, HOUR]
-    assert choose_step(10 * DAY, Keep(minutes_for=HOUR)) == HOUR
+    assert [choose_step(hours * HOUR) for hours in (1, 24, 24 * 30)] == [MINUTE, TEN_MINUTES, HOUR]
+    assert choose_step(HOUR, Keep(minutes_for=HOUR // 2, ten_minutes_for=0)) == HOUR
 
 
 @given(st.lists(st.lists(st.one_of(FLOATS, st.just(math.nan)), min_size=10, max_size=10), max_size=5))

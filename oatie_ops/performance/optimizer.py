@@ -1,0 +1,206 @@
+"""``startup_optimizer``: an application's own checkpoints, and what is known of all its starts."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.errors import OatieError, UsageError
+from oatie_ops.paths import state_paths
+from oatie_ops.performance.phases import Dependency, Phase, Start, to_json
+from oatie_ops.performance.samples import samples_path
+from oatie_ops.performance.startstats import StartStats, read_stats
+from oatie_ops.store.errors import StoreError
+from oatie_ops.store.samplefile import SampleFile
+from oatie_ops.store.starts import Starts
+
+# A profile that is never finished is forgotten, the oldest first.
+MAX_OPEN = 100
+MAX_CHECKPOINTS = 1000
+MAX_NAME = 200
+
+
+class NoSuchProfile(OatieError):
+    """The id is not of a profile that is under way."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """``seconds`` since the checkpoint before; ``cpu_seconds`` of them this process was running."""
+
+    name: str
+    at_seconds: float
+    seconds: float
+    cpu_seconds: float | None
+    dependency: str | None = None
+
+
+@dataclass(frozen=True)
+class StartupProfile:
+    """``bottleneck`` is the checkpoint that took longest; None without one."""
+
+    id: str
+    name: str
+    started_at: float
+    total_seconds: float
+    checkpoints: tuple[Checkpoint, ...]
+
+    @property
+    def bottleneck(self) -> Checkpoint | None:
+        return max(self.checkpoints, key=lambda one: one.seconds, default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        slowest = self.bottleneck
+        return {
+            "id": self.id,
+            "name": self.name,
+            "started_at": self.started_at,
+            "total_seconds": round(self.total_seconds, 6),
+            "checkpoints": [dict(one.__dict__) for one in self.checkpoints],
+            "bottleneck": None if slowest is None else slowest.name,
+        }
+
+    def as_start(self) -> Start:
+        phases = tuple(
+            Phase(one.name, one.at_seconds - one.seconds, one.seconds, one.cpu_seconds)
+            for one in self.checkpoints
+        )
+        waits = tuple(
+            Dependency(one.dependency, one.at_seconds - one.seconds, one.seconds, True, one.dependency)
+            for one in self.checkpoints
+            if one.dependency
+        )
+        return Start(self.total_seconds, phases, waits, facts={"profile": self.id})
+
+
+@dataclass
+class _Open:
+    name: str
+    started_at: float
+    began: float
+    cpu: float | None
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+
+
+class StartupOptimizer:
+    """Safe to use from any thread; a checkpoint costs about a microsecond.
+
+    ``own_process`` False: the checkpoints are another process's (they came over HTTP), so that the processor
+    time of this one says nothing. ``store``: the file of the measurements; without it that of the project in
+    the working directory, if it has one.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Path | None = None,
+        own_process: bool = True,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._own_process = own_process
+        self._wall = wall
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[str, _Open] = {}
+
+    def start_profiling(self, name: str) -> str:
+        """The id of a new profile. Raises `UsageError`."""
+        _check_name(name)
+        profile = secrets.token_hex(8)
+        with self._lock:
+            while len(self._open) >= MAX_OPEN:
+                del self._open[next(iter(self._open))]
+            self._open[profile] = _Open(name, self._wall(), self._clock(), self._cpu())
+        return profile
+
+    def add_checkpoint(self, profile_id: str, name: str, dependency: str | None = None) -> Checkpoint:
+        """``dependency``: the service that was waited for since the checkpoint before.
+
+        Raises `NoSuchProfile` and `UsageError`.
+        """
+        now, cpu = self._clock(), self._cpu()
+        _check_name(name)
+        if dependency is not None:
+            _check_name(dependency)
+        with self._lock:
+            profile = self._find(profile_id)
+            if len(profile.checkpoints) >= MAX_CHECKPOINTS:
+                raise UsageError(f"a profile has at most {MAX_CHECKPOINTS} checkpoints")
+            at = now - profile.began
+            before = profile.checkpoints[-1].at_seconds if profile.checkpoints else 0.0
+            used = None if cpu is None or profile.cpu is None else cpu - profile.cpu
+            checkpoint = Checkpoint(name, at, at - before, used, dependency)
+            profile.cpu = cpu
+            profile.checkpoints.append(checkpoint)
+        return checkpoint
+
+    def finish_profiling(self, profile_id: str) -> StartupProfile:
+        """The whole profile; it is kept in the project's history. Raises `NoSuchProfile`."""
+        now = self._clock()
+        with self._lock:
+            open_profile = self._find(profile_id)
+            del self._open[profile_id]
+        profile = StartupProfile(
+            profile_id,
+            open_profile.name,
+            open_profile.started_at,
+            now - open_profile.began,
+            tuple(open_profile.checkpoints),
+        )
+        self._keep(profile)
+        return profile
+
+    def get_startup_stats(self) -> StartStats:
+        """Of all starts that are known: workers by release, profiles by name. Raises `StoreError`."""
+        return read_stats(self._path())
+
+    def get_startup_recommendations(self) -> list[dict[str, Any]]:
+        """What would make starts faster, the most helpful first, with what it would save."""
+        return [advice.as_dict() for advice in self.get_startup_stats().advice]
+
+    def _keep(self, profile: StartupProfile) -> None:
+        path = self._path()
+        if not path.parent.is_dir():
+            return
+        try:
+            file = SampleFile(path)
+        except (StoreError, OSError):
+            return  # a history that cannot be kept must not stop a start
+        try:
+            start = profile.as_start()
+            Starts(file).add(profile.started_at, "library", profile.name, start.seconds, to_json(start))
+        except StoreError:
+            return
+        finally:
+            file.close()
+
+    def _path(self) -> Path:
+        return self._store or samples_path(state_paths(Path.cwd()).home)
+
+    def _cpu(self) -> float | None:
+        return time.process_time() if self._own_process else None
+
+    def _find(self, profile_id: str) -> _Open:
+        found = self._open.get(profile_id)
+        if found is None:
+            raise NoSuchProfile(
+                f"there is no profile {profile_id!r} under way",
+                why="it was finished, or too many others were begun since",
+                fix="begin one with start_profiling",
+            )
+        return found
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise UsageError(f"a name is printable text of 1 to {MAX_NAME} characters")
+
+
+startup_optimizer = StartupOptimizer()

@@ -1,0 +1,70 @@
+"""Whom a process is connected to: what it reached, whichever library it used for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+
+ESTABLISHED, LISTEN = "01", "0A"
+
+
+def peers(pid: int, root: Path = Path("/")) -> list[str]:
+    """``host:port`` of what it has connected to; what has connected to it is left out."""
+    if sys.platform == "linux" or root != Path("/"):
+        return _from_proc(root / "proc" / str(pid))
+    return _from_psutil(pid)
+
+
+def _from_proc(directory: Path) -> list[str]:
+    """proc_pid_net(5): the sockets of the name space, of which those are ours whose inodes we hold open."""
+    inodes = set()
+    try:
+        for fd in os.scandir(directory / "fd"):
+            target = os.readlink(fd.path)  # noqa: PTH115
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+        rows = [line.split() for name in ("tcp", "tcp6") for line in _lines(directory / "net" / name)[1:]]
+    except OSError:
+        return []
+    own = [row for row in rows if len(row) > 9 and row[9] in inodes]
+    served = {row[1].rpartition(":")[2] for row in rows if len(row) > 9 and row[3] == LISTEN}
+    found = [row[2] for row in own if row[3] == ESTABLISHED and row[1].rpartition(":")[2] not in served]
+    return list(dict.fromkeys(_address(peer) for peer in found))
+
+
+def _from_psutil(pid: int) -> list[str]:
+    import psutil
+
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return []
+    served = {c.laddr[1] for c in connections if c.status == psutil.CONN_LISTEN and c.laddr}
+    found = [c.raddr for c in connections if c.status == psutil.CONN_ESTABLISHED and c.laddr[1] not in served]
+    return list(dict.fromkeys(_shown(str(peer[0]), int(peer[1])) for peer in found if peer))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except FileNotFoundError:  # no IPv6
+        return []
+
+
+def _address(text: str) -> str:
+    """``0100007F:1538``: 32-bit words in the machine's byte order."""
+    host, _, port = text.partition(":")
+    words = [int(host[i : i + 8], 16) for i in range(0, len(host), 8)]
+    raw = struct.pack(f"={len(words)}I", *words)
+    if len(raw) == 4:
+        return _shown(socket.inet_ntop(socket.AF_INET, raw), int(port, 16))
+    mapped = raw[:12] == bytes(10) + b"\xff\xff"
+    family, raw = (socket.AF_INET, raw[12:]) if mapped else (socket.AF_INET6, raw)
+    return _shown(socket.inet_ntop(family, raw), int(port, 16))
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

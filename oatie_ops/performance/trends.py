@@ -1,0 +1,193 @@
+"""The trends of the last hours: the series that an operator asks for, and what they mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.performance import findings
+from oatie_ops.performance.buckets import History
+from oatie_ops.performance.findings import Finding
+from oatie_ops.performance.samples import Reader
+from oatie_ops.performance.series import meaning
+from oatie_ops.performance.slope import Slope, theil_sen
+from oatie_ops.performance.tiers import choose_step, floor_to
+from oatie_ops.store.starts import Starts
+
+MAX_HOURS = 366 * 24.0
+SHOWN = (
+    "host.cpu_percent",
+    "host.memory_percent",
+    "host.memory_used_bytes",
+    "host.disk_free_bytes",
+    "host.disk_percent",
+    "host.disk_read_bytes_per_s",
+    "host.disk_write_bytes_per_s",
+    "host.net_recv_bytes_per_s",
+    "host.net_sent_bytes_per_s",
+    "host.pressure_cpu_percent",
+    "host.pressure_memory_percent",
+    "host.pressure_io_percent",
+    "cgroup.cpu_percent",
+    "cgroup.memory_percent",
+    "cgroup.memory_used_bytes",
+    "cgroup.throttled_percent",
+    "supervisor.cpu_percent",
+    "supervisor.rss_bytes",
+    "app.arrivals_per_s",
+    "app.concurrency",
+    "app.service_seconds",
+    "app.errors_per_s",
+    "app.cpu_cores",
+    "app.rss_bytes",
+    "app.connections",
+    "app.threads",
+)
+OF_WORKERS = ("rss_bytes", "cpu_percent", "fds")
+
+
+@dataclass(frozen=True)
+class Trend:
+    """``slope`` None: too few points to say anything."""
+
+    history: History
+    slope: Slope | None
+
+    def as_dict(self) -> dict[str, Any]:
+        history, slope = self.history, self.slope
+        known = meaning(history.series)
+        return {
+            "unit": known.unit if known else "",
+            "count": list(history.counts),
+            "min": _rounded(history.mins),
+            "mean": _rounded(history.means),
+            "max": _rounded(history.maxes),
+            "p95": _rounded(history.p95s),
+            "slope": None
+            if slope is None
+            else {
+                "per_hour": _round(slope.per_hour),
+                "low_per_hour": _round(slope.low),
+                "high_per_hour": _round(slope.high),
+                "certain": slope.certain,
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Trends:
+    """All series have the same times: bucket i begins at ``start + i * step_seconds`` (epoch)."""
+
+    hours: float
+    start: int
+    step_seconds: int
+    length: int
+    series: Mapping[str, Trend] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def coverage(self) -> float:
+        """The share of the time for which the machine was measured at all."""
+        cpu = self.series.get("host.cpu_percent")
+        return 1 - cpu.history.gaps / self.length if cpu and self.length else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """A gap is a count of 0 and null in the other columns."""
+        return {
+            "hours": self.hours,
+            "start": self.start,
+            "step_seconds": self.step_seconds,
+            "buckets": self.length,
+            "coverage": round(self.coverage, 4),
+            "series": {name: trend.as_dict() for name, trend in self.series.items()},
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+
+
+def read_trends(path: Path, hours: float, *, until: float | None = None) -> Trends:
+    """Of the file at ``path``; empty where nothing was ever measured. Raises `StoreError`."""
+    now = time.time() if until is None else until
+    try:
+        with Reader(path) as reader:
+            return _trends(reader, hours, now)
+    except FileNotFoundError:
+        step = choose_step(hours * 3600)
+        end = floor_to(now, step)
+        return Trends(hours, floor_to(end - hours * 3600, step), step, 0)
+
+
+def _trends(reader: Reader, hours: float, now: float) -> Trends:
+    known = reader.names()
+    of_workers = [n for n in known if n.startswith("worker.") and n.rpartition(".")[2] in OF_WORKERS]
+    wanted = [name for name in SHOWN if name in set(known)] + of_workers
+    histories = reader.histories(wanted or SHOWN[:1], hours * 3600, until=now)
+    found = {n: h for n, h in histories.items() if h.gaps < len(h)}
+    points = {name: history.points() for name, history in found.items()}
+    first = next(iter(histories.values()))
+    return Trends(
+        hours,
+        first.start,
+        first.step_seconds,
+        len(first),
+        {name: Trend(history, theil_sen(points[name])) for name, history in found.items()},
+        tuple(_findings(points, found, _born(reader), now)),
+    )
+
+
+def _findings(
+    points: Mapping[str, findings.Points],
+    found: Mapping[str, History],
+    born: Mapping[str, float],
+    now: float,
+) -> Iterable[Finding]:
+    nothing: findings.Points = ()
+    name = "host.disk_free_bytes"
+    yield from _some(findings.disk_full(points.get(name, nothing), name, "of .oatie"))
+    if "cgroup.memory_used_bytes" in found:
+        yield from _some(_memory("cgroup", "the control group", points))
+    else:
+        yield from _some(_memory("host", "this machine", points))
+    for name in found:
+        group, _, rest = name.partition(".")
+        number, _, what = rest.partition(".")
+        if group != "worker" or number not in born:
+            continue
+        # A number whose last points are old belongs to a worker that is gone.
+        if not points[name] or points[name][-1][0] < now - 2 * found[name].step_seconds:
+            continue
+        if what == "rss_bytes":
+            yield from _some(findings.leak(points[name], name, f"worker {number}", born=born[number]))
+        elif what == "fds":
+            yield from _some(findings.fd_leak(points[name], name, f"worker {number}", born=born[number]))
+
+
+def _memory(group: str, whose: str, points: Mapping[str, findings.Points]) -> Finding | None:
+    used, percent = points.get(f"{group}.memory_used_bytes", ()), points.get(f"{group}.memory_percent", ())
+    if not used or not percent or percent[-1][1] <= 0:
+        return None
+    limit = 100.0 * used[-1][1] / percent[-1][1]
+    return findings.memory_full(used, f"{group}.memory_used_bytes", limit, whose)
+
+
+def _born(reader: Reader) -> dict[str, float]:
+    """By number of the worker, when the process that has it now began to serve."""
+    found: dict[str, float] = {}
+    for row in Starts(reader.file).latest(kind="worker", limit=200):
+        found.setdefault(str(row.data.get("facts", {}).get("worker", "")), row.at)
+    return found
+
+
+def _some(finding: Finding | None) -> Iterable[Finding]:
+    return () if finding is None else (finding,)
+
+
+def _rounded(values: Iterable[float]) -> list[float | None]:
+    return [None if value != value else _round(value) for value in values]  # noqa: PLR0124 - NaN
+
+
+def _round(value: float) -> float:
+    """To six digits: what a 32-bit float holds."""
+    return float(f"{value:.6g}")
