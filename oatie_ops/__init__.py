@@ -14,15 +14,26 @@ if TYPE_CHECKING:
     from oatie_ops.degradation.manager import degradation_manager
     from oatie_ops.degradation.middleware import OatieMiddleware
     from oatie_ops.environment import EnvironmentDetector
+    from oatie_ops.performance.monitor import resource_monitor
+    from oatie_ops.performance.optimizer import startup_optimizer
 
 # public name -> the module that defines it
 _LAZY = {
     "EnvironmentDetector": "oatie_ops.environment",
     "OatieMiddleware": "oatie_ops.degradation.middleware",
     "degradation_manager": "oatie_ops.degradation.manager",
+    "resource_monitor": "oatie_ops.performance.monitor",
+    "startup_optimizer": "oatie_ops.performance.optimizer",
 }
 
-__all__ = ["EnvironmentDetector", "OatieMiddleware", "__version__", "degradation_manager"]
+__all__ = [
+    "EnvironmentDetector",
+    "OatieMiddleware",
+    "__version__",
+    "degradation_manager",
+    "resource_monitor",
+    "startup_optimizer",
+]
 
 
 def __getattr__(name: str) -> object:

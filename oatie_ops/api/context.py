@@ -19,6 +19,9 @@ from oatie_ops.api.tokens import TokenFile
 from oatie_ops.degradation.conductor import Conductor
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Clock, Snapshot, Status, system_clock
+from oatie_ops.performance.measured import Measured
+from oatie_ops.performance.optimizer import StartupOptimizer
+from oatie_ops.performance.samples import samples_path
 from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.supervisor.view import SupervisorView
 
@@ -57,18 +60,22 @@ class OpsContext:
     recovery: Recovery | None = None
     requests: Requests = field(default_factory=Requests)
     switches: Conductor | None = None
+    measured: Callable[[], Measured | None] = lambda: None
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)
     tokens: TokenFile = field(init=False)
     sessions: Sessions = field(init=False)
     lockout: Lockout = field(init=False)
     refusals: Refusals = field(init=False)
+    profiles: StartupOptimizer = field(init=False)
 
     def __post_init__(self) -> None:
         def seconds() -> float:
             return self.clock().monotonic_seconds
 
         self.operations = Operations(self._ended)
+        store = samples_path(self.view.paths.home)
+        self.profiles = StartupOptimizer(store=store, own_process=False)
         self.tokens = TokenFile(token_path(self.view.settings, self.view.paths))
         self.sessions = Sessions(seconds)
         self.lockout = Lockout(seconds)

@@ -60,6 +60,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
         events=lambda: recorder.counts,
         recovery=recovery,
         switches=switches,
+        measured=view.measured,
     )
     apps = create_ops_app(context)
 

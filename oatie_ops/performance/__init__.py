@@ -8,7 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 
 # public name -> the module that defines it
-_LAZY: dict[str, str] = {}
+_LAZY = {
+    "resource_monitor": "oatie_ops.performance.monitor",
+    "startup_optimizer": "oatie_ops.performance.optimizer",
+}
 
 
 def __getattr__(name: str) -> object:

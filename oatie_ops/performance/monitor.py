@@ -16,8 +16,9 @@ from pathlib import Path
 
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import state_paths
+from oatie_ops.performance.measured import Measured
 from oatie_ops.performance.readings import Running
-from oatie_ops.performance.sampler import Looker, Measured, Sampler, system_source
+from oatie_ops.performance.sampler import Looker, Sampler, system_source
 from oatie_ops.performance.samples import FILE_NAME, samples_path
 from oatie_ops.performance.trends import MAX_HOURS, Trends, read_trends
 from oatie_ops.performance.usage import Usage, usage_of

@@ -30,8 +30,11 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Mark:
+    """``queued``: seconds until then in which it could have run and another had the processor."""
+
     at: float
     cpu: float | None = None
+    queued: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class Phase:
     start: float
     seconds: float
     cpu_seconds: float | None = None
+    queued_seconds: float | None = None
 
     @property
     def waiting_seconds(self) -> float | None:
-        """In which the process did not run: it waited, or others had the processor."""
-        return None if self.cpu_seconds is None else max(0.0, self.seconds - self.cpu_seconds)
+        """In which it waited for something else than the processor (which only Linux tells apart)."""
+        if self.cpu_seconds is None:
+            return None
+        return max(0.0, self.seconds - self.cpu_seconds - (self.queued_seconds or 0.0))
 
 
 @dataclass(frozen=True)
@@ -98,15 +104,23 @@ PROGRAM = ((LISTEN, "listening"), (READY, "gated"), (ACCEPT, "serving"))
 def phases_of(began: float, marks: Mapping[str, Mark], way: Sequence[tuple[str, str]]) -> tuple[Phase, ...]:
     """One after the other without a hole; a moment that nobody noted belongs to the phase after it."""
     found: list[Phase] = []
-    before = Mark(began, 0.0)
+    before = Mark(began, 0.0, 0.0)
     for name, mark_name in way:
         mark = marks.get(mark_name)
         if mark is None:
             continue
-        cpu = None if mark.cpu is None else max(0.0, mark.cpu - (before.cpu or 0.0))
-        found.append(Phase(name, before.at - began, max(0.0, mark.at - before.at), cpu))
-        before = Mark(max(before.at, mark.at), mark.cpu if mark.cpu is not None else before.cpu)
+        cpu, queued = _more(before.cpu, mark.cpu), _more(before.queued, mark.queued)
+        found.append(Phase(name, before.at - began, max(0.0, mark.at - before.at), cpu, queued))
+        before = Mark(
+            max(before.at, mark.at),
+            before.cpu if mark.cpu is None else mark.cpu,
+            before.queued if mark.queued is None else mark.queued,
+        )
     return tuple(found)
+
+
+def _more(before: float | None, now: float | None) -> float | None:
+    return None if now is None else max(0.0, now - (before or 0.0))
 
 
 def with_interpreter(began: float, phases: Sequence[Phase], marks: Mapping[str, Mark]) -> tuple[Phase, ...]:
@@ -121,7 +135,7 @@ def with_interpreter(began: float, phases: Sequence[Phase], marks: Mapping[str, 
     parts = (
         Phase(INTERPRETER, 0.0, first),
         Phase(IMPORTS, first, second - first),
-        Phase(SPAWN, second, end - second, spawn.cpu_seconds),
+        Phase(SPAWN, second, end - second, spawn.cpu_seconds, spawn.queued_seconds),
     )
     return (*(part for part in parts if part.seconds > 0 or part.name == SPAWN), *phases[1:])
 
@@ -171,14 +185,21 @@ def from_json(data: Mapping[str, Any]) -> Start:
 
 
 def _phase(phase: Phase) -> dict[str, Any]:
-    cpu = phase.cpu_seconds
+    cpu, queued = phase.cpu_seconds, phase.queued_seconds
     return {
         "name": phase.name,
         "start": round(phase.start, 6),
         "seconds": round(phase.seconds, 6),
         "cpu_seconds": None if cpu is None else round(cpu, 6),
+        "queued_seconds": None if queued is None else round(queued, 6),
     }
 
 
 def _read_phase(data: Mapping[str, Any]) -> Phase:
-    return Phase(str(data["name"]), float(data["start"]), float(data["seconds"]), data.get("cpu_seconds"))
+    return Phase(
+        str(data["name"]),
+        float(data["start"]),
+        float(data["seconds"]),
+        data.get("cpu_seconds"),
+        data.get("queued_seconds"),
+    )

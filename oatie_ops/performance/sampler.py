@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from oatie_ops.performance.clock import SteadyClock
 from oatie_ops.performance.measure import measure
+from oatie_ops.performance.measured import Measured
 from oatie_ops.performance.readings import Look, Running, Source
 from oatie_ops.performance.samples import Samples
 from oatie_ops.performance.tiers import DEFAULT_KEEP, Keep
@@ -39,20 +39,6 @@ def system_source(disk: Path) -> Source:
     from oatie_ops.performance.portable import PsutilSource
 
     return PsutilSource(disk)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The newest values by the names of the series; ``at`` in epoch seconds. Never changed once made.
-
-    ``totals`` are the machine's counters since it booted. ``own_cpu_percent``: what the measuring itself
-    costs, of one core, on average since it began.
-    """
-
-    at: float
-    values: Mapping[str, float] = field(default_factory=dict)
-    totals: Mapping[str, float] = field(default_factory=dict)
-    own_cpu_percent: float | None = None
 
 
 class Looker:

@@ -21,6 +21,8 @@ _PROCESS = {
     "rss_bytes": Meaning("bytes", "resident memory"),
     "threads": Meaning("threads", "threads"),
     "fds": Meaning("files", "open file descriptors"),
+    "read_bytes_per_s": Meaning("bytes/s", "read from storage"),
+    "write_bytes_per_s": Meaning("bytes/s", "written to storage"),
 }
 _PRESSURE = {
     f"pressure_{what}_percent": Meaning("percent", f"time in which some task waited for {what}, last 10 s")
@@ -61,8 +63,6 @@ CGROUP = {
 SUPERVISOR = _PROCESS
 WORKER = {
     **_PROCESS,
-    "read_bytes_per_s": Meaning("bytes/s", "read from storage"),
-    "write_bytes_per_s": Meaning("bytes/s", "written to storage"),
     "connections": Meaning("connections", "open connections"),
     "children": Meaning("processes", "processes that the worker started"),
     "children_cpu_percent": Meaning("percent of one core", "processor time of its children"),

@@ -32,11 +32,13 @@ def start_of(
     facts: Mapping[str, Any] | None = None,
 ) -> Start:
     """``reports``: by event, with ``at`` (monotonic) and ``cpu``; ``peers``: what it is connected to now."""
-    marks = {name: Mark(float(r["at"]), r.get("cpu")) for name, r in reports.items() if "at" in r}
+    marks = {
+        name: Mark(float(r["at"]), r.get("cpu"), r.get("queued")) for name, r in reports.items() if "at" in r
+    }
     times = reports.get("loaded", {}).get("times", {})
     marks |= {name: Mark(float(at)) for name, at in times.items()}
     if "born" in marks:
-        marks["born"] = Mark(marks["born"].at, 0.0)
+        marks["born"] = Mark(marks["born"].at, 0.0, 0.0)
     phases = phases_of(began, marks, PROGRAM if program else PYTHON)
     phases = with_interpreter(began, phases, marks)
     end = phases[-1].start + phases[-1].seconds if phases else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from oatie_ops.performance.sampler import Measured
+from oatie_ops.performance.measured import Measured
 
 MEGA = 1e6
 

@@ -32,6 +32,7 @@ from oatie_ops.supervisor.urls import human_urls
 from oatie_ops.supervisor.workers import Worker
 
 if TYPE_CHECKING:
+    from oatie_ops.performance.measured import Measured
     from oatie_ops.performance.sampler import Sampler
 
 # A supervisor that a deploy started has this long to be given its first release.
@@ -340,6 +341,10 @@ class Supervisor:
         """Makes every serving worker look at once; by pid, the places where they tell that they did."""
         serving = self.fleet.generation.serving if self.fleet.generation else []
         return {worker.pid: worker.slot for worker in serving if worker.look()}
+
+    def measured(self) -> Measured | None:
+        """What the sampler measured last; None before its first look."""
+        return self.sampler.latest if self.sampler is not None else None
 
     def traffic(self) -> Totals | None:
         """What all workers counted, the ended ones included; None for a program, which counts nothing."""

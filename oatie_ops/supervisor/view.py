@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from oatie_ops.config.settings import Settings
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
+from oatie_ops.performance.measured import Measured
 from oatie_ops.supervisor.stats import Totals
 
 
@@ -22,6 +23,10 @@ class SupervisorView(Protocol):
 
     def status(self) -> dict[str, Any]:
         """The object of ``GET /control/status``."""
+        ...
+
+    def measured(self) -> Measured | None:
+        """What the sampler measured last; None before its first look."""
         ...
 
     def traffic(self) -> Totals | None:

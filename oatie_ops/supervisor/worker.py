@@ -113,12 +113,21 @@ def _websocket_protocol(**arguments: Any) -> Any:
     return AutoWebSocketsProtocol(**arguments)
 
 
+def _queued_seconds() -> float | None:
+    """In which the main thread could have run, but the processor was taken (Linux; proc_pid_schedstat(5))."""
+    try:
+        with open("/proc/self/schedstat", "rb") as file:  # noqa: PTH123 - on the way of a boot
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 class _Reporter:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
 
     def send(self, event: str, **facts: Any) -> None:
-        moment = {"at": time.monotonic(), "cpu": time.process_time()}
+        moment = {"at": time.monotonic(), "cpu": time.process_time(), "queued": _queued_seconds()}
         line = json.dumps({"event": event, **moment, **facts}) + "\n"
         # Nobody to report to: the lifeline ends this process within the same moment.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

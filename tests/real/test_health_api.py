@@ -23,6 +23,7 @@ from oatie_ops.health.board import Change
 from oatie_ops.health.model import Status
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
+from oatie_ops.performance.measured import Measured
 from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.stats import Totals
@@ -47,6 +48,9 @@ class View:
 
     def look_at_switches(self) -> dict[int, int]:
         return {}
+
+    def measured(self) -> Measured | None:
+        return None
 
     def traffic(self) -> Totals | None:
         return None

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from oatie_ops.api.services import ops_services
 from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.paths import StatePaths
+from oatie_ops.performance.measured import Measured
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.stats import Totals
@@ -74,6 +75,9 @@ class View:
 
     def look_at_switches(self) -> dict[int, int]:
         return {}
+
+    def measured(self) -> Measured | None:
+        return None
 
     def traffic(self) -> Totals | None:
         return None

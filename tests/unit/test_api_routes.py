@@ -23,6 +23,7 @@ from oatie_ops.health.model import CheckSpec, Instant, Result, Status
 from oatie_ops.health.plan import plan
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
+from oatie_ops.performance.measured import Measured
 from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.stats import Totals
 
@@ -62,6 +63,9 @@ class View:
 
     def look_at_switches(self) -> dict[int, int]:
         return {}
+
+    def measured(self) -> Measured | None:
+        return None
 
     def traffic(self) -> Totals | None:
         return Totals(requests=7, errors=1, busy_seconds=0.5, buckets=(6, *[0] * 12, 1))
@@ -497,6 +501,13 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/health/services/{service}",
         "/health/services/{service}/restart",
         "/health/services/{service}/heartbeat",
+        "/api/performance/resources/current",
+        "/api/performance/resources/trends",
+        "/api/performance/startup/stats",
+        "/api/performance/startup/profile",
+        "/api/performance/startup/profile/{profile_id}/checkpoint",
+        "/api/performance/startup/profile/{profile_id}/finish",
+        "/api/performance/overview",
         "/health/operations/{operation}",
         "/health/history",
         "/health/maintenance",
