@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oatie_ops.environment import EnvironmentDetector
     from oatie_ops.performance.monitor import resource_monitor
     from oatie_ops.performance.optimizer import startup_optimizer
+    from oatie_ops.scaling.engine import scaling_engine
 
 # public name -> the module that defines it
 _LAZY = {
@@ -23,6 +24,7 @@ _LAZY = {
     "OatieMiddleware": "oatie_ops.degradation.middleware",
     "degradation_manager": "oatie_ops.degradation.manager",
     "resource_monitor": "oatie_ops.performance.monitor",
+    "scaling_engine": "oatie_ops.scaling.engine",
     "startup_optimizer": "oatie_ops.performance.optimizer",
 }
 
@@ -32,6 +34,7 @@ __all__ = [
     "__version__",
     "degradation_manager",
     "resource_monitor",
+    "scaling_engine",
     "startup_optimizer",
 ]
 

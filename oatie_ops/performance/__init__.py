@@ -11,6 +11,7 @@ from importlib import import_module
 _LAZY = {
     "resource_monitor": "oatie_ops.performance.monitor",
     "startup_optimizer": "oatie_ops.performance.optimizer",
+    "scaling_engine": "oatie_ops.scaling.engine",
 }
 
 

@@ -144,12 +144,14 @@ class Advisor:
         if self._step <= self._first_choice_step:
             return
         allowed = self._paced_budget()
-        rates = [(candidate.score.rate(MODEL_STEPS), candidate) for candidate in self.candidates]
-        kept = [candidate for rate, candidate in rates if rate <= allowed]
-        if kept:
-            self.chosen = min(kept, key=lambda candidate: candidate.score.cost)
-        else:
-            self.chosen = min(rates, key=lambda pair: (pair[0], pair[1].score.cost))[1]
+
+        def dear(candidate: Candidate) -> float:
+            over = max(1.0, candidate.score.rate(MODEL_STEPS) / allowed)
+            return candidate.score.cost * over
+
+        # Twice the allowed violations weigh as much as twice the cost: where nobody keeps the budget, or
+        # keeping it by a hair would cost a multiple, the advice stays sane.
+        self.chosen = min(self.candidates, key=dear)
 
     def _paced_budget(self) -> float:
         budget = self.setup.budget

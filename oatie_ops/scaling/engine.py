@@ -1,0 +1,115 @@
+"""The scaling engine: reads what was measured, asks each model, and says what it should be or why not yet.
+
+from oatie_ops import scaling_engine
+
+scaling_engine.get_scaling_recommendations()
+scaling_engine.get_optimal_configuration()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.scaling.advise_limits import advise_cache, advise_pool, advise_timeout
+from oatie_ops.scaling.advise_replicas import advise_replicas
+from oatie_ops.scaling.advise_workers import advise_memory, advise_workers, what_if
+from oatie_ops.scaling.observed import Facts, Observed, host_cores, read
+from oatie_ops.scaling.recommendation import PRIORITIES, Advice, Recommendation, Unknown
+from oatie_ops.scaling.setup import DAY_SECONDS, WEEK_SECONDS, Setup
+
+KINDS = ("workers", "replicas", "pool", "timeout", "memory", "cache")
+
+
+def advise(
+    home: Path,
+    facts: Facts,
+    *,
+    setup: Setup | None = None,
+    now: Callable[[], float] = time.time,
+) -> Advice:
+    """From the history under ``home`` (``.oatie``). Takes a second or two for a week. Raises `StoreError`."""
+    at = now()
+    seen = read(home, facts, until=at)
+    if seen is None:
+        reason = "nothing was ever measured here"
+        needs = "needs 60 minutes of load above 1 rps under `oatie start`"
+        unknown = tuple(Unknown(kind, reason, needs) for kind in KINDS)
+        return Advice(at, None, "no history", (), unknown)
+    return judge(seen, facts, at, setup or Setup(startup_seconds=facts.startup_seconds))
+
+
+def judge(seen: Observed, facts: Facts, at: float, setup: Setup) -> Advice:
+    """Pure: the same history gives the same advice."""
+    grade = grade_of(seen)
+    workers = advise_workers(seen, grade)
+    count = int(workers.value or 1) if isinstance(workers, Recommendation) else seen.current_workers
+    replicas = advise_replicas(seen, setup, count, grade)
+    found: list[Recommendation | Unknown] = [
+        workers,
+        replicas.found,
+        advise_pool(seen, count),
+        advise_timeout(facts),
+        advise_memory(seen, count, grade),
+        advise_cache(seen),
+    ]
+    known = [one for one in found if isinstance(one, Recommendation)]
+    began = datetime.fromtimestamp(seen.start, UTC)
+    return Advice(
+        at=at,
+        grade=grade,
+        window=f"{seen.span_seconds / 3600:.1f} h since {began:%Y-%m-%d %H:%M} UTC,"
+        f" {seen.gap_share:.1%} gaps",
+        recommendations=tuple(sorted(known, key=lambda one: PRIORITIES.index(one.priority))),
+        unknown=tuple(one for one in found if isinstance(one, Unknown)),
+        what_if=what_if(seen, count),
+        policies=replicas.policies,
+        hpa=replicas.hpa,
+        load=tuple(seen.arrivals),
+    )
+
+
+def grade_of(seen: Observed) -> str:
+    if seen.span_seconds >= WEEK_SECONDS - 3600:
+        return "A"
+    return "B" if seen.span_seconds >= DAY_SECONDS else "C"
+
+
+class ScalingEngine:
+    """For programs. Looks at the project of the current directory, or at ``home``.
+
+    Both methods read the history on disk, so they work beside a running supervisor and without one.
+    """
+
+    def __init__(self, home: Path | None = None, facts: Facts | None = None) -> None:
+        self._home = home
+        self._facts = facts
+
+    @property
+    def home(self) -> Path:
+        if self._home is not None:
+            return self._home
+        from oatie_ops.config.locate import locate
+        from oatie_ops.paths import state_paths
+
+        return state_paths(locate(Path.cwd()).root).home
+
+    def advice(self) -> Advice:
+        return advise(self.home, self._facts or Facts(cores=host_cores()))
+
+    def get_scaling_recommendations(self) -> list[dict[str, Any]]:
+        """The most urgent first; empty where too little is known: `get_optimal_configuration` says why."""
+        return [found.as_dict() for found in self.advice().recommendations]
+
+    def get_optimal_configuration(self) -> dict[str, Any]:
+        """workers, replicas, pool_size_per_worker, timeout_seconds, memory_limit_bytes, cache, hpa.
+
+        None where it is not known, with the reasons in ``unknown``.
+        """
+        return self.advice().configuration()
+
+
+scaling_engine = ScalingEngine()
