@@ -89,7 +89,7 @@ class Docker(Table):
 
     host: str | None = None
     """Address of the engine; without it $DOCKER_HOST, else the engine of this machine."""
-    replicas: int = Field(default=1, ge=1, le=64)
+    replicas: int = Field(default=1, ge=1, le=16)
     """Containers of the application."""
     restart: Literal["no", "on-failure", "always", "unless-stopped"] = "unless-stopped"
     """Restart policy of the containers that serve."""

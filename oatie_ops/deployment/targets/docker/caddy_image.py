@@ -1,0 +1,38 @@
+"""Caddy from an image, where none is installed; on the network of the host, so that it sees its loopback."""
+
+from __future__ import annotations
+
+import json
+
+from oatie_ops.deployment.containers import images, names
+from oatie_ops.deployment.containers.api import explained
+from oatie_ops.deployment.proxy.caddy import Proxy
+from oatie_ops.deployment.targets.docker.fleet import Fleet
+
+ROLE = "proxy"
+
+
+def start_caddy(fleet: Fleet, image: str, proxy: Proxy) -> None:
+    """With its data in a volume, so that certificates survive. Kept by the engine's restart policy; its
+    configuration is saved by Caddy itself and taken up again by ``--resume``."""
+    name = f"{fleet.project}-caddy"
+    old = [each.id for each in fleet.all(ROLE)]
+    fleet.remove(old)
+    identity = images.ensure(fleet.engine, image, lambda _: None)
+    directory = str(proxy.switch.directory)
+    proxy.switch.directory.mkdir(parents=True, exist_ok=True)
+    start = json.dumps({"admin": {"listen": proxy.place.admin}})
+    config = {
+        "Image": identity,
+        "Labels": names.labels(fleet.project, "caddy", role=ROLE),
+        "Entrypoint": ["/bin/sh", "-c"],
+        "Cmd": [f"echo '{start}' > /tmp/start.json && exec caddy run --resume --config /tmp/start.json"],
+        "HostConfig": {
+            "NetworkMode": "host",
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "Binds": [f"{directory}:{directory}:ro", f"{name}:/data", f"{name}-config:/config"],
+        },
+    }
+    with explained("starting Caddy from its image"):
+        made = fleet.engine.api.create_container_from_config(config, name)["Id"]
+        fleet.engine.api.start(made)
