@@ -52,6 +52,7 @@ def _all_checked(health: Health) -> bool:
 
 def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> dict[str, Any]:
     from oatie_ops._version import __version__
+    from oatie_ops.cli.on_engine import serving_engine
     from oatie_ops.health.model import system_clock
     from oatie_ops.health.once import run_checks
     from oatie_ops.health.report import detailed
@@ -59,9 +60,22 @@ def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> 
     settings = context.checkable.settings
     known = ["app", *(name for name in settings.services if name not in ("app", "system")), "system"]
     require_known(services, known)
-    snapshot = run_checks(settings, context.paths.home, only=services, timeout_seconds=timeout_seconds)
+    engine = serving_engine(context.paths)
+    status = None if engine is None else engine.status()
+    snapshot = run_checks(
+        settings,
+        context.paths.home,
+        only=services,
+        timeout_seconds=timeout_seconds,
+        serving=status is not None and status["state"] in ("running", "degraded"),
+    )
     health = detailed(snapshot, system_clock())
     health["groups"]["live"] = {"status": "fail", "output": "no supervisor is running"}
+    if status is not None:
+        word = {"running": "pass", "degraded": "warn"}.get(status["state"], "fail")
+        health["groups"]["live"] = {"status": word, "output": status["detail"]}
+        kept = {name: status[name] for name in ("state", "detail", "release", "app", "ops", "workers")}
+        return {**health, "version": __version__, **kept, "supervised": False}
     return {
         **health,
         "version": __version__,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from oatie_ops.cli.context import Context
     from oatie_ops.cli.releasing import Found, Order
     from oatie_ops.config.load import Loaded
     from oatie_ops.deployment.events import Events, Result
     from oatie_ops.deployment.targets.engine import Engine, Place
     from oatie_ops.paths import StatePaths
+    from oatie_ops.supervisor.spec import ReleaseSpec
 
 
 def engine_place(paths: StatePaths, release: int) -> Place | None:
@@ -81,3 +85,101 @@ def look_back(  # noqa: PLR0917 - as `look_around`, with what was found out ther
         events.say(serving(running))
         return Result("deployed", number, facts.previous, ExitCode.OK)
     return Found(facts, engine, paths)
+
+
+@contextmanager
+def locked(paths: StatePaths, action: str) -> Iterator[None]:
+    """No deploy meanwhile. Raises `Locked`."""
+    from oatie_ops.deployment.lock import DeployLock
+    from oatie_ops.deployment.who import who
+
+    lock = DeployLock(paths.deploy_lock)
+    lock.acquire(action, actor=who().actor)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def serving_spec(context: Context) -> ReleaseSpec:
+    """Of the release that serves on an engine, with today's values of what came from outside."""
+    from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
+    from oatie_ops.deployment.facts import history, live
+
+    past = history(context.paths)
+    number = past.serving or past.last_good
+    loaded = filled(context.loaded, SUPERVISOR)
+    return live(read_release(context.paths.releases / str(number), loaded).spec(), loaded.settings)
+
+
+def configured_engine(context: Context) -> Engine:
+    """The same engine, with the configuration that making more containers needs."""
+    from dataclasses import replace
+
+    from oatie_ops.deployment.facts import history
+    from oatie_ops.deployment.targets.registry import configured
+
+    past = history(context.paths)
+    number = past.serving or past.last_good
+    assert number is not None, "there is an engine only where something was deployed"
+    place = engine_place(context.paths, number)
+    assert place is not None, "asked only for a release on an engine"
+    settings = context.loaded.settings
+    deploy = replace(settings.deploy, target=str(place["target"]))
+    return configured(replace(settings, deploy=deploy), context.paths)
+
+
+def start_on_engine(context: Context, engine: Engine, *, as_json: bool) -> int:
+    """`oatie start` where the release is on an engine: what was stopped runs again."""
+    import time
+
+    from oatie_ops.cli.output import emit, emit_json
+    from oatie_ops.cli.status_report import SCHEMA, exit_code, render
+    from oatie_ops.cli.waiting import Waiting
+    from oatie_ops.deployment.reconcile import reconcile
+
+    reconcile(context.paths)
+    spec = serving_spec(context)
+    engine = configured_engine(context)
+    with Waiting(quiet=as_json) as waiting, locked(context.paths, "start"):
+        engine.start(spec.name, spec, waiting.update)
+    status = engine.status()
+    if as_json:
+        emit_json({"schema": SCHEMA, **status})
+    else:
+        emit("\n".join(render(status, time.time())))
+    return exit_code(status)
+
+
+def restart_on_engine(context: Context, *, quiet: bool) -> str | None:
+    """`oatie recover app`: every replica replaced by a fresh one; None where it is no engine's."""
+    from oatie_ops.cli.waiting import Waiting
+
+    if serving_engine(context.paths) is None:
+        return None
+    spec = serving_spec(context)
+    engine = configured_engine(context)
+    with Waiting(quiet=quiet) as waiting, locked(context.paths, "recover"):
+        engine.restart(spec, waiting.update)
+    return f"every replica of release {spec.name} has been replaced and is healthy"
+
+
+def scale_on_engine(context: Context, replicas: int, *, quiet: bool) -> str:
+    """`oatie scale N`. Raises `UsageError` where the release is no engine's."""
+    from oatie_ops.cli.waiting import Waiting
+    from oatie_ops.errors import UsageError
+
+    if serving_engine(context.paths) is None:
+        raise UsageError(
+            "there are no replicas here",
+            why="the application runs as processes of this host, or was never deployed",
+            fix="set [app] workers, then `oatie reload` or `oatie deploy`",
+        )
+    spec = serving_spec(context)
+    engine = configured_engine(context)
+    with Waiting(quiet=quiet) as waiting, locked(context.paths, "scale"):
+        engine.scale(spec, replicas, waiting.update)
+    return (
+        f"release {spec.name} has {replicas} replica{'s' if replicas != 1 else ''}; the next deploy makes as "
+        "many as oatie.toml says"
+    )

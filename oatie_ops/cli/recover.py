@@ -63,7 +63,15 @@ def command(
 
 def _recover(context: Context, service: str, from_rung: int, reason: str, *, as_json: bool) -> int:
     from oatie_ops.cli import recover_run
+    from oatie_ops.cli.on_engine import restart_on_engine
     from oatie_ops.cli.recover_text import conclusion, live
+
+    if service == "app" and (done := restart_on_engine(context, quiet=as_json)) is not None:
+        if as_json:
+            emit_json({"schema": "oatie.recover/v1", "service": service, "status": "proven", "output": done})
+        else:
+            emit(done)
+        return ExitCode.OK
 
     result = recover_run.recover(context, service, from_rung, reason, live(quiet=as_json))
     if as_json:

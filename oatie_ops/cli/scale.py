@@ -15,6 +15,10 @@ DEFAULT_BUDGET = 0.005
 
 
 def command(
+    replicas: Annotated[
+        int | None,
+        typer.Argument(min=1, metavar="[REPLICAS]", help="Make it so many, on an engine of containers."),
+    ] = None,
     *,
     backtest: Annotated[
         Path | None, typer.Option(metavar="TRACE.csv", help="Replay a recorded load: t_s,load.")
@@ -73,7 +77,22 @@ def command(
                 as_json=json,
             )
         )
-    raise UsageError("nothing to do", fix="give --backtest TRACE.csv")
+    if replicas is not None:
+        return _scale(replicas, as_json=json)
+    raise UsageError("nothing to do", fix="give a number of REPLICAS, or --backtest TRACE.csv")
+
+
+def _scale(replicas: int, *, as_json: bool) -> int:
+    from oatie_ops.cli.context import Context
+    from oatie_ops.cli.on_engine import scale_on_engine
+    from oatie_ops.cli.output import emit, emit_json
+
+    said = scale_on_engine(Context(), replicas, quiet=as_json)
+    if as_json:
+        emit_json({"schema": "oatie.scale.replicas/v1", "replicas": replicas, "message": said})
+    else:
+        emit(said)
+    return 0
 
 
 def _seconds(option: str, text: str | None, otherwise: float, least: float = 0.0) -> float:

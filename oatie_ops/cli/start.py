@@ -14,6 +14,7 @@ from oatie_ops.cli.output import emit, emit_json, say
 from oatie_ops.cli.waiting import waiting_for
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.pidfile import live_owner
 
 if TYPE_CHECKING:
     from oatie_ops.supervisor.main import OpsServices
@@ -81,6 +82,11 @@ def command(
         env_file=env_file,
     )
     paths = context.paths
+    if not dev and not live_owner(paths.supervisor_pid):
+        from oatie_ops.cli.on_engine import serving_engine, start_on_engine
+
+        if (engine := serving_engine(paths)) is not None:
+            return start_on_engine(context, engine, as_json=json)
     choice = choose(context.loaded, paths, dev=dev, log_level=log_level)
     for note in choice.notes:
         say(f"oatie: {note}")

@@ -44,11 +44,14 @@ def show(*, as_json: bool) -> int:
 
 
 def fetch(paths: StatePaths) -> dict[str, Any]:
-    """The supervisor's answer, or the same shape where none runs."""
+    """The supervisor's answer, or that of the engine of containers; the same shape where none runs."""
     try:
         return ControlClient(paths.control_socket).call("GET", "/control/status")
     except NotRunning as absent:
-        return not_running(paths, absent)
+        from oatie_ops.cli.on_engine import serving_engine
+
+        engine = serving_engine(paths)
+        return not_running(paths, absent) if engine is None else engine.status()
 
 
 def not_running(paths: StatePaths, absent: NotRunning) -> dict[str, Any]:

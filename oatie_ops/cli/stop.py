@@ -47,6 +47,21 @@ def command(
     """
     begun = time.monotonic()
     paths = Context().paths
+    if (count := stop_on_engine(paths, timeout, quiet=json)) is not None:
+        seconds = round(time.monotonic() - begun, 3)
+        status = "stopped" if count else "not running"
+        if json:
+            emit_json(
+                {"schema": SCHEMA, "status": status, "pid": None, "replicas": count, "seconds": seconds}
+            )
+        else:
+            plural = "" if count == 1 else "s"
+            emit(
+                f"stopped {count} replica{plural} in {seconds:.1f}s"
+                if count
+                else f"{status}: nothing to stop"
+            )
+        return
     with Waiting(quiet=json) as waiting:
         pid = stop(paths, timeout, waiting.update)
     seconds = round(time.monotonic() - begun, 3)
@@ -56,6 +71,19 @@ def command(
         )
     else:
         emit(f"stopped (pid {pid}) in {seconds:.1f}s" if pid else "not running: there is nothing to stop")
+
+
+def stop_on_engine(paths: StatePaths, timeout_seconds: float | None, *, quiet: bool) -> int | None:
+    """How many replicas were stopped; None where it is processes of this host that may run."""
+    if live_owner(paths.supervisor_pid) is not None:
+        return None
+    from oatie_ops.cli.on_engine import locked, serving_engine
+
+    engine = serving_engine(paths)
+    if engine is None:
+        return None
+    with Waiting(quiet=quiet) as waiting, locked(paths, "stop"):
+        return engine.stop(timeout_seconds, waiting.update)
 
 
 def stop(paths: StatePaths, timeout_seconds: float | None, tell: Callable[[str], None]) -> int | None:

@@ -28,15 +28,18 @@ def run_checks(
     *,
     only: Collection[str] = (),
     timeout_seconds: float | None = None,
+    serving: bool = False,
 ) -> Snapshot:
-    """Runs them side by side. What asks the application fails unasked, since nothing of ours serves it.
+    """Runs them side by side. What asks the application fails unasked where nothing of ours serves it.
+
+    ``serving``: an engine of containers does.
 
     ``only``: these services and what they need; empty means all.
 
     ``timeout_seconds`` shortens the time-out of every check that would wait longer.
     """
     services = plan(settings, state_home, supervised=False)
-    return asyncio.run(_run(settings, state_home, _chosen(services, only), timeout_seconds))
+    return asyncio.run(_run(settings, state_home, _chosen(services, only), timeout_seconds, serving))
 
 
 def _chosen(services: tuple[ServicePlan, ...], only: Collection[str]) -> list[ServicePlan]:
@@ -62,14 +65,18 @@ def _recall(board: Board, database: Path) -> None:
 
 
 async def _run(
-    settings: Settings, state_home: Path, services: list[ServicePlan], timeout_seconds: float | None
+    settings: Settings,
+    state_home: Path,
+    services: list[ServicePlan],
+    timeout_seconds: float | None,
+    serving: bool,
 ) -> Snapshot:
     tools = Tools(settings, CheckThreads(), state_home)
     board = Board(services, system_clock())
     _recall(board, StatePaths(state_home).database)
 
     async def one(spec: CheckSpec) -> None:
-        if asks_the_application(spec):
+        if not serving and asks_the_application(spec):
             board.record(spec, NOT_RUNNING, system_clock())
             return
         limit = (

@@ -140,11 +140,11 @@ class Engine(DeployTarget, Protocol):
         """Returns how many replicas were stopped; they stay known, so that `start` finds them."""
         ...
 
-    def restart(self, tell: Tell) -> None:
+    def restart(self, spec: ReleaseSpec, tell: Tell) -> None:
         """Replaces or restarts the replicas one after the other, without a gap (`oatie recover`)."""
         ...
 
-    def scale(self, replicas: int, tell: Tell) -> None: ...
+    def scale(self, spec: ReleaseSpec, replicas: int, tell: Tell) -> None: ...
 
     def logs(self, query: LogQuery) -> Iterator[bytes]:
         """Lines as `oatie_ops.supervisor.logline` has them."""

@@ -120,11 +120,18 @@ class Operations:
             self.fleet.stop(each.id, timeout_seconds)
         return len(found) + len(others)
 
-    def restart(self, tell: Tell) -> None:
+    def restart(self, spec: ReleaseSpec, tell: Tell) -> None:
         """Each container is replaced by a new one of the same release that has passed the gate."""
-        self._replace_with(len(self._require_live().ports), tell)
+        self._spec = spec
+        old = self._containers_of(self._require_live())
+        self._add(len(old), [], tell)
+        self._drained(_ports(old), spec.app.drain_seconds, tell)
+        for each in old:
+            self.fleet.stop(each.id)
+        self.fleet.remove(each.id for each in old)
 
-    def scale(self, replicas: int, tell: Tell) -> None:
+    def scale(self, spec: ReleaseSpec, replicas: int, tell: Tell) -> None:
+        self._spec = spec
         live = self._require_live()
         now = self._containers_of(live)
         if replicas == len(now):
@@ -155,18 +162,6 @@ class Operations:
             self.fleet.stop(each.id)
         self.fleet.remove(each.id for each in leave)
 
-    def _replace_with(self, count: int, tell: Tell) -> None:
-        live = self._require_live()
-        old = self._containers_of(live)
-        self._add_only(count, tell)
-        self._drained(_ports(old), self._required_spec().app.drain_seconds, tell)
-        for each in old:
-            self.fleet.stop(each.id)
-        self.fleet.remove(each.id for each in old)
-
-    def _add_only(self, count: int, tell: Tell) -> None:
-        self._add(count, [], tell)
-
     def _keep_newest(self) -> None:
         now = self._live()
         assert now is not None, "promoted just now"
@@ -179,12 +174,8 @@ class Operations:
         return live
 
     def _required_spec(self) -> ReleaseSpec:
-        assert self._spec is not None, "handed over by `with_release`"
+        assert self._spec is not None, "handed over by `restart` and `scale`"
         return self._spec
-
-    def with_release(self, spec: ReleaseSpec) -> None:
-        """What `restart` and `scale` make more containers of."""
-        self._spec = spec
 
     def logs(self, query: LogQuery) -> Iterator[bytes]:
         live = self._live()
