@@ -10,6 +10,7 @@ from oatie_ops.api.recorder import Recorder
 from oatie_ops.degradation.automatic import Condition
 from oatie_ops.degradation.conductor import Conductor
 from oatie_ops.degradation.overlay import overlaid
+from oatie_ops.errors import OatieError
 from oatie_ops.health.alerts.pager import Pager
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
@@ -72,6 +73,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
                 if recovery.wanted:
                     tasks.create_task(recovery.run(), name="recovery")
                 tasks.create_task(switches.run(), name="switches")
+                tasks.create_task(_share(view, switches), name="switches of other hosts")
         finally:
             pager.stop()
             recorder.close()
@@ -83,6 +85,25 @@ def ops_services(view: SupervisorView) -> OpsServices:
         why_no_token=context.tokens.why_unusable,
         refused=context.refused_early,
     )
+
+
+async def _share(view: SupervisorView, switches: Conductor) -> None:
+    """Joins the other hosts of ``[switches] share``; without it nothing is stale."""
+    url = view.settings.switches.get("share")
+    if not url:
+        await switches.mark_stale("")
+        return
+    from oatie_ops.degradation.share import host_name
+    from oatie_ops.degradation.share_loop import ShareLoop, carrier_for
+
+    try:
+        carrier = await asyncio.to_thread(carrier_for, str(url), view.settings.app.name)
+    except OatieError as error:
+        await switches.mark_stale(f"{error.why}; {error.fix}")
+        return
+    loop = ShareLoop(carrier, switches, host_name(view.paths.home))
+    switches.on_change = loop.changed
+    await loop.run()
 
 
 def _conditions(snapshot: Snapshot) -> dict[str, Condition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ LOAD = "load"
 # An automatic decision ends by itself soon after whoever renews it is gone.
 LEASE_SECONDS = 600.0
 RENEW_BELOW_SECONDS = 300.0
-BY_HEALTH = "health:"
+BY_HEALTH, BY_BREAKER = "health:", "breaker:"
 DEFAULT_PRIORITY = 5
 
 Key = tuple[str, str, str]
@@ -27,23 +27,36 @@ class Condition:
     output: str = ""
 
 
-def for_health(
-    services: Iterable[ServiceSettings], conditions: Mapping[str, Condition], active: Sequence[Decision]
+def for_needs(
+    services: Iterable[ServiceSettings],
+    conditions: Mapping[str, Condition],
+    open_breakers: Collection[str],
+    active: Sequence[Decision],
 ) -> tuple[dict[Key, str], set[Key]]:
-    """What has to be decided (key to reason), and what has to end. What is unknown changes nothing."""
+    """What has to be decided (key to reason), and what has to end, by the services in ``auto`` of each.
+
+    A service fails by its checks, or by the calls of the application to it; what is unknown changes nothing.
+    """
     wanted: dict[Key, str] = {}
     undecided: set[Key] = set()
     for service in services:
         for needed in (service.degrade or {}).get("auto", ()):
+            if needed in open_breakers:
+                wanted[service.name, "breaker", f"{BY_BREAKER}{needed}"] = f"the breaker of {needed} is open"
             key = (service.name, "breaker", f"{BY_HEALTH}{needed}")
             condition = conditions.get(needed)
             if condition is None or condition.status == "unknown":
                 undecided.add(key)
             elif condition.status == "fail":
                 wanted[key] = f"{needed} is failing: {condition.output}"
-    present = {each.key for each in active if each.cause.startswith(BY_HEALTH) and not each.host}
+    present = {each.key for each in active if by_itself(each)}
     missing = {key: reason for key, reason in wanted.items() if key not in present}
     return missing, present - wanted.keys() - undecided
+
+
+def by_itself(decision: Decision) -> bool:
+    """Made by `for_needs` on this host."""
+    return decision.cause.startswith((BY_HEALTH, BY_BREAKER)) and not decision.host
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from oatie_ops.degradation.automatic import Condition, Overload, Pressure
 from oatie_ops.degradation.bulletin import Bulletin
 from oatie_ops.degradation.decision import DEFAULT_SECONDS, FULL, Decision, Now, effective
 from oatie_ops.degradation.desk import Desk, Published
+from oatie_ops.degradation.edit import Edit, Ended, Ending
 from oatie_ops.errors import OatieError
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.threads import CheckThreads, StillHanging
@@ -22,6 +23,8 @@ from oatie_ops.supervisor.view import SupervisorView
 
 # What another process decided is seen after this time; ends that are due are waited for exactly.
 LOOK_SECONDS = 1.0
+SHORTEST_SECONDS = 0.005
+LOAD_SECONDS = 0.9  # a little less than the look that it is done with
 DESK_SECONDS = 5.0
 OBEY_SECONDS = 1.0
 POLL_SECONDS = 0.0003
@@ -56,7 +59,8 @@ class Done:
 class Conductor:
     """Lives in the supervisor's event loop, which it never blocks.
 
-    ``conditions`` is what health knows; ``load`` how late event loops are, and requests under way per worker.
+    ``conditions`` is what health knows; ``load`` how late event loops are (seconds), and requests under way
+    per worker; ``open_breakers`` names the services whose breakers are open in the workers.
     """
 
     def __init__(
@@ -65,12 +69,14 @@ class Conductor:
         conditions: Callable[[], Mapping[str, Condition]],
         load: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
         *,
+        open_breakers: Callable[[], Collection[str]] = tuple,
         desk: Desk | None = None,
     ) -> None:
         self._view = view
         self._services = list(view.settings.services.values())
         self._conditions = conditions
         self._load = load
+        self._open_breakers = open_breakers
         self._desk = desk or Desk(view.paths)
         self._threads = CheckThreads(limit=1)
         self._turn = asyncio.Lock()
@@ -79,9 +85,11 @@ class Conductor:
         self._pressure = Pressure()
         self._order = automatic.classes(self._services)
         self._overload = overload_of(view.settings.switches)
+        self._load_at = 0.0
         self._changes = -1
         self._held: set[automatic.Key] = set()
-        self.on_change: Callable[[Published], None] = lambda _published: None
+        self._ended: dict[tuple[str, str, str], Ended] = {}
+        self.on_change: Callable[[], None] = lambda: None
 
     # --- what others see ----------------------------------------------------------------------------------
 
@@ -151,6 +159,35 @@ class Conductor:
         self._held.discard(key)
         await self._change(lambda: self._desk.withdraw([key], "recovered", "oatie"))
 
+    # --- other hosts --------------------------------------------------------------------------------------
+
+    def ended_lately(self) -> list[Ended]:
+        """Here, the newest for each key."""
+        return list(self._ended.values())
+
+    async def apply_from_others(self, added: Sequence[Decision], ended: Sequence[Ending]) -> None:
+        """Raises `OatieError`."""
+
+        def plan(active: Sequence[Decision], now: Now) -> Edit:
+            keys = {each.key for each in active}
+            return Edit(
+                added=tuple(each for each in added if not each.over(now)),
+                ended=tuple(each for each in ended if each.decision.key in keys),
+            )
+
+        await self._change(lambda: self._desk.change(plan))
+
+    async def mark_stale(self, why: str) -> None:
+        """``why`` the others are not heard of; "" when they are again."""
+        if self._known.stale == why:
+            return
+        self._known = self._known.with_(stale=why)
+        try:
+            async with self._turn:
+                await self._in_thread(lambda: self._desk.mark_stale(why))
+        except OatieError as error:
+            log.warning("switches: %s: %s", error.what, error.why)
+
     async def _change(self, work: Callable[[], Published]) -> Done:
         async with self._turn:
             published = await self._in_thread(work)
@@ -180,14 +217,17 @@ class Conductor:
         while True:
             try:
                 await self._look()
-                await self._decide_by_health()
+                await self._decide_by_needs()
                 await self._decide_by_load()
+                pause = self._pause_seconds()
             except OatieError as error:
                 log.warning("switches: %s: %s", error.what, error.why)
+                pause = LOOK_SECONDS
             except Exception:
                 log.exception("switches could not be looked after")
+                pause = LOOK_SECONDS
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause_seconds()):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
             self._wake.clear()
 
@@ -195,7 +235,7 @@ class Conductor:
         """Until the next end of a decision, if that is sooner."""
         now = self.now()
         lefts = [left for each in self._known.decisions if (left := each.left_seconds(now)) is not None]
-        return max(0.0, min([LOOK_SECONDS, *lefts]))
+        return max(SHORTEST_SECONDS, min([LOOK_SECONDS, *lefts]))
 
     async def _look(self) -> None:
         """Takes notice of what others decided, and of what is over. Costs a comparison most of the time."""
@@ -206,19 +246,21 @@ class Conductor:
             return
         async with self._turn:
             published = await self._in_thread(self._desk.refresh)
+            past = await self._in_thread(self._desk.past)
+        self._ended |= {each.decision.key: each for each in past}
         before = self._known
         self._take(published)
         if published.bulletin.decisions != before.decisions:
             self._view.look_at_switches()
 
-    async def _decide_by_health(self) -> None:
+    async def _decide_by_needs(self) -> None:
         active = self._known.decisions
-        missing, over = automatic.for_health(self._services, self._conditions(), active)
+        missing, over = automatic.for_needs(self._services, self._conditions(), self._open_breakers(), active)
         now = self.now()
         renewed = [
             each
             for each in active
-            if (each.cause.startswith(automatic.BY_HEALTH) or each.key in self._held)
+            if (automatic.by_itself(each) or each.key in self._held)
             and not each.host
             and each.key not in over
             and (each.left_seconds(now) or automatic.LEASE_SECONDS) < automatic.RENEW_BELOW_SECONDS
@@ -226,15 +268,15 @@ class Conductor:
         for (service, owner, cause), reason in missing.items():
             await self._decide(self._automatic(service, owner, cause, reason, FULL))
         for each in renewed:
-            await self._decide(
-                replace(self._automatic(*each.key, each.reason, FULL), overruled_by=each.overruled_by)
-            )
+            await self._decide(self._automatic(*each.key, each.reason, FULL))
         if over:
             await self._change(lambda: self._desk.withdraw(sorted(over), "recovered", "oatie"))
 
     async def _decide_by_load(self) -> None:
-        if not self._order:
+        now = time.monotonic()
+        if not self._order or now < self._load_at:
             return
+        self._load_at = now + LOAD_SECONDS
         reason = self._overload.reason(*self._load())
         self._pressure = self._pressure.next(bool(reason), FULL * len(self._order))
         active = {each.service: each for each in self._known.decisions if each.cause == BY_LOAD}
@@ -270,7 +312,11 @@ class Conductor:
 
     def _take(self, published: Published) -> None:
         self._known, self._changes = published.bulletin, published.changes
-        self.on_change(published)
+        for ending in published.edit.ended:
+            if ending.how != "replaced":
+                ended = Ended(ending.decision, self.now().epoch_seconds, ending.how, ending.by)
+                self._ended[ending.decision.key] = ended
+        self.on_change()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         try:

@@ -15,7 +15,7 @@ from typing import Any
 from oatie_ops.degradation import bulletin as bulletins
 from oatie_ops.degradation.bulletin import Bulletin
 from oatie_ops.degradation.decision import Decision, Now, decision_from, effective
-from oatie_ops.degradation.edit import Edit, deciding, expiring, restoring, withdrawing
+from oatie_ops.degradation.edit import Edit, Ended, deciding, expiring, restoring, withdrawing
 from oatie_ops.degradation.page import Page, SwitchesUnusable, locked
 from oatie_ops.degradation.word import Owner, Word, pack, unpack
 from oatie_ops.identity import boot_id
@@ -24,6 +24,9 @@ from oatie_ops.store.errors import StoreError
 from oatie_ops.store.store import Store
 
 BUSY_TIMEOUT_SECONDS = 1.0
+PAST = 200
+# Marks a rule that came from an application, and not from oatie.toml.
+REGISTERED = "registered"
 
 Plan = Callable[[Sequence[Decision], Now], Edit]
 
@@ -90,11 +93,28 @@ class Desk:
         """An application tells of a service that oatie.toml does not declare, so that it can be degraded."""
         with locked(self.path):
             told = self.read()
-            if service in told.rules:
+            known = told.rules.get(service)
+            source = {**source, REGISTERED: True}
+            if known is not None and (not known.get(REGISTERED) or known == source):
                 return
-            bulletins.write(self._bulletin_path, told.with_(rules={**told.rules, service: dict(source)}))
+            bulletins.write(self._bulletin_path, told.with_(rules={**told.rules, service: source}))
             self.page.number_of(service)
             self.page.beat()
+
+    def past(self) -> list[Ended]:
+        """What ended lately, oldest first; nothing where the store cannot tell."""
+        if not self._paths.database.exists():
+            return []
+        try:
+            with Store.open(self._paths.database, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS) as store:
+                rows = store.switches.past(PAST)
+        except StoreError:
+            return []
+        return [
+            Ended(decision_from(row), row["ended_at"], row["how"], row["ended_by"])
+            for row in reversed(rows)
+            if row["how"] != "replaced"
+        ]
 
     def mark_stale(self, why: str) -> None:
         """``why`` other hosts are not heard of; "" when they are again."""

@@ -23,6 +23,16 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A decision that is over, since ``at`` (epoch seconds)."""
+
+    decision: Decision
+    at: float
+    how: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Edit:
     """``actor``, ``origin``, ``action``, ``detail`` are for the audit; no ``action``, no line in it."""
 
@@ -75,15 +85,28 @@ def edit_from(data: Mapping[str, Any]) -> Edit:
 
 
 def deciding(active: Sequence[Decision], wanted: Decision) -> Edit:
-    """Takes the place of the same owner's decision for the same cause."""
-    replaced = [Ending(each, "replaced", wanted.actor) for each in active if each.key == wanted.key]
+    """Takes the place of the same owner's decision for the same cause.
+
+    What an operator overruled stays so while an automatic owner goes on about it; that nothing but the time
+    is new is no news for the audit.
+    """
+    before = next((each for each in active if each.key == wanted.key), None)
+    renewed = False
+    if before is not None and wanted.rank is not Owner.OPERATOR:
+        renewed = (before.level, before.reason) == (wanted.level, wanted.reason)
+        wanted = replace(
+            wanted,
+            overruled_by=before.overruled_by,
+            started_at=before.started_at if renewed else wanted.started_at,
+        )
+    replaced = () if before is None else (Ending(before, "replaced", wanted.actor),)
     level = "" if wanted.level == 100 else f" (level {wanted.level})"
     return Edit(
         added=(wanted,),
-        ended=tuple(replaced),
+        ended=replaced,
         actor=wanted.actor,
         origin=wanted.origin,
-        action="degrade",
+        action="" if renewed else "degrade",
         subject=wanted.service,
         detail=f"{wanted.owner}: {wanted.reason}{level}",
     )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from oatie_ops.degradation.manager import degradation_manager
 from oatie_ops.demo.data import LEDGER_DAYS, REGIONS, Ledger, data_directory
 from oatie_ops.demo.page import front_page
 from oatie_ops.demo.web import (
@@ -182,5 +183,16 @@ def _number(text: str, name: str, least: float, most: float) -> float:
         raise _invalid(f"{name} must be a number from {least:g} to {most:g}")
     return value
 
+
+# `oatie degrade reports --reason …` shows it: the list stays readable, what needs the data is refused.
+degradation_manager.register_degradation_rule(
+    "reports",
+    {
+        "routes": ["/api/reports*"],
+        "degraded_responses": {
+            "GET /api/reports": {"reports": [], "message": "Report service degraded"},
+        },
+    },
+)
 
 app: Callable[[Scope, Receive, Send], Awaitable[Any]] = Demo()

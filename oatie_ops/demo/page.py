@@ -21,6 +21,7 @@ _ENDPOINTS = (
     ("GET /api/reports/1", "one report"),
     ("GET /api/slow?seconds=5", "answers after that time (30 at most): try a deploy meanwhile"),
     ("GET /api/flaky", "works, or answers 500 while it is switched to fail"),
+    ("oatie degrade reports --reason try", "degrades /api/reports in every worker; --restore ends that"),
     ("POST /api/flaky?fail=true", "makes it fail in every worker; fail=false ends that"),
 )
 
