@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oatie_ops.degradation import automatic
@@ -147,10 +147,7 @@ class Conductor:
         """
         key = (service, BY_CAUSE, cause)
         self._held.add(key)
-        before = next((each for each in self._known.decisions if each.key == key), None)
         wanted = self._automatic(*key, reason, FULL)
-        if before is not None:
-            wanted = replace(wanted, overruled_by=before.overruled_by)
         return await self._change(lambda: self._desk.decide(wanted))
 
     async def let_go(self, service: str, cause: str) -> None:
