@@ -16,23 +16,35 @@ if TYPE_CHECKING:
     from oatie_ops.environment import EnvironmentDetector
     from oatie_ops.performance.monitor import resource_monitor
     from oatie_ops.performance.optimizer import startup_optimizer
+    from oatie_ops.recovery.breaker.circuit import CircuitBreaker
+    from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+    from oatie_ops.recovery.fallback import ServiceFallback
+    from oatie_ops.recovery.manager import error_recovery_manager
     from oatie_ops.scaling.engine import scaling_engine
 
 # public name -> the module that defines it
 _LAZY = {
+    "CircuitBreaker": "oatie_ops.recovery.breaker.circuit",
+    "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
     "EnvironmentDetector": "oatie_ops.environment",
     "OatieMiddleware": "oatie_ops.degradation.middleware",
+    "ServiceFallback": "oatie_ops.recovery.fallback",
     "degradation_manager": "oatie_ops.degradation.manager",
+    "error_recovery_manager": "oatie_ops.recovery.manager",
     "resource_monitor": "oatie_ops.performance.monitor",
     "scaling_engine": "oatie_ops.scaling.engine",
     "startup_optimizer": "oatie_ops.performance.optimizer",
 }
 
 __all__ = [
+    "CircuitBreaker",
+    "CircuitBreakerConfig",
     "EnvironmentDetector",
     "OatieMiddleware",
+    "ServiceFallback",
     "__version__",
     "degradation_manager",
+    "error_recovery_manager",
     "resource_monitor",
     "scaling_engine",
     "startup_optimizer",

@@ -54,6 +54,17 @@ class StatePaths:
         return self.run / "recovery.lock"
 
     @property
+    def breakers(self) -> Path:
+        """What the workers' circuit breakers share, and how they were declared."""
+        return self.run / "breakers"
+
+    @property
+    def errors_socket(self) -> Path:
+        """Where workers tell their errors; beside the control socket, whose path is short enough."""
+        control = self.control_socket
+        return control.with_name(control.name.removesuffix(".sock") + ".errors")
+
+    @property
     def supervisor_pid(self) -> Path:
         return self.run / "supervisor.pid"
 

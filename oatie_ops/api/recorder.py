@@ -7,12 +7,15 @@ import logging
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from oatie_ops.api.context import Deed
 from oatie_ops.health.board import Change
+from oatie_ops.recovery.errors_report import ErrorReport
 from oatie_ops.store import Store, StoreError
+from oatie_ops.store.error_groups import ErrorRow
 
 WAITING = 1000
 HEALTH, AUDIT = "health", "audit"
@@ -47,6 +50,15 @@ class Recorder:
         message = f"{change.service} is {change.after}: {change.output}"
         data = {"before": change.before.value, "after": change.after.value}
         self._put(lambda store: store.events.add(HEALTH, change.service, message, data))
+
+    def errors(self, reports: Sequence[ErrorReport]) -> None:
+        rows = [ErrorRow(**asdict(report)) for report in reports]
+
+        def write(store: Store) -> None:
+            for row in rows:
+                store.errors.add(row)
+
+        self._put(write)
 
     def close(self, timeout_seconds: float = 2.0) -> None:
         if self._thread is None:

@@ -16,6 +16,7 @@ from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Snapshot
+from oatie_ops.recovery.errors_inbox import ErrorsInbox
 from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.view import SupervisorView
@@ -64,12 +65,14 @@ def ops_services(view: SupervisorView) -> OpsServices:
         measured=view.measured,
     )
     apps = create_ops_app(context)
+    inbox = ErrorsInbox(view.paths.errors_socket, recorder.errors)
 
     async def run() -> None:
         pager.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(loop.run(), name="health")
+                tasks.create_task(inbox.run(), name="errors")
                 if recovery.wanted:
                     tasks.create_task(recovery.run(), name="recovery")
                 tasks.create_task(switches.run(), name="switches")

@@ -35,6 +35,7 @@ from oatie_ops.health.conditions import parse
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Table(BaseModel):
@@ -404,13 +405,46 @@ AnyCheck = Annotated[
 
 class Breaker(Table):
     failure_threshold: int = Field(default=5, ge=1)
-    """Failures in a row that open the breaker."""
+    """Failures in a row that open the breaker (`window = "consecutive"`)."""
     success_threshold: int = Field(default=3, ge=1)
     """Successes of trial calls that close it again."""
     timeout: PositiveDuration = 60.0
-    """Deadline of one call."""
+    """Deadline of one call, and the longest that a trial call keeps its place."""
     recovery_timeout: PositiveDuration = 300.0
     """How long it stays open before the first trial call."""
+    window: Literal["consecutive", "count", "time"] = "consecutive"
+    """What opens it: failures in a row, or the rate among the last `window_size` calls or seconds."""
+    window_size: Annotated[float, Field(gt=0)] = 100
+    """Calls (`window = "count"`) or seconds (`window = "time"`) that are looked at."""
+    minimum_calls: int = Field(default=10, ge=1)
+    """Fewer calls than this in the window never open it."""
+    failure_rate: Share = 0.5
+    """Share of failures in the window from which it opens."""
+    slow_call_duration: PositiveDuration | None = None
+    """A call that took longer is slow; needs a window."""
+    slow_call_rate: Share = 1.0
+    """Share of slow calls in the window from which it opens."""
+    max_probes: int | None = Field(default=None, ge=1, le=16)
+    """Trial calls at a time on this host; as many as successes are needed without it."""
+    probe_lease: PositiveDuration | None = None
+    """After this a trial call that has not ended gives its place to another."""
+    recovery_timeout_growth: Annotated[float, Field(ge=1)] = 2.0
+    """Each time a trial fails, it stays open this many times longer."""
+    recovery_timeout_max: PositiveDuration | None = None
+    """The longest that it stays open; ten times `recovery_timeout` without it."""
+    jitter: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Open periods after the first vary at random by up to this share."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _belongs_together(cls, value: Any, handler: ModelWrapValidatorHandler[Breaker]) -> Breaker:
+        breaker = handler(value)
+        if breaker.slow_call_duration is not None and breaker.window == "consecutive":
+            raise refuse('`slow_call_duration` needs `window = "count"` or `"time"`')
+        longest = breaker.recovery_timeout_max
+        if longest is not None and longest < breaker.recovery_timeout:
+            raise refuse("`recovery_timeout_max` must not be less than `recovery_timeout`")
+        return breaker
 
 
 ACTIONS = ("restart", "run", "webhook", "degrade", "page")

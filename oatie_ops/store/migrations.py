@@ -177,6 +177,35 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE UNIQUE INDEX switches_in_force ON switches (service, owner, cause) WHERE ended_at IS NULL",
     ),
+    (
+        """
+        CREATE TABLE error_groups (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            fingerprint TEXT NOT NULL,
+            service TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            culprit TEXT NOT NULL,
+            message TEXT NOT NULL,
+            severity TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            first_at REAL NOT NULL,
+            last_at REAL NOT NULL,
+            release TEXT NOT NULL,
+            sample TEXT NOT NULL,
+            recovery TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            UNIQUE (service, fingerprint)
+        )
+        """,
+        """
+        CREATE TABLE error_hours (
+            service TEXT NOT NULL,
+            hour INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            PRIMARY KEY (service, hour)
+        )
+        """,
+    ),
 )
 
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -9,6 +9,7 @@ from types import TracebackType
 from oatie_ops.store.alerts import Alerts
 from oatie_ops.store.audit import Audit
 from oatie_ops.store.database import BUSY_TIMEOUT_SECONDS, Clock, Database
+from oatie_ops.store.error_groups import ErrorGroups
 from oatie_ops.store.events import Events
 from oatie_ops.store.health import HealthRecords
 from oatie_ops.store.journal import Journal
@@ -28,6 +29,7 @@ class Store:
         self.audit = Audit(database)
         self.health = HealthRecords(database)
         self.alerts = Alerts(database)
+        self.errors = ErrorGroups(database)
         self.recoveries = Recoveries(database)
         self.switches = Switches(database)
 

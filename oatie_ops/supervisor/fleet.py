@@ -13,6 +13,7 @@ from typing import Any
 
 from oatie_ops.config.settings import AppSettings
 from oatie_ops.errors import OatieError
+from oatie_ops.recovery.errors_crash import record_crash
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
@@ -178,7 +179,13 @@ class Fleet:
         if worker.gated or worker.ready_monotonic is not None:
             self.restarts += 1
             self._endings.append(Ending(time.monotonic(), served=True))
-            self.last_end = self._describe_end(worker)
+            self.last_end = end = self._describe_end(worker)
+            record_crash(
+                str(self._machinery.paths.errors_socket),
+                f"a worker {worker.ended}",
+                "\n".join([end.what, *end.log]),
+                release=worker.spec.name,
+            )
             self._note(f"worker {worker.id} (pid {worker.pid}) {worker.ended}; starting another")
             self.refill()
 

@@ -146,6 +146,8 @@ def worker_environment(birth: Birth, worker_id: int, paths: StatePaths) -> Mappi
     return {
         "OATIE_DATA_DIR": str(paths.data),
         "OATIE_SWITCHES": str(paths.switches),
+        "OATIE_BREAKERS": str(paths.breakers),
+        "OATIE_ERRORS": str(paths.errors_socket),
         **birth.spec.app.open_env,
         "PORT": str(birth.public.port),
         "OATIE_APP": birth.spec.app.name,

@@ -17,6 +17,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
+from oatie_ops.recovery.declared import publish
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
 from oatie_ops.supervisor.listen import PublicSocket
@@ -160,6 +161,8 @@ class _Main:
         machinery = Machinery(self.paths, sink, reaper)
         _keep_warden(machinery)
         stack.callback(machinery.close)
+        services = self.settings.services.values()
+        publish(self.paths.breakers, {s.name: s.breaker for s in services if s.breaker is not None})
         supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
         supervisor.started_empty = self.spec is None
         return supervisor

@@ -514,6 +514,8 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/health/metrics",
         "/api/performance/errors/services/{service}/recover",
         "/api/performance/errors/recovery",
+        "/api/performance/errors/summary",
+        "/api/performance/errors/services",
         "/api/performance/errors/recovery/history",
         "/health/dashboard",
         "/health/dashboard/html",

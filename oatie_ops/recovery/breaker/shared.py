@@ -74,34 +74,14 @@ class SharedCell:
             self._lock.release()
 
     def read(self) -> Circuit:
-        words = self.words
-        found = parts(words[WORD])
-        if found is None:
+        if parts(self.words[WORD]) is None:
             log.warning("the breaker file %s was garbled; it begins anew, closed", self._path)
             self._begin()
-            found = parts(words[WORD])
-            assert found is not None
-        generation, mode, state = found
-        leases = (
-            Lease(words[index], words[index + 1] / NANO)
-            for index in range(FIRST_LEASE, WORDS, 2)
-            if words[index]
-        )
-        return Circuit(
-            state,
-            generation,
-            words[OPEN_UNTIL] / NANO,
-            min(words[REOPENS], MAX_COUNT),
-            min(words[SUCCESSES], MAX_COUNT),
-            words[TOKENS] % 2**63,
-            tuple(leases),
-            mode,
-            words[MODE_UNTIL] / NANO,
-        )
+        return _circuit(self.words)
 
     def peek(self) -> Circuit:
         """State and times may belong to different moments, which the next look mends."""
-        return self.read()
+        return Circuit() if parts(self.words[WORD]) is None else _circuit(self.words)
 
     def write(self, circuit: Circuit) -> None:
         words = self.words
@@ -131,3 +111,35 @@ class SharedCell:
             self._fd = inherited
             return
         os.close(inherited)
+
+
+def look(path: Path) -> Circuit | None:
+    """What the file says now, for somebody who only watches. None where there is no circuit in it."""
+    try:
+        data = path.read_bytes()[:SIZE]
+    except OSError:
+        return None
+    if len(data) < SIZE:
+        return None
+    words = memoryview(data).cast("Q")
+    return _circuit(words) if words[MARK] == MAGIC and parts(words[WORD]) is not None else None
+
+
+def _circuit(words: MutableSequence[int] | memoryview) -> Circuit:
+    found = parts(words[WORD])
+    assert found is not None
+    generation, mode, state = found
+    leases = (
+        Lease(words[index], words[index + 1] / NANO) for index in range(FIRST_LEASE, WORDS, 2) if words[index]
+    )
+    return Circuit(
+        state,
+        generation,
+        words[OPEN_UNTIL] / NANO,
+        min(words[REOPENS], MAX_COUNT),
+        min(words[SUCCESSES], MAX_COUNT),
+        words[TOKENS] % 2**63,
+        tuple(leases),
+        mode,
+        words[MODE_UNTIL] / NANO,
+    )

@@ -1,0 +1,59 @@
+"""The library of error recovery under one name: ``from oatie_ops.error_recovery import …``. Lazy."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from oatie_ops.degradation.manager import degradation_manager
+    from oatie_ops.recovery.breaker.circuit import CircuitBreaker
+    from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+    from oatie_ops.recovery.breaker.outcome import Outcome
+    from oatie_ops.recovery.breaker.rejection import CircuitOpenError
+    from oatie_ops.recovery.breaker.state import State
+    from oatie_ops.recovery.fallback import ServiceFallback
+    from oatie_ops.recovery.manager import ErrorRecoveryManager, error_recovery_manager
+    from oatie_ops.recovery.retry import Retry, RetryBudget
+
+# public name -> the module that defines it
+_LAZY = {
+    "CircuitBreaker": "oatie_ops.recovery.breaker.circuit",
+    "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
+    "CircuitOpenError": "oatie_ops.recovery.breaker.rejection",
+    "ErrorRecoveryManager": "oatie_ops.recovery.manager",
+    "Outcome": "oatie_ops.recovery.breaker.outcome",
+    "Retry": "oatie_ops.recovery.retry",
+    "RetryBudget": "oatie_ops.recovery.retry",
+    "ServiceFallback": "oatie_ops.recovery.fallback",
+    "State": "oatie_ops.recovery.breaker.state",
+    "degradation_manager": "oatie_ops.degradation.manager",
+    "error_recovery_manager": "oatie_ops.recovery.manager",
+}
+
+__all__ = [
+    "CircuitBreaker",
+    "CircuitBreakerConfig",
+    "CircuitOpenError",
+    "ErrorRecoveryManager",
+    "Outcome",
+    "Retry",
+    "RetryBudget",
+    "ServiceFallback",
+    "State",
+    "degradation_manager",
+    "error_recovery_manager",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

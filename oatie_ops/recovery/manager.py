@@ -1,0 +1,209 @@
+"""`error_recovery_manager`: services by name, each with breaker, fallback, retries and strategies."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
+
+from oatie_ops.recovery import declared, errors, execution
+from oatie_ops.recovery.breaker.circuit import CircuitBreaker
+from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+from oatie_ops.recovery.breaker.events import Change
+from oatie_ops.recovery.breaker.state import State
+from oatie_ops.recovery.errors_fingerprint import of_words
+from oatie_ops.recovery.errors_report import ErrorReport
+from oatie_ops.recovery.errors_services import file_of, status
+from oatie_ops.recovery.fallback import ServiceFallback, call_key
+from oatie_ops.recovery.retry import Retry
+from oatie_ops.recovery.service import Service, Strategy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+_managers: weakref.WeakSet[ErrorRecoveryManager] = weakref.WeakSet()
+
+
+class ErrorRecoveryManager:
+    """Any number of threads and tasks may use it. A service that was not registered is, when it is first
+    named, with the breaker that oatie.toml declares for it, or the default one.
+
+    Under ``oatie start`` all workers of the host share their breakers, and errors reach the supervisor.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """``directory``: where breakers are shared and declared; ``OATIE_BREAKERS`` without it."""
+        self._directory = directory
+        self._services: dict[str, Service] = {}
+        self._lock = threading.Lock()
+        self._declared: dict[str, CircuitBreakerConfig] | None = None
+        _managers.add(self)
+
+    # --- registering ------------------------------------------------------------------------------------
+
+    def register_service(
+        self,
+        service_name: str,
+        config: CircuitBreakerConfig | None = None,
+        *,
+        fallback: ServiceFallback | None = None,
+        retry: Retry | None = None,
+    ) -> CircuitBreaker:
+        """Its breaker. Registering it again replaces what is given and keeps the rest."""
+        with self._lock:
+            known = self._services.get(service_name)
+            if known is None or config is not None:
+                breaker = self._make_breaker(service_name, config)
+                known = Service(
+                    breaker,
+                    None if known is None else known.fallback,
+                    None if known is None else known.retry,
+                    strategies=() if known is None else known.strategies,
+                )
+                self._services[service_name] = known
+            known.fallback = fallback or known.fallback
+            known.retry = retry or known.retry
+            return known.breaker
+
+    def register_fallback(self, fallback: ServiceFallback) -> ServiceFallback:
+        self.service(fallback.service_name).fallback = fallback
+        return fallback
+
+    def register_recovery_strategy(
+        self,
+        service_name: str,
+        strategy: Callable[[BaseException], Any],
+        *,
+        errors: tuple[type[Exception], ...] = (Exception,),
+    ) -> None:
+        """Called with the error of a failed call (sync or async), at most every 30 s for a service. Unless
+        it raises or returns False, the call is made once more. Strategies are tried in this order.
+        """
+        service = self.service(service_name)
+        service.strategies = (*service.strategies, Strategy(strategy, errors))
+
+    def breaker(self, service_name: str) -> CircuitBreaker:
+        return self.service(service_name).breaker
+
+    def service(self, service_name: str) -> Service:
+        found = self._services.get(service_name)
+        if found is None:
+            self.register_service(service_name)
+            found = self._services[service_name]
+        return found
+
+    # --- calling ----------------------------------------------------------------------------------------
+
+    def execute_with_recovery(
+        self, service_name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Calls it through the service's breaker; where it fails, tries again (`Retry`), then the strategies,
+        then the fallback. Raises the call's own error, or `CircuitOpenError`, where nothing helped.
+
+        An async function gives a coroutine.
+        """
+        service = self.service(service_name)
+        key = None if service.fallback is None else call_key(function, args, kwargs)
+        call = execution.Call(service, function, args, kwargs, key)
+        if iscoroutinefunction(function):
+            return cast(R, execution.run_async(call))
+        return cast(R, execution.run(call))
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def get_error_summary(self) -> dict[str, Any]:
+        """Of this process: counts by service and severity, and the newest groups of equal errors."""
+        return errors.get_summary()
+
+    def get_service_health(self, service_name: str | None = None) -> dict[str, Any]:
+        """Of one service, or by service of all that are registered. In this process."""
+        if service_name is not None:
+            found = self._services.get(service_name)
+            return {"service": service_name, "status": "unknown"} if found is None else _health(found)
+        return {name: _health(service) for name, service in sorted(self._services.items())}
+
+    def reset(self) -> None:
+        """Forgets every service; for tests."""
+        with self._lock:
+            self._services.clear()
+            self._declared = None
+
+    # --- within -----------------------------------------------------------------------------------------
+
+    def _make_breaker(self, service_name: str, config: CircuitBreakerConfig | None) -> CircuitBreaker:
+        directory = self._directory
+        if directory is None and (named := os.environ.get(declared.VARIABLE)):
+            directory = Path(named)
+        if directory is not None and self._declared is None:
+            self._declared = declared.read(directory)
+        if config is None and self._declared is not None:
+            config = self._declared.get(service_name)
+        shared = None if directory is None or not directory.is_dir() else file_of(directory, service_name)
+        return CircuitBreaker(service_name, config, shared=shared, listeners=(_tell_opened,))
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+        for service in self._services.values():
+            service.after_fork()
+
+
+def _health(service: Service) -> dict[str, Any]:
+    breaker = service.breaker
+    state = breaker.state
+    word = status("unknown", {"state": state.value})
+    return {
+        "service": service.name,
+        "status": "degraded" if word == "healthy" and service.degraded else word,
+        "breaker": {
+            "state": state.value,
+            "retry_after": breaker.retry_after,
+            "failures": breaker.failure_count,
+            "rejected": breaker.rejected,
+        },
+        "degraded": service.degraded,
+        "calls": service.calls,
+        "failed": service.failures,
+        "served_instead": service.served_instead,
+        "last_error": service.last_error,
+        "last_error_at": service.last_error_at,
+    }
+
+
+def _tell_opened(change: Change) -> None:
+    """A breaker that opens is an event of its own, worse than each of the errors that opened it."""
+    if change.after is not State.OPEN or change.shadow:
+        return
+    now = time.time()
+    found = of_words("CircuitOpened", change.service)
+    message = f"its circuit breaker opened for {change.retry_after:.3g} s"
+    errors.log().add(
+        ErrorReport(
+            found.key,
+            change.service,
+            found.kind,
+            "",
+            f"{message}: {change.error}" if change.error else message,
+            "critical",
+            1,
+            now,
+            now,
+            os.environ.get("OATIE_RELEASE", ""),
+        )
+    )
+
+
+error_recovery_manager = ErrorRecoveryManager()
+
+
+def _after_fork() -> None:
+    for manager in _managers:
+        manager.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
