@@ -60,6 +60,9 @@ def _done_here(context: Context, service: str, from_rung: int, reason: str, show
 def _asked(client: ControlClient, service: str, from_rung: int, reason: str, show: Show) -> Event:
     known = list(_call(client, "GET", "/health/dashboard")["services"])
     require_service(service, known)
+    if from_rung > 1:
+        declared = _call(client, "GET", "/api/performance/errors/recovery")["ladders"].get(service)
+        require_rung(from_rung, declared["rungs"] if declared else ())
     query = urlencode({"from_rung": from_rung, "reason": reason})
     path = f"/api/performance/errors/services/{quote(service, safe='')}/recover?{query}"
     operation = _call(client, "POST", path)

@@ -35,8 +35,8 @@ def ladder_of(service: str, ladders: Mapping[str, Ladder]) -> Ladder:
 
 
 def require_rung(number: int, rungs: Sequence[object]) -> None:
-    """Raises `UsageError`."""
-    if not 1 <= number <= len(rungs):
+    """Raises `UsageError`. A service without rungs is told so elsewhere."""
+    if rungs and not 1 <= number <= len(rungs):
         raise UsageError(
             f"there is no rung {number}", fix=f"the ladder has rungs 1 to {len(rungs)}; --dry-run shows them"
         )

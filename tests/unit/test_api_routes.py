@@ -87,8 +87,11 @@ class View:
 class Ops:
     """An ops API with its parts. ``db`` is a service that can be given any result."""
 
-    def __init__(self, root: Path, listen: str = "127.0.0.1:8000") -> None:
-        services = {"db": ServiceSettings("db", check={"type": "tcp", "port": 1, "fall": 1, "rise": 1})}
+    def __init__(
+        self, root: Path, listen: str = "127.0.0.1:8000", recover: tuple[Mapping[str, Any], ...] = ()
+    ) -> None:
+        check = {"type": "tcp", "port": 1, "fall": 1, "rise": 1}
+        services = {"db": ServiceSettings("db", check=check, recover=recover)}
         settings = Settings(root=root, services=services, ops=OpsSettings(listen=listen))
         self.view = View(settings, StatePaths(root / ".oatie"))
         self.view.paths.ensure()
