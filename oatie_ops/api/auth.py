@@ -121,7 +121,8 @@ async def _identify(request: Request, credentials: HTTPAuthorizationCredentials 
         _check_csrf(request, session)
         caller = Caller(session.actor, f"{address} (dashboard)", session.scope, session)
     else:
-        scope = Scope.READ if is_local_reader(request) else Scope.NOTHING
+        open_to_all = context.tells_everybody or is_local_reader(request)
+        scope = Scope.READ if open_to_all else Scope.NOTHING
         caller = Caller("anonymous", address, scope)
     request.scope.setdefault(NOTES, {})["caller"] = caller
     return caller

@@ -98,6 +98,10 @@ class OpsContext:
             )
         )
 
+    @property
+    def tells_everybody(self) -> bool:
+        return self.view.settings.ops.public_details
+
     def _ended(self, operation: Operation) -> None:
         why = str((operation.error or {}).get("what", ""))
         self.audit(

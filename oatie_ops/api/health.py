@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -39,9 +40,11 @@ def status_code(word: Status) -> int:
 
 @router.get("/health", summary="One word: is everything well?", responses=described(models.Brief, 200, 503))
 async def brief(request: Request) -> Response:
-    word = context_of(request).snapshot().status
+    context = context_of(request)
+    snapshot = context.snapshot()
     media_type = HEALTH_JSON if _wants_health_json(request) else "application/json"
-    return JSONResponse({"status": word.value}, status_code(word), media_type=media_type)
+    body = _brief(context, snapshot.status, lambda: snapshot.cause)
+    return JSONResponse(body, status_code(snapshot.status), media_type=media_type)
 
 
 @router.get(
@@ -217,8 +220,15 @@ def dashboard_data(context: OpsContext) -> dict[str, Any]:
 
 def _group(request: Request, name: str) -> Response:
     context = context_of(request)
-    word = GROUPS[name](context.snapshot(), context.clock()).status
-    return JSONResponse({"status": word.value}, 200 if word in (Status.PASS, Status.WARN) else 503)
+    verdict = GROUPS[name](context.snapshot(), context.clock())
+    code = 200 if verdict.status in (Status.PASS, Status.WARN) else 503
+    return JSONResponse(_brief(context, verdict.status, lambda: verdict.output), code)
+
+
+def _brief(context: OpsContext, word: Status, why: Callable[[], str]) -> dict[str, str]:
+    """These paths answer everybody: why it is so they tell only where ``ops.public_details`` says so."""
+    output = why() if context.tells_everybody else ""
+    return {"status": word.value, **({"output": output} if output else {})}
 
 
 def _service(context: OpsContext, name: str) -> ServiceState:

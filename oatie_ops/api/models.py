@@ -26,7 +26,10 @@ class Shape(BaseModel):
 
 
 class Brief(Shape):
+    """``output``: why, where ``ops.public_details`` is set."""
+
     status: StatusWord
+    output: str | None = None
 
 
 class Verdict(Shape):

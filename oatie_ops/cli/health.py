@@ -18,6 +18,7 @@ from oatie_ops.exit_codes import ExitCode
 DEFAULT_INTERVAL_SECONDS = 2.0
 WATCH_TIMEOUT_SECONDS = 5.0
 MIN_INTERVAL_SECONDS = 0.1
+MIN_TIMEOUT_SECONDS = 0.1
 
 
 class Group(StrEnum):
@@ -61,8 +62,10 @@ def command(
         typer.Option(help="What exits 1. fail: degraded exits 0; warn: degraded and unknown exit 1, too."),
     ] = None,
     timeout: Annotated[
-        float | None,
-        typer.Option(help="Seconds to wait for the supervisor, or for each check where none runs.", min=0.1),
+        str | None,
+        typer.Option(
+            metavar="DURATION", help="How long to wait for the supervisor, or for a check where none runs."
+        ),
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Go on looking; live on a terminal, else a line a change.")
@@ -96,6 +99,9 @@ def command(
     if print_rules or print_grafana:
         return _print_data("oatie-rules.yml" if print_rules else "oatie-grafana.json")
     chosen = services or []
+    patience = _seconds("--timeout", timeout)
+    if timeout is not None and patience < MIN_TIMEOUT_SECONDS:
+        raise UsageError(f"--timeout is at least {MIN_TIMEOUT_SECONDS:g} s", fix="allow more time")
     if group is not None and chosen:
         raise UsageError("--group answers for the whole application", fix="leave out the services or --group")
     if json and format is not None:
@@ -122,12 +128,12 @@ def command(
                 count=count,
                 until=until.value if until else None,
                 deadline_seconds=_seconds("--deadline", deadline) if deadline else None,
-                timeout_seconds=timeout or WATCH_TIMEOUT_SECONDS,
+                timeout_seconds=patience or WATCH_TIMEOUT_SECONDS,
                 as_json=json or format is Format.JSONL,
             ),
         )
         return verdict if isinstance(verdict, ExitCode) else exit_code(verdict, fail_on)
-    patience = timeout or DEFAULT_TIMEOUT_SECONDS
+    patience = patience or DEFAULT_TIMEOUT_SECONDS
     if format is Format.NAGIOS:
         return _nagios(chosen, group, patience)
     health = narrowed(fetch(Context(), chosen, patience), chosen)

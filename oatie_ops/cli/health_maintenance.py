@@ -28,7 +28,7 @@ def maintain(context: Context, services: Sequence[str], wanted: str, reason: str
     require_known(services, known)
     if seconds is None:
         ended = sum(_end(context, service) for service in (*services,) or (None,))
-        _tell({"ended": ended}, f"{ended} maintenance windows ended", as_json)
+        _tell({"ended": ended}, f"{ended} maintenance window{'' if ended == 1 else 's'} ended", as_json)
         return ExitCode.OK
     windows = [_begin(context, service, seconds, reason) for service in services or [EVERYTHING]]
     names = ", ".join("everything" if w["service"] == EVERYTHING else w["service"] for w in windows)

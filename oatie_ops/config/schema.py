@@ -183,6 +183,8 @@ class Ops(Table):
     """PEM file with the certificate (and its chain): the ops API then speaks HTTPS alone."""
     tls_key: str | None = None
     """PEM file with its private key, where it is not in the same file."""
+    public_details: bool = False
+    """Tell details to everybody who can reach the ops API, without a token. Changes need one all the same."""
 
 
 class Logs(Table):

@@ -119,6 +119,7 @@ class OpsSettings:
     read_needs_token: bool = False
     tls_certificate: str | None = None
     tls_key: str | None = None
+    public_details: bool = False  # readers from elsewhere need no token
 
 
 @dataclass(frozen=True)

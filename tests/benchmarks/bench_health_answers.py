@@ -24,7 +24,7 @@ from oatie_ops.api.services import ops_services
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.listen import bind_public
 from tests.benchmarks.bench_health import HANGING, INTERVAL_SECONDS, SERVICES, serve
-from tests.real.test_health_api import View
+from tests.real.ops_view import View
 
 TARGET_P99_MS, TARGET_RATIO, TARGET_FRAME_MS = 10.0, 9.0, 400.0
 ASK_SECONDS = 0.01

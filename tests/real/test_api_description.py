@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from oatie_ops.api.tokens import token_hash
-from tests.real.test_health_api import View
+from tests.real.ops_view import View
 from tests.real.test_health_command import application, check_of
 from tests.real.test_health_probers import listening, ops_port
 from tests.real.waiting import free_port

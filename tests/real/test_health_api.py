@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,52 +18,15 @@ from oatie_ops.api.context import Deed
 from oatie_ops.api.recorder import Recorder
 from oatie_ops.api.services import ops_services
 from oatie_ops.api.tokens import token_hash
-from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.health.board import Change
 from oatie_ops.health.model import Status
-from oatie_ops.identity import ProcessIdentity
-from oatie_ops.paths import StatePaths
-from oatie_ops.performance.measured import Measured
 from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
-from oatie_ops.supervisor.stats import Totals
+from tests.real.ops_view import View
 
 DEADLINE_SECONDS = 20.0
 TOKEN = "a-long-and-random-token"
 FAST = {"interval": 0.1, "rise": 1, "fall": 1}
-
-
-class View:
-    """As much of a supervisor as the API asks for."""
-
-    def __init__(self, root: Path, app_port: int, **checks: dict[str, Any]) -> None:
-        services = {name: ServiceSettings(name, check=check) for name, check in checks.items()}
-        self.settings = Settings(root=root, app=AppSettings(port=app_port, ready="/ready"), services=services)
-        self.paths = StatePaths(root / ".oatie")
-        self.paths.ensure()
-        self.reloads: list[str] = []
-
-    def status(self) -> dict[str, Any]:
-        return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
-
-    def look_at_switches(self) -> dict[int, int]:
-        return {}
-
-    def measured(self) -> Measured | None:
-        return None
-
-    def traffic(self) -> Totals | None:
-        return None
-
-    def keep(self, processes: Iterable[ProcessIdentity]) -> None:
-        """No command of a ladder runs in these tests."""
-
-    async def restart_hard(self, actor: str) -> int:
-        return 0
-
-    async def reload(self, actor: str) -> dict[str, Any]:
-        self.reloads.append(actor)
-        return {"event": "result", "status": "reloaded"}
 
 
 @contextlib.asynccontextmanager

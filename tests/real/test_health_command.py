@@ -17,12 +17,10 @@ import pytest
 from starlette.responses import JSONResponse
 
 from oatie_ops.api.services import ops_services
-from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.paths import StatePaths
-from oatie_ops.performance.measured import Measured
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.main import OpsServices
-from oatie_ops.supervisor.stats import Totals
+from tests.real import ops_view
 
 DEADLINE_SECONDS = 60.0
 
@@ -63,27 +61,8 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-class View:
-    def __init__(self, root: Path, app_port: int, **checks: dict[str, Any]) -> None:
-        services = {name: ServiceSettings(name, check=check) for name, check in checks.items()}
-        self.settings = Settings(root=root, app=AppSettings(port=app_port, ready="/"), services=services)
-        self.paths = StatePaths(root / ".oatie")
-        self.paths.ensure()
-
-    def status(self) -> dict[str, Any]:
-        return {"state": "running", "release": "7", "workers": [{"id": 1, "state": "serving"}]}
-
-    def look_at_switches(self) -> dict[int, int]:
-        return {}
-
-    def measured(self) -> Measured | None:
-        return None
-
-    def traffic(self) -> Totals | None:
-        return None
-
-    async def reload(self, actor: str) -> dict[str, Any]:
-        return {"status": "reloaded"}
+class View(ops_view.View):
+    ready = "/"
 
 
 @contextlib.asynccontextmanager

@@ -88,11 +88,17 @@ class Ops:
     """An ops API with its parts. ``db`` is a service that can be given any result."""
 
     def __init__(
-        self, root: Path, listen: str = "127.0.0.1:8000", recover: tuple[Mapping[str, Any], ...] = ()
+        self,
+        root: Path,
+        listen: str = "127.0.0.1:8000",
+        recover: tuple[Mapping[str, Any], ...] = (),
+        *,
+        public_details: bool = False,
     ) -> None:
         check = {"type": "tcp", "port": 1, "fall": 1, "rise": 1}
         services = {"db": ServiceSettings("db", check=check, recover=recover)}
-        settings = Settings(root=root, services=services, ops=OpsSettings(listen=listen))
+        declared = OpsSettings(listen=listen, public_details=public_details)
+        settings = Settings(root=root, services=services, ops=declared)
         self.view = View(settings, StatePaths(root / ".oatie"))
         self.view.paths.ensure()
         self.board = Board(plan(settings, root, supervised=True), NOW)
@@ -362,6 +368,17 @@ def test_details_need_a_token_where_others_can_reach_us(tmp_path: Path) -> None:
         assert ops.get(path, trusted=True).status_code == 200
     for path in PROBES:
         assert ops.get(path).status_code != 401
+
+
+def test_everybody_is_told_why_only_where_that_was_declared(tmp_path: Path) -> None:
+    for told in (False, True):
+        ops = Ops(tmp_path / str(told), listen="0.0.0.0:8000", public_details=told)
+        ops.find("db", Status.FAIL, "no route to 10.0.0.7")
+        answers = [ops.get(path) for path in PROBES]
+        assert any("10.0.0.7" in answer.text for answer in answers) is told
+        assert {answer.json().keys() == {"status"} for answer in answers} == ({True} if not told else {False})
+        assert ops.get("/health/services/db").status_code == (503 if told else 401)
+        assert ops.get(RESTART, method="POST").status_code == 401
 
 
 RESTART = "/health/services/app/restart"
