@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 PROCESS = "process"
 TARGETS = (PROCESS, "docker", "swarm", "kubernetes")
 # Each module has `configured(settings, paths)` and `placed(place, paths)`, which both give an `Engine`.
-MODULES: dict[str, str] = {"docker": "oatie_ops.deployment.targets.docker"}
+MODULES: dict[str, str] = {
+    "docker": "oatie_ops.deployment.targets.docker",
+    "swarm": "oatie_ops.deployment.targets.swarm",
+}
 
 
 def configured(settings: Settings, paths: StatePaths) -> Engine:
