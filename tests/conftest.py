@@ -23,10 +23,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     named = any("::" in argument for argument in config.args)
     if config.getoption("-m") or named:
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    left_out = [item for item in items if _has_to_be_asked_for(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _has_to_be_asked_for(item)]
+
+
+def _has_to_be_asked_for(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("slow", "kubernetes"))
 
 
 @pytest.hookimpl(wrapper=True)

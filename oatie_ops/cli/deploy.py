@@ -9,6 +9,7 @@ import typer
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.start import LOG_LEVELS, OPS_FACTORY, given_overrides
 from oatie_ops.errors import UsageError
+from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from oatie_ops.cli.releasing import Found, Order
@@ -51,6 +52,12 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the steps that would be done, and do nothing.")
     ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="yaml", help="With --dry-run: print the objects for Kubernetes."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON event a line; the last one is the result.")
@@ -77,6 +84,16 @@ def command(
 
     order = Order(who(), not no_health_check, dry_run, yes, wait_lock)
     context = Context()
+    if output is not None:
+        from oatie_ops.cli.manifests import print_manifests, require_possible
+        from oatie_ops.config.load import load
+
+        asked = asked_target(target, use_docker=use_docker, use_kubernetes=use_kubernetes)
+        overrides = {"deploy.target": asked} if asked else {}
+        loaded = load(context.root, environment=environment, overrides=overrides, use_cache=False)
+        require_possible(output, loaded.settings.deploy.target, dry_run=dry_run)
+        print_manifests(loaded, context.paths)
+        return ExitCode.OK
 
     def look(events: Events) -> Found | Result:
         from oatie_ops.config.load import load

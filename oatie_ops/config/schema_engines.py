@@ -12,6 +12,7 @@ from oatie_ops.config.fields import (
     Argv,
     Duration,
     EnvironmentText,
+    HttpPath,
     Port,
     PositiveDuration,
     Size,
@@ -130,6 +131,30 @@ class Swarm(Table):
     """Hand the credentials of the registry to the nodes."""
 
 
+class Ingress(Table):
+    """HTTP from outside the cluster."""
+
+    host: str
+    """Host name."""
+    class_name: str | None = None
+    """Ingress class; without it the default one of the cluster."""
+    tls_secret: str | None = None
+    """Secret with the certificate."""
+    path: HttpPath = "/"
+    """Path prefix."""
+
+
+class Autoscale(Table):
+    """A HorizontalPodAutoscaler (autoscaling/v2), which then owns the number of pods."""
+
+    min: int = Field(default=2, ge=1)
+    """Fewest pods."""
+    max: int = Field(default=10, ge=1)
+    """Most pods."""
+    cpu: int = Field(default=65, ge=1, le=100)
+    """Percent of the requested processor time that is aimed at; needs [container] cpus."""
+
+
 class Kubernetes(Table):
     """The target "kubernetes"."""
 
@@ -143,6 +168,32 @@ class Kubernetes(Table):
     """Pods of the application."""
     timeout: PositiveDuration = defaults.ROLLOUT_TIMEOUT_SECONDS
     """Deadline of a whole rollout. After it the rollout is undone."""
+    unschedulable: PositiveDuration = 20.0
+    """How long a pod may find no node; raise it where nodes are added on demand."""
+    pre_stop: Duration = 5.0
+    """A pod that is to go still answers for so long, until nobody sends it requests any more."""
+    min_ready: Duration = 2.0
+    """How long a pod must be ready before the rollout goes on."""
+    probes: Literal["auto", "app", "ops"] = "auto"
+    """What is asked: the application, or the ops API in the pod ("auto": that, where it listens wide)."""
+    service_account: str | None = None
+    """Service account to run as; without it one of the application's name, without any rights."""
+    pull_secrets: Strings = Field(default_factory=list)
+    """Secrets with the credentials of the registry."""
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    """Labels that a node must have."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """Annotations of the pods."""
+    service_type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """Type of the Service."""
+    node_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port on every node, with service_type = "NodePort"."""
+    ingress: Ingress | None = None
+    """An Ingress for a host name."""
+    autoscale: Autoscale | None = None
+    """Scale with the load, between two bounds."""
+    force_conflicts: bool = False
+    """Take fields over that another field manager owns."""
 
 
 class Proxy(Table):

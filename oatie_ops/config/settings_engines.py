@@ -80,6 +80,19 @@ class KubernetesSettings:
     namespace: str | None = None
     replicas: int = 2
     timeout_seconds: float = defaults.ROLLOUT_TIMEOUT_SECONDS
+    unschedulable_seconds: float = 20.0
+    pre_stop_seconds: float = 5.0
+    min_ready_seconds: float = 2.0
+    probes: str = "auto"  # auto | app | ops
+    service_account: str | None = None
+    pull_secrets: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    service_type: str = "ClusterIP"
+    node_port: int | None = None
+    ingress: Mapping[str, Any] | None = None  # host, class_name, tls_secret, path
+    autoscale: Mapping[str, Any] | None = None  # min, max, cpu
+    force_conflicts: bool = False
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,9 @@ def _engines(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
     """Only what somebody set: who runs plain processes need not read about containers."""
     settings = loaded.settings
     for name in ("image", "container", "docker", "swarm", "kubernetes", "proxy"):
-        for path, value in _section((name,), getattr(settings, name)):
+        section = getattr(settings, name)
+        values = {file_key(field.name): getattr(section, field.name) for field in fields(section)}
+        for path, value in _table((name,), values):
             if loaded.origin_at(path).source is not Source.DEFAULT:
                 yield path, value
     for name, accessory in settings.accessories.items():

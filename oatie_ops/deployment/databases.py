@@ -31,8 +31,7 @@ _ALWAYS_LEFT_OUT = frozenset({".git", ".oatie", ".venv", "venv", "node_modules",
 
 def always_left_out(path: Path) -> bool:
     """Never part of a release, nor data of the application; a virtual environment by any name."""
-    # Where nothing can be looked up, there is no virtual environment (`Path.is_file` would raise).
-    return path.name in _ALWAYS_LEFT_OUT or os.path.isfile(path / "pyvenv.cfg")  # noqa: PTH113
+    return path.name in _ALWAYS_LEFT_OUT or (path / "pyvenv.cfg").is_file()
 
 
 def is_database(path: Path, size_bytes: int) -> bool:
@@ -54,7 +53,7 @@ def is_database_file(path: Path) -> bool:
         return False
     try:
         info = path.lstat()
-    except (FileNotFoundError, PermissionError):  # gone meanwhile, or in a directory without x
+    except FileNotFoundError:  # gone meanwhile
         return False
     return stat.S_ISREG(info.st_mode) and is_database(path, info.st_size)
 

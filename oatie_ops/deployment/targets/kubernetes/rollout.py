@@ -1,0 +1,189 @@
+"""Where a rollout stands, from the Deployment and the pods of the release. Pure.
+
+The rules of ``kubectl rollout status`` for the end, and more of them for an early one: a pod that cannot be
+placed, pulled, made or kept alive will not become ready by waiting for ``progressDeadlineSeconds``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Object = dict[str, Any]
+
+# Reasons of a waiting container that waiting does not mend.
+HOPELESS = {
+    "ImagePullBackOff": "its image cannot be pulled",
+    "InvalidImageName": "the name of its image is not valid",
+    "ErrImageNeverPull": "its image is not on the node, and must not be pulled",
+    "CreateContainerConfigError": "its container cannot be configured",
+    "CreateContainerError": "its container cannot be created",
+    "RunContainerError": "its container cannot be started",
+    "CrashLoopBackOff": "its container ends again and again",
+}
+MAX_RESTARTS = 2
+UNSCHEDULABLE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """``pod`` is empty where it is the Deployment's own."""
+
+    pod: str
+    why: str
+    fix: str = ""
+    restarted: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``done``: every pod is of the release and ready, and none of another one is left."""
+
+    done: bool
+    waiting: str
+    trouble: Trouble | None = None
+
+
+def evaluate(
+    deployment: Object, pods: Sequence[Object], now: float, unschedulable_seconds: float
+) -> Standing:
+    """``pods`` are those of the new release only. ``now`` is epoch seconds."""
+    if trouble := _deployment_trouble(deployment):
+        return Standing(False, trouble.why, _blamed(trouble, pods))
+    for pod in pods:
+        if trouble := pod_trouble(pod, now, unschedulable_seconds):
+            return Standing(False, trouble.why, trouble)
+    return _progress(deployment)
+
+
+def _progress(deployment: Object) -> Standing:
+    metadata, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
+    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
+        return Standing(False, "the cluster has not looked at the change yet")
+    wanted = spec.get("replicas", 1)
+    updated, ready = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    total = status.get("replicas", 0)
+    if updated < wanted:
+        return Standing(False, f"{updated} of {wanted} pods are of the new release")
+    if total > updated:
+        return Standing(False, f"{total - updated} old pods are still there")
+    if ready < updated:
+        return Standing(False, f"{ready} of {updated} new pods are ready")
+    return Standing(True, f"{ready} of {wanted} pods are ready")
+
+
+def _deployment_trouble(deployment: Object) -> Trouble | None:
+    metadata, status = deployment["metadata"], deployment.get("status", {})
+    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
+        return None  # its conditions are about the generation before
+    for condition in status.get("conditions", []):
+        kind, reason = condition.get("type"), condition.get("reason")
+        if kind == "ReplicaFailure" and condition.get("status") == "True":
+            return Trouble("", f"no pod can be made: {condition.get('message')}", _quota_fix(condition))
+        if kind == "Progressing" and reason == "ProgressDeadlineExceeded":
+            return Trouble("", f"it made no progress in time: {condition.get('message')}")
+    return None
+
+
+def _quota_fix(condition: Object) -> str:
+    message = str(condition.get("message"))
+    if "exceeded quota" in message:
+        return "raise the quota of the namespace, or ask for less in [container]"
+    if "PodSecurity" in message:
+        return "the namespace's Pod Security level is stricter: set user and read_only in [container]"
+    return ""
+
+
+def _blamed(trouble: Trouble, pods: Iterable[Object]) -> Trouble:
+    """The Deployment only says that there is no progress; a pod that is not ready says why."""
+    for pod in pods:
+        if not is_ready(pod):
+            return Trouble(pod["metadata"]["name"], trouble.why, trouble.fix, restarts(pod) > 0)
+    return trouble
+
+
+def pod_trouble(pod: Object, now: float, unschedulable_seconds: float) -> Trouble | None:
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in HOPELESS:
+            reason = waiting["reason"]
+            return Trouble(
+                name, f"{HOPELESS[reason]}: {_said(waiting, container)}", _fix(reason), _ended(container)
+            )
+        if container.get("restartCount", 0) >= MAX_RESTARTS and not container.get("ready"):
+            return Trouble(
+                name,
+                f"its container ended {container['restartCount']} times: {how_ended(container)}",
+                _fix("CrashLoopBackOff"),
+                True,
+            )
+    if status.get("phase") == "Failed":
+        return Trouble(
+            name, f"it failed: {status.get('reason') or status.get('message') or 'without a reason'}"
+        )
+    return _unplaced(pod, name, now, unschedulable_seconds)
+
+
+def _unplaced(pod: Object, name: str, now: float, patience_seconds: float) -> Trouble | None:
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            since = epoch(condition.get("lastTransitionTime")) or epoch(
+                pod["metadata"].get("creationTimestamp")
+            )
+            if since is not None and now - since >= patience_seconds:
+                fix = (
+                    "ask for less in [container], free or add a node, or raise unschedulable in [kubernetes] "
+                    "where nodes are added on demand"
+                )
+                return Trouble(name, f"no node can take it: {condition.get('message')}", fix)
+    return None
+
+
+def _said(waiting: Object, container: Object) -> str:
+    if waiting["reason"] == "CrashLoopBackOff":
+        return how_ended(container)
+    return str(waiting.get("message") or waiting["reason"])
+
+
+def _fix(reason: str) -> str:
+    if reason in ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
+        return "see that the image exists under that name, and that pull_secrets in [kubernetes] may read it"
+    if reason == "CreateContainerConfigError":
+        return "see its events below; an image that runs as root needs no user, a missing key has to be added"
+    return "its last log lines are below"
+
+
+def _ended(container: Object) -> bool:
+    return int(container.get("restartCount", 0)) > 0
+
+
+def how_ended(container: Object) -> str:
+    """Exit code, signal or lack of memory of the last end."""
+    last = (container.get("lastState") or {}).get("terminated") or (container.get("state") or {}).get(
+        "terminated"
+    )
+    if not last:
+        return "how it ended is not known"
+    if last.get("reason") == "OOMKilled":
+        return "it was killed for its memory (OOMKilled); raise memory in [container]"
+    if last.get("signal"):
+        return f"signal {last['signal']}"
+    return f"exit code {last.get('exitCode')}"
+
+
+def is_ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+
+
+def restarts(pod: Object) -> int:
+    return sum(
+        int(each.get("restartCount", 0)) for each in pod.get("status", {}).get("containerStatuses", [])
+    )
+
+
+def epoch(text: str | None) -> float | None:
+    return datetime.fromisoformat(text).timestamp() if text else None

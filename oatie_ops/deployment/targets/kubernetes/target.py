@@ -1,0 +1,341 @@
+"""The verbs of the target: look, apply, watch, undo, and what is done with what runs already."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.deployment.targets.base import PromotionFailed, Running, Tell
+from oatie_ops.deployment.targets.engine import Decision, EngineFacts, LogQuery, Place, Replica
+from oatie_ops.deployment.targets.kubernetes import (
+    follow,
+    live,
+    looking,
+    manifests,
+    names,
+    release_job,
+    variables,
+)
+from oatie_ops.deployment.targets.kubernetes.client import Cluster, connect
+from oatie_ops.deployment.targets.kubernetes.errors import Conflict
+from oatie_ops.deployment.targets.kubernetes.live import Deployed
+from oatie_ops.deployment.targets.kubernetes.pod import Release
+from oatie_ops.deployment.targets.kubernetes.watching import Watch
+from oatie_ops.deployment.targets.kubernetes.workload import Workload
+from oatie_ops.errors import OatieError
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.spec import ReleaseSpec
+
+POLL_SECONDS = 0.5
+UNDO_SECONDS = 300.0
+SCALED_MEANWHILE_TRIES = 4
+
+Object = dict[str, Any]
+
+
+@dataclass
+class KubernetesTarget:
+    """``settings`` are those of today; of a target that was only found again, mostly defaults.
+
+    ``replaced`` is what served before this run's `apply`, as it was recorded; None until then: nothing has to
+    be undone. ``release`` is the one of this run.
+    """
+
+    name: ClassVar[str] = "kubernetes"
+    settings: Settings
+    app: str
+    paths: StatePaths
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    clock: Callable[[], float] = time.time
+    replaced: str | None = field(default=None, repr=False)
+    release: str = ""
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return connect(self.kubeconfig, self.context, self.namespace)
+
+    @property
+    def workload(self) -> Workload:
+        return Workload(self.cluster, self.app, self.settings.kubernetes.force_conflicts)
+
+    def place(self) -> Place:
+        return {
+            "target": self.name,
+            "app": self.app,
+            "kubeconfig": self.kubeconfig,
+            "context": self.context,
+            "namespace": self.cluster.namespace,
+        }
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    def look(self, *, release: int, rollback: bool) -> EngineFacts:
+        problems = [*looking.declared(self.settings)]
+        said = "the cluster"
+        try:
+            version, _ = looking.version(self.cluster)
+            said = f"Kubernetes {version} at {self.cluster.url}, namespace {self.cluster.namespace}"
+            problems += looking.reached(self.cluster, self.app)
+        except OatieError as error:
+            problems.append(looking.problem(error))
+        use = self.settings.image.use
+        return EngineFacts(
+            target=self.name,
+            manner="rollout",
+            found=said,
+            image=f"use the image {use}" if use else "build it and push it to [image] repository",
+            replicas=self._wanted_replicas(None if problems else self.workload.deployed()),
+            unit="pod",
+            problems=tuple(problems),
+            notes=tuple(looking.notes(self.settings)),
+        )
+
+    def running(self) -> Running | None:
+        return live.running(self.cluster, self.app)
+
+    def leave_if_empty(self) -> None:
+        """A cluster has nothing that is started for a release alone."""
+
+    def replicas(self) -> list[Replica]:
+        return [live.replica(pod) for pod in self.workload.pods()]
+
+    def status(self) -> dict[str, Any]:
+        from oatie_ops.deployment.targets.kubernetes.status import document
+
+        return document(self.cluster, self.app, self.replicas())
+
+    def logs(self, query: LogQuery) -> Iterator[bytes]:
+        found = self.workload.pods()
+        if query.replica is not None:
+            found = [pod for pod in found if query.replica in _called(pod)]
+        return follow.lines(self.cluster, found, query)
+
+    # -- making a release ---------------------------------------------------------------------------
+
+    def build(self, release: str, output: Tell) -> str:
+        use = self.settings.image.use
+        if use is not None:
+            return use
+        from oatie_ops.deployment.targets.kubernetes.image import build
+
+        return build(self.settings, self.paths, release, output)
+
+    def remove_image(self, release: str) -> None:
+        """An image that was pushed stays in its registry, whose business that is; its variables go too."""
+        self.workload.remove_configuration(release)
+        if self.settings.image.use is None:
+            from oatie_ops.deployment.targets.kubernetes.image import remove
+
+            remove(self.settings, self.paths, release)
+
+    def release_command(self, spec: ReleaseSpec, command: str, timeout_seconds: float, output: Tell) -> None:
+        self.workload.apply(self.config(spec))
+        job = manifests.job(self.rendered(spec), command, timeout_seconds)
+        release_job.run(self.cluster, job, command, timeout_seconds, output)
+
+    def prepare(self, name: str, spec: ReleaseSpec, tell: Tell) -> str:
+        raise AssertionError("`look` names no preparations")
+
+    def unprepare(self, name: str) -> None:
+        raise AssertionError("`look` names no preparations")
+
+    def rendered(self, spec: ReleaseSpec, *, sleep_action: bool | None = None) -> Release:
+        """``sleep_action`` None: the cluster is asked for its version."""
+        plain, secret = variables.split(spec.app)
+        if sleep_action is None:
+            sleep_action = looking.sleeps(looking.version(self.cluster)[1])
+        return Release(
+            settings=self.settings,
+            app=spec.app,
+            name=self.app,
+            number=spec.name,
+            image=spec.image or self.settings.image.use or "",
+            config=f"{self.app}-config-{spec.name}" if plain else "",
+            secret=f"{self.app}-secret-{spec.name}" if secret else "",
+            checksum=names.digest({"plain": plain, "secret": sorted(secret)}),
+            sleep_action=sleep_action,
+        )
+
+    def config(self, spec: ReleaseSpec) -> list[Object]:
+        plain, secret = variables.split(spec.app)
+        return manifests.config_objects(self.rendered(spec), plain, secret)
+
+    # -- rolling out --------------------------------------------------------------------------------
+
+    def apply(self, spec: ReleaseSpec, tell: Tell) -> str:
+        config, release = self.config(spec), self.rendered(spec)
+        tell("asking the cluster whether it would accept the objects")
+        for left in reversed(range(SCALED_MEANWHILE_TRIES)):
+            now = self.workload.deployed()
+            made = manifests.objects(release, self._wanted_replicas(now))
+            try:
+                self._hand_over(spec.name, config, made, now.applied if now is not None else "")
+                break
+            except Conflict as conflict:
+                # An autoscaler has changed the number since it was read: it is read again.
+                if left == 0 or {name for name, _ in conflict.fields} != {".spec.replicas"}:
+                    raise
+        return ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in made)
+
+    def _hand_over(self, release: str, config: list[Object], made: list[Object], before: str) -> None:
+        self.workload.try_out([*config, *made])
+        self.replaced, self.release = before, release
+        self.workload.apply(config)
+        self.workload.apply(manifests.annotated(made, before, self._configured))
+
+    def watch(self, *, health_check: bool, tell: Tell) -> str:
+        seconds = self.settings.kubernetes.timeout_seconds
+        return self._watch(self.release).until_ready(seconds, tell, health_check=health_check)
+
+    def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
+        self._watch(self.release).bake(seconds, tell)
+
+    def commit(self) -> None:
+        """What the new release no longer has goes; the pods of the old one are gone by now."""
+        now = self.workload.deployed()
+        if now is None or now.release != self.release:
+            seen = f"the Deployment is of release {now.release}" if now else "there is no Deployment any more"
+            raise PromotionFailed(
+                f"release {self.release} is not what is deployed",
+                why=seen,
+                fix="somebody else changes it, too: deploy again once that is over",
+            )
+        self.workload.remove_unwanted(json.loads(now.before) if now.before else [], now.objects)
+
+    def undo(self) -> None:
+        if self.replaced is None:
+            return
+        now = self.workload.deployed()
+        if now is not None:
+            self._turn_back(now, self.replaced)
+        self.workload.remove_configuration(self.release)
+        self.replaced = None
+
+    def settle(self, release: str, *, committing: bool) -> Decision:
+        now = self.workload.deployed()
+        if now is not None and now.release == release:
+            if committing and self._watch(release).standing().done:
+                return "finish"
+            self._turn_back(now, now.before)
+        self.workload.remove_configuration(release)
+        return "undo"
+
+    def prune(self, kept: Collection[str]) -> list[str]:
+        now = self.workload.deployed()
+        return self.workload.prune({*kept, self.release, now.release if now else ""})
+
+    # -- what runs already --------------------------------------------------------------------------
+
+    def start(self, release: str, spec: ReleaseSpec, tell: Tell) -> None:
+        now = self._there()
+        if now.replicas == 0:
+            count = int(now.annotations.get(names.STOPPED) or self.settings.kubernetes.replicas)
+            self.workload.reapply(now, manifests.with_replicas(now.objects, count), self._configured)
+        self._until_ready(now.release, tell)
+
+    def stop(self, timeout_seconds: float | None, tell: Tell) -> int:
+        now = self._there()
+        found = len(self.workload.pods())
+        if now.replicas:
+            empty = manifests.with_replicas(now.objects, 0)
+            kept = {names.STOPPED: str(now.replicas)}
+            self.workload.reapply(now, empty, self._configured, kept)
+        deadline = self.clock() + (timeout_seconds or self.settings.kubernetes.timeout_seconds)
+        while left := self.workload.pods():
+            tell(f"{len(left)} pods finish their requests")
+            if self.clock() > deadline:
+                what = f"{len(left)} pods are still there"
+                raise OatieError(what, why="they did not end in time", fix="`kubectl get pods` tells more")
+            time.sleep(POLL_SECONDS)
+        return found
+
+    def restart(self, spec: ReleaseSpec, tell: Tell) -> None:
+        """New pods of the same release, with the values that its secrets have by now."""
+        now = self._there()
+        self.workload.apply(self.config(spec))
+        at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+        self.workload.reapply(now, manifests.restarted(now.objects, at), self._configured)
+        self._until_ready(now.release, tell)
+
+    def scale(self, spec: ReleaseSpec, replicas: int, tell: Tell) -> None:
+        now = self._there()
+        if any(each["kind"] == "HorizontalPodAutoscaler" for each in now.objects):
+            raise OatieError(
+                "an autoscaler decides how many pods there are",
+                why="[kubernetes] autoscale is set",
+                fix="change its min and max and deploy, or take it out",
+            )
+        self.workload.reapply(now, manifests.with_replicas(now.objects, replicas), self._configured)
+        self._until_ready(now.release, tell)
+
+    # -- small parts ----------------------------------------------------------------------------------
+
+    @property
+    def _configured(self) -> str:
+        return str(self.settings.kubernetes.replicas)
+
+    def _wanted_replicas(self, now: Deployed | None) -> int:
+        """What somebody scaled to stays until oatie.toml says another number; an autoscaler decides alone."""
+        kube = self.settings.kubernetes
+        if now is None or now.replicas == 0:
+            return int(kube.autoscale["min"]) if kube.autoscale else kube.replicas
+        unchanged = now.annotations.get(names.CONFIGURED) == self._configured
+        return now.replicas if unchanged or kube.autoscale else kube.replicas
+
+    def _there(self) -> Deployed:
+        now = self.workload.deployed()
+        if now is None or not now.objects:
+            raise OatieError(
+                f"nothing is deployed as {self.app} in {self.cluster.namespace}",
+                why="there is no Deployment that oatie has made",
+                fix="`oatie deploy --target kubernetes`",
+            )
+        return now
+
+    def _watch(self, release: str) -> Watch:
+        return Watch(self.workload, release, self.settings.kubernetes.unschedulable_seconds, self.clock)
+
+    def _until_ready(self, release: str, tell: Tell) -> None:
+        self._watch(release).until_ready(self.settings.kubernetes.timeout_seconds, tell)
+
+    def _turn_back(self, now: Deployed, before: str) -> None:
+        release = self.workload.turn_back(now, before, self._configured)
+        if release:
+            self._watch(release).until_ready(UNDO_SECONDS, lambda _said: None)
+
+
+def _called(pod: Object) -> set[str]:
+    name = pod["metadata"]["name"]
+    return {name, live.short(name)}
+
+
+def configured(settings: Settings, paths: StatePaths) -> KubernetesTarget:
+    kube = settings.kubernetes
+    kubeconfig = str((settings.root / kube.kubeconfig).expanduser()) if kube.kubeconfig else None
+    name = names.object_name(settings.app.name)
+    return KubernetesTarget(settings, name, paths, kubeconfig, kube.context, kube.namespace)
+
+
+def placed(place: Place, paths: StatePaths) -> KubernetesTarget:
+    return KubernetesTarget(
+        Settings(root=paths.home.parent),
+        str(place["app"]),
+        paths,
+        place.get("kubeconfig"),
+        place.get("context"),
+        place.get("namespace"),
+    )
+
+
+if TYPE_CHECKING:
+    from oatie_ops.deployment.targets.engine import RolloutTarget
+
+    _complete: type[RolloutTarget] = KubernetesTarget

@@ -1,0 +1,99 @@
+"""Follows a rollout and a bake, and says why one failed, with the pod's events and last lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Tell
+from oatie_ops.deployment.targets.kubernetes import rollout
+from oatie_ops.deployment.targets.kubernetes.evidence import evidence
+from oatie_ops.deployment.targets.kubernetes.rollout import Standing, Trouble
+from oatie_ops.deployment.targets.kubernetes.workload import Workload
+from oatie_ops.errors import OatieError
+
+POLL_SECONDS = 0.5
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """``unschedulable_seconds``: how long a pod may find no node."""
+
+    workload: Workload
+    release: str
+    unschedulable_seconds: float
+    clock: Callable[[], float] = time.time
+
+    def standing(self) -> Standing:
+        now = self.workload.deployed()
+        if now is None:
+            return Standing(False, "", Trouble("", "somebody removed the Deployment"))
+        pods = self.workload.pods(self.release)
+        return rollout.evaluate(now.object, pods, self.clock(), self.unschedulable_seconds)
+
+    def until_ready(self, seconds: float, tell: Tell, *, health_check: bool = True) -> str:
+        """Raises `GateFailed` as soon as it is certain, and after ``seconds``."""
+        deadline = self.clock() + seconds
+        while True:
+            standing = self.standing()
+            if standing.trouble is not None:
+                raise self._failed(GateFailed, standing.trouble, "does not become ready")
+            if standing.done or (not health_check and self._all_run()):
+                return standing.waiting
+            if self.clock() > deadline:
+                raise self._failed(GateFailed, self._late(seconds, standing), "did not become ready in time")
+            tell(standing.waiting)
+            time.sleep(POLL_SECONDS)
+
+    def bake(self, seconds: float, tell: Tell) -> None:
+        """Raises `BakeFailed` for a pod that ends or is in trouble, and if not all are ready at the end."""
+        ends = self.clock() + seconds
+        known = {pod["metadata"]["name"]: rollout.restarts(pod) for pod in self._pods()}
+        while (left := ends - self.clock()) > 0:
+            tell(f"{left:.0f} s left")
+            time.sleep(min(POLL_SECONDS, left))
+            for pod in self._pods():
+                if rollout.restarts(pod) > known.setdefault(pod["metadata"]["name"], 0):
+                    raise self._failed(BakeFailed, _ended_again(pod), "failed")
+            if (trouble := self.standing().trouble) is not None:
+                raise self._failed(BakeFailed, trouble, "failed")
+        standing = self.standing()
+        if not standing.done:
+            raise self._failed(
+                BakeFailed, self._unready(f"at its end {standing.waiting}"), "did not stay ready"
+            )
+
+    def _pods(self) -> list[Object]:
+        return self.workload.pods(self.release)
+
+    def _all_run(self) -> bool:
+        now, found = self.workload.deployed(), self._pods()
+        wanted = now.replicas if now else 0
+        return len(found) >= wanted and all(pod["status"].get("phase") == "Running" for pod in found)
+
+    def _late(self, seconds: float, standing: Standing) -> Trouble:
+        trouble = self._unready(f"after {seconds:g} s {standing.waiting}")
+        return Trouble(trouble.pod, trouble.why, "raise timeout in [kubernetes] if it needs that long")
+
+    def _unready(self, why: str) -> Trouble:
+        """Blamed on a pod that is not ready, whose events and lines tell more."""
+        pod = next((each for each in self._pods() if not rollout.is_ready(each)), None)
+        return Trouble(pod["metadata"]["name"] if pod else "", why)
+
+    def _failed(self, kind: type[OatieError], trouble: Trouble, how: str) -> OatieError:
+        details: list[str] = []
+        if trouble.pod:
+            details = evidence(self.workload.cluster, trouble.pod, restarted=trouble.restarted)
+        where = f"pod {trouble.pod}: " if trouble.pod else ""
+        fix = trouble.fix or "see the events and lines above"
+        return kind(f"release {self.release} {how}", why=f"{where}{trouble.why}", fix=fix, details=details)
+
+
+def _ended_again(pod: Object) -> Trouble:
+    ended = "; ".join(map(rollout.how_ended, pod["status"].get("containerStatuses", [])))
+    name = pod["metadata"]["name"]
+    return Trouble(name, f"its container ended under real traffic: {ended}", restarted=True)
