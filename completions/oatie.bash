@@ -47,6 +47,7 @@ _oatie() {
       '/logs -w'|'/logs --worker'|'/logs --since'|'/logs -n'|'/logs --lines') pending=$word ;;
       '/health --group'|'/health --format'|'/health --fail-on'|'/health --timeout'|'/health --interval'|'/health --count'|'/health --until'|'/health --deadline'|'/health --maintenance'|'/health --reason') pending=$word ;;
       '/token/create --scope'|'/token/create --expires') pending=$word ;;
+      '/profile --runs'|'/profile --html'|'/profile --speedscope'|'/profile --budget'|'/profile --compare'|'/profile --hours') pending=$word ;;
       '/scale --backtest'|'/scale --column'|'/scale --capacity-per-replica'|'/scale --startup'|'/scale --step'|'/scale --budget'|'/scale --warmup'|'/scale --plot'|'/scale --decisions') pending=$word ;;
       '/degrade --reason'|'/degrade --for'|'/degrade --level') pending=$word ;;
       '/recover --from'|'/recover --reason'|'/recover --limit') pending=$word ;;
@@ -55,7 +56,7 @@ _oatie() {
       *' -'*) ;;
       *)
         case "$path/$word" in
-          /init|/config|/config/check|/config/show|/config/schema|/config/explain|/detect|/deploy|/rollback|/start|/stop|/reload|/status|/logs|/health|/dashboard|/token|/token/create|/token/list|/token/revoke|/scale|/degrade|/recover|/doctor|/schema|/completion|/completion/show|/completion/install|/help) path=$path/$word given=0 ;;
+          /init|/config|/config/check|/config/show|/config/schema|/config/explain|/detect|/deploy|/rollback|/start|/stop|/reload|/status|/logs|/health|/dashboard|/token|/token/create|/token/list|/token/revoke|/profile|/scale|/degrade|/recover|/doctor|/schema|/completion|/completion/show|/completion/install|/help) path=$path/$word given=0 ;;
           *) ((given += 1)) ;;
         esac
         ;;
@@ -83,6 +84,9 @@ _oatie() {
       '/health --format') words='nagios jsonl' ;;
       '/health --fail-on') words='fail warn' ;;
       '/health --until') words='pass fail' ;;
+      '/profile --html') kind=file ;;
+      '/profile --speedscope') kind=file ;;
+      '/profile --compare') kind=releases ;;
       '/scale --backtest') kind=file ;;
       '/scale --plot') kind=file ;;
       '/scale --decisions') kind=file ;;
@@ -93,7 +97,7 @@ _oatie() {
     [[ -n $words$kind ]] || return 0
   else
     case $path in
-      '') options='--help --version --quiet --verbose --color --ci'; words='init config detect deploy rollback start stop reload status logs health dashboard token scale degrade recover doctor schema completion help' ;;
+      '') options='--help --version --quiet --verbose --color --ci'; words='init config detect deploy rollback start stop reload status logs health dashboard token profile scale degrade recover doctor schema completion help' ;;
       '/init') options='--help --force --systemd --github --gitlab --json' ;;
       '/config') options='--help'; words='check show schema explain' ;;
       '/config/check') options='--help --environment --env-file --strict --json' ;;
@@ -114,6 +118,7 @@ _oatie() {
       '/token/create') options='--help --scope --expires --json' ;;
       '/token/list') options='--help --json' ;;
       '/token/revoke') options='--help --json' ;;
+      '/profile') options='--help --runs --checkout --json --html --speedscope --budget --compare --verify --resources --watch --hours --overview' ;;
       '/scale') options='--help --backtest --column --capacity-per-replica --startup --step --budget --warmup --plot --decisions --json' ;;
       '/degrade') options='--help --reason --for --permanent --level --restore --list --json'; ((given == 0)) && { kind=services; } ;;
       '/recover') options='--help --dry-run --from --reason --list --history --limit --json'; ((given == 0)) && { kind=services; } ;;
@@ -122,7 +127,7 @@ _oatie() {
       '/completion') options='--help'; words='show install' ;;
       '/completion/show') options='--help'; ((given == 0)) && { words='bash zsh fish powershell'; } ;;
       '/completion/install') options='--help --json'; ((given == 0)) && { words='bash zsh fish powershell'; } ;;
-      '/help') options=''; ((given == 0)) && { words='config environments exit-codes output init config detect deploy rollback start stop reload status logs health dashboard token scale degrade recover doctor schema completion guide'; } ;;
+      '/help') options=''; ((given == 0)) && { words='config environments exit-codes output init config detect deploy rollback start stop reload status logs health dashboard token profile scale degrade recover doctor schema completion guide'; } ;;
     esac
     options+=' --quiet --verbose --color --ci'
   fi

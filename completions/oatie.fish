@@ -56,6 +56,8 @@ function __oatie_complete
                 set pending $word
             case '/token/create --scope' '/token/create --expires'
                 set pending $word
+            case '/profile --runs' '/profile --html' '/profile --speedscope' '/profile --budget' '/profile --compare' '/profile --hours'
+                set pending $word
             case '/scale --backtest' '/scale --column' '/scale --capacity-per-replica' '/scale --startup' '/scale --step' '/scale --budget' '/scale --warmup' '/scale --plot' '/scale --decisions'
                 set pending $word
             case '/degrade --reason' '/degrade --for' '/degrade --level'
@@ -69,7 +71,7 @@ function __oatie_complete
             case '* -*'
             case '*'
                 switch "$place/$word"
-                    case '/init' '/config' '/config/check' '/config/show' '/config/schema' '/config/explain' '/detect' '/deploy' '/rollback' '/start' '/stop' '/reload' '/status' '/logs' '/health' '/dashboard' '/token' '/token/create' '/token/list' '/token/revoke' '/scale' '/degrade' '/recover' '/doctor' '/schema' '/completion' '/completion/show' '/completion/install' '/help'
+                    case '/init' '/config' '/config/check' '/config/show' '/config/schema' '/config/explain' '/detect' '/deploy' '/rollback' '/start' '/stop' '/reload' '/status' '/logs' '/health' '/dashboard' '/token' '/token/create' '/token/list' '/token/revoke' '/profile' '/scale' '/degrade' '/recover' '/doctor' '/schema' '/completion' '/completion/show' '/completion/install' '/help'
                         set place "$place/$word"
                         set given 0
                     case '*'
@@ -119,6 +121,12 @@ function __oatie_complete
                 printf '%s\n' 'fail' 'warn'
             case '/health --until'
                 printf '%s\n' 'pass' 'fail'
+            case '/profile --html'
+                __fish_complete_path $current
+            case '/profile --speedscope'
+                __fish_complete_path $current
+            case '/profile --compare'
+                __oatie_remembered releases
             case '/scale --backtest'
                 __fish_complete_path $current
             case '/scale --plot'
@@ -178,6 +186,8 @@ function __oatie_complete
                 printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--json' 'One JSON object with a stable shape.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
             case '/token/revoke'
                 printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--json' 'One JSON object with a stable shape.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
+            case '/profile'
+                printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--runs' 'How often it is started; 5, or 20 with --verify.' '--checkout' 'This checkout, although a release is deployed.' '--json' 'One JSON object.' '--html' 'Write a page with the waterfall.' '--speedscope' 'Write imports and stacks for speedscope.app.' '--budget' 'Exit 1 if the median start takes longer.' '--compare' 'Is it slower than this release\'s starts were?' '--verify' 'With --compare: run both in turn, which can confirm it.' '--resources' 'Show what is used, and how it develops.' '-w' 'With --resources: go on, every 2 s.' '--watch' 'With --resources: go on, every 2 s.' '--hours' 'With --resources or --overview: how far back; 1.' '--overview' 'Resources, starts and scaling on one page, with a score.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
             case '/scale'
                 printf '%s\t%s\n' '-h' 'Show the help and exit.' '--help' 'Show the help and exit.' '--backtest' 'Replay a recorded load: t_s,load.' '--column' 'With --backtest: the column of loads; the first after t_s.' '--capacity-per-replica' 'With --backtest: the load that keeps one replica fully busy.' '--startup' 'Until a new replica serves; 60s.' '--step' 'With --backtest: between two decisions; 60s.' '--budget' 'The share of the time that may be short of capacity; 0.005.' '--warmup' 'With --backtest: not scored; 3h to 14d by its length.' '--plot' 'With --backtest: write a picture of it.' '--decisions' 'With --backtest: write t_s,replicas for every step.' '--json' 'One JSON object.' '-q' 'Results and errors only, no talk.' '--quiet' 'Results and errors only, no talk.' '-v' 'Say more: what was read, how long it took, where an unexpected error came from.' '--verbose' 'Say more: what was read, how long it took, where an unexpected error came from.' '--color' 'auto, always or never.' '--ci' 'github: annotations for what failed, and a summary of the job.'
             case '/degrade'
@@ -201,7 +211,7 @@ function __oatie_complete
     end
     switch $place
         case ''
-            printf '%s\t%s\n' 'init' 'Write a commented oatie.toml for the application found here.' 'config' 'Check the configuration and show where each value comes from.' 'detect' 'Tell which environment this is, with the evidence.' 'deploy' 'Make a release of this checkout and switch to it once it is healthy.' 'rollback' 'Switch back to an earlier release, through the same health gate.' 'start' 'Run the application under the supervisor.' 'stop' 'Stop the supervisor and its workers, gracefully.' 'reload' 'Replace the workers by new ones of the same release without losing a request.' 'status' 'Show what runs: release, workers, addresses.' 'logs' 'Show what the workers and the supervisor wrote.' 'health' 'Show the health of the application and of what it needs.' 'dashboard' 'Print a link that signs your browser in to the dashboard.' 'token' 'Make, list and revoke tokens for the ops API.' 'scale' 'Say how many workers and replicas it should be, on what evidence; make it so.' 'degrade' 'Degrade a feature of the running application, or restore it; workers obey at once.' 'recover' 'Climb the recovery ladder of a service and prove that it is well again.' 'doctor' 'Tell what is missing here for which target, with the command that installs it.' 'schema' 'Print the JSON Schema of what a command prints with --json.' 'completion' 'Complete oatie\'s words at a TAB in bash, zsh, fish and PowerShell.' 'help' 'Show the help of a command, a topic or a page.'
+            printf '%s\t%s\n' 'init' 'Write a commented oatie.toml for the application found here.' 'config' 'Check the configuration and show where each value comes from.' 'detect' 'Tell which environment this is, with the evidence.' 'deploy' 'Make a release of this checkout and switch to it once it is healthy.' 'rollback' 'Switch back to an earlier release, through the same health gate.' 'start' 'Run the application under the supervisor.' 'stop' 'Stop the supervisor and its workers, gracefully.' 'reload' 'Replace the workers by new ones of the same release without losing a request.' 'status' 'Show what runs: release, workers, addresses.' 'logs' 'Show what the workers and the supervisor wrote.' 'health' 'Show the health of the application and of what it needs.' 'dashboard' 'Print a link that signs your browser in to the dashboard.' 'token' 'Make, list and revoke tokens for the ops API.' 'profile' 'Say why a start is slow, what the machine does, and both on one page with a score.' 'scale' 'Say how many workers and replicas it should be, on what evidence; make it so.' 'degrade' 'Degrade a feature of the running application, or restore it; workers obey at once.' 'recover' 'Climb the recovery ladder of a service and prove that it is well again.' 'doctor' 'Tell what is missing here for which target, with the command that installs it.' 'schema' 'Print the JSON Schema of what a command prints with --json.' 'completion' 'Complete oatie\'s words at a TAB in bash, zsh, fish and PowerShell.' 'help' 'Show the help of a command, a topic or a page.'
         case '/config'
             printf '%s\t%s\n' 'check' 'Report every problem at once, with file:line:column.' 'show' 'Show every value that applies here; secrets are masked.' 'schema' 'Print the JSON Schema of oatie.toml, for editors.' 'explain' 'Explain a key, a table, or, without KEY, list all keys.'
         case '/rollback'
@@ -221,7 +231,7 @@ function __oatie_complete
         case '/completion/install'
             test $given -eq 0; and printf '%s\n' 'bash' 'zsh' 'fish' 'powershell'
         case '/help'
-            test $given -eq 0; and printf '%s\n' 'config' 'environments' 'exit-codes' 'output' 'init' 'config' 'detect' 'deploy' 'rollback' 'start' 'stop' 'reload' 'status' 'logs' 'health' 'dashboard' 'token' 'scale' 'degrade' 'recover' 'doctor' 'schema' 'completion' 'guide'
+            test $given -eq 0; and printf '%s\n' 'config' 'environments' 'exit-codes' 'output' 'init' 'config' 'detect' 'deploy' 'rollback' 'start' 'stop' 'reload' 'status' 'logs' 'health' 'dashboard' 'token' 'profile' 'scale' 'degrade' 'recover' 'doctor' 'schema' 'completion' 'guide'
     end
 end
 

@@ -145,6 +145,18 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 group=True,
             ),
             Entry(
+                "profile",
+                "Say why a start is slow, what the machine does, and both on one page with a score.",
+                (
+                    ("oatie profile", "where the start's time goes, and what would help most"),
+                    ("oatie profile --budget 2s --json", "for CI: exit 1 when the start takes longer"),
+                    ("oatie profile --compare 6 --verify", "is it slower than release 6? Runs both in turn"),
+                    ("oatie profile --html start.html", "the waterfall as a page"),
+                    ("oatie profile --resources --hours 24", "what is used, and how it develops"),
+                    ("oatie profile --overview", "everything on one page"),
+                ),
+            ),
+            Entry(
                 "scale",
                 "Say how many workers and replicas it should be, on what evidence; make it so.",
                 (

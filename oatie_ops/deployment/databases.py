@@ -31,7 +31,8 @@ _ALWAYS_LEFT_OUT = frozenset({".git", ".oatie", ".venv", "venv", "node_modules",
 
 def always_left_out(path: Path) -> bool:
     """Never part of a release, nor data of the application; a virtual environment by any name."""
-    return path.name in _ALWAYS_LEFT_OUT or (path / "pyvenv.cfg").is_file()
+    # Where nothing can be looked up, there is no virtual environment (`Path.is_file` would raise).
+    return path.name in _ALWAYS_LEFT_OUT or os.path.isfile(path / "pyvenv.cfg")  # noqa: PTH113
 
 
 def is_database(path: Path, size_bytes: int) -> bool:
@@ -53,7 +54,7 @@ def is_database_file(path: Path) -> bool:
         return False
     try:
         info = path.lstat()
-    except FileNotFoundError:  # gone meanwhile
+    except (FileNotFoundError, PermissionError):  # gone meanwhile, or in a directory without x
         return False
     return stat.S_ISREG(info.st_mode) and is_database(path, info.st_size)
 

@@ -102,10 +102,17 @@ def remove_tree(path: Path) -> None:
     try:
         shutil.rmtree(trash)
     except PermissionError:
-        # Some package managers leave directories without write permission.
-        for place, _, _ in os.walk(trash):
-            Path(place).chmod(0o700)
+        _open_up(trash)
         shutil.rmtree(trash)
+
+
+def _open_up(tree: Path) -> None:
+    """Package managers leave directories without write permission, and builds some without any."""
+    tree.chmod(0o700)
+    for place, directories, _ in os.walk(tree):
+        for name in directories:  # before they are entered
+            if not (path := Path(place, name)).is_symlink():
+                path.chmod(0o700)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ nothing. ``Mark.cpu`` is processor time that the process had used until then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SPAWN, INTERPRETER, IMPORTS, LOAD = "spawn", "interpreter", "imports", "application load"
@@ -132,12 +132,22 @@ def with_interpreter(began: float, phases: Sequence[Phase], marks: Mapping[str, 
     end = spawn.start + spawn.seconds
     first = min(max(0.0, entered.at - began), end)
     second = min(max(first, imported.at - began), end)
+    spawned = marks.get("spawned", Mark(began))
     parts = (
-        Phase(INTERPRETER, 0.0, first),
-        Phase(IMPORTS, first, second - first),
+        _shared(Phase(INTERPRETER, 0.0, first), entered.at - spawned.at, entered.cpu),
+        _shared(
+            Phase(IMPORTS, first, second - first), imported.at - entered.at, _more(entered.cpu, imported.cpu)
+        ),
         Phase(SPAWN, second, end - second, spawn.cpu_seconds, spawn.queued_seconds),
     )
     return (*(part for part in parts if part.seconds > 0 or part.name == SPAWN), *phases[1:])
+
+
+def _shared(phase: Phase, whole_seconds: float, cpu: float | None) -> Phase:
+    """The part of the fork server's own way that this start had to wait for."""
+    if cpu is None or whole_seconds <= 0:
+        return phase
+    return replace(phase, cpu_seconds=min(phase.seconds, cpu * phase.seconds / whole_seconds))
 
 
 def bottleneck(phases: Iterable[Phase]) -> Phase | None:

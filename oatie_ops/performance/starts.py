@@ -36,7 +36,9 @@ def start_of(
         name: Mark(float(r["at"]), r.get("cpu"), r.get("queued")) for name, r in reports.items() if "at" in r
     }
     times = reports.get("loaded", {}).get("times", {})
-    marks |= {name: Mark(float(at)) for name, at in times.items()}
+    marks |= {
+        name: Mark(float(at), times.get(f"{name} cpu")) for name, at in times.items() if " " not in name
+    }
     if "born" in marks:
         marks["born"] = Mark(marks["born"].at, 0.0, 0.0)
     phases = phases_of(began, marks, PROGRAM if program else PYTHON)

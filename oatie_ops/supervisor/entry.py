@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-ENTERED = time.monotonic()
+ENTERED, ENTERED_CPU = time.monotonic(), time.process_time()
 BORROWED = "OATIE_BORROWED_PATH"
 
 
@@ -29,13 +29,8 @@ def main() -> None:
         from oatie_ops.supervisor import forkserver
 
         spawned = float(sys.argv[5]) if len(sys.argv) > 5 else ENTERED
-        forkserver.main(
-            int(sys.argv[2]),
-            int(sys.argv[3]),
-            sys.argv[4],
-            borrowed,
-            {"spawned": spawned, "entered": ENTERED},
-        )
+        times = {"spawned": spawned, "entered": ENTERED, "entered cpu": ENTERED_CPU}
+        forkserver.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], borrowed, times)
 
 
 if __name__ == "__main__":

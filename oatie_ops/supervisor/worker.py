@@ -40,6 +40,7 @@ from oatie_ops.supervisor.protocol import EXIT_BOOT_FAILED, STACK_SIGNAL
 from oatie_ops.supervisor.spec import app_from_dict
 
 if TYPE_CHECKING:
+    from oatie_ops.performance.detail import Detail
     from oatie_ops.supervisor.stats import Slot
 
 BEAT_SECONDS = 1.0
@@ -52,6 +53,7 @@ HEAVY_REQUESTS_PER_TICK = 50
 TIMED_TICKS = 8
 STOP_GRACE_SECONDS = 1
 GATE_BACKLOG = 16
+PROFILE_TO = "OATIE_PROFILE_TO"
 MAX_FDS = 4
 
 
@@ -85,6 +87,9 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     )
     # Before the application is imported, so that its own middleware and library calls use this one.
     switches = readers.adopt(Reader(readers.shared_path(), worker=order["slot"]))
+    detail = _detail(order["directory"])
+    if detail is not None:
+        detail.begin()
     watch = ConnectionWatch()
     watch.begin()
     try:
@@ -96,6 +101,7 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     config.app = observer = Observer(OatieMiddleware(application))
     logging.getLogger("uvicorn.error").addFilter(RaisedCounter(observer))
     server = WorkerServer(config, sockets, slot, observer, reporter, switches=switches, watch=watch)
+    server.detail = detail
     # The same as Server.run, which some versions of uvicorn write differently.
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
@@ -103,6 +109,15 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
         except SystemExit as error:
             return error.code if isinstance(error.code, int) else 1
     return 0
+
+
+def _detail(directory: str) -> Detail | None:
+    """Only in the scratch worker of `oatie profile`."""
+    if PROFILE_TO not in os.environ:
+        return None
+    from oatie_ops.performance.detail import detail_of_this_start
+
+    return detail_of_this_start(directory)
 
 
 def _websocket_protocol(**arguments: Any) -> Any:
@@ -173,6 +188,7 @@ class WorkerServer(Server):
         super().__init__(config)
         self._switches = switches
         self._watch = watch
+        self.detail: Detail | None = None
         self._sockets = sockets
         self._slot = slot
         self._observer = observer
@@ -188,6 +204,8 @@ class WorkerServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._beat()
+        if self.detail is not None:
+            self.detail.looping(asyncio.get_running_loop())
         os.register_at_fork(after_in_child=self._forget_sockets)
         try:
             await super().startup(sockets=[])
@@ -206,7 +224,10 @@ class WorkerServer(Server):
         )
         asyncio.get_running_loop().add_reader(self._sockets.control, self._read_orders)
         self._obeying = asyncio.get_running_loop().create_task(self._obey_orders())
-        self._reporter.send("booted", pid=os.getpid(), connections=self._watch.end())
+        connections = self._watch.end()
+        if self.detail is not None:
+            self.detail.end()
+        self._reporter.send("booted", pid=os.getpid(), connections=connections)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._close_public()

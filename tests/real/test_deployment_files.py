@@ -20,7 +20,7 @@ from oatie_ops.deployment.survey import survey
 from oatie_ops.errors import PrerequisiteMissing
 from oatie_ops.paths import StatePaths
 from oatie_ops.store import Store, StoreFull
-from tests.real.waiting import PATIENCE_SECONDS, wait_for
+from tests.real.waiting import PATIENCE_SECONDS, need_program, wait_for
 
 
 @pytest.fixture
@@ -149,3 +149,29 @@ def test_a_copy_that_is_killed_is_whole_or_not_there(tmp_path: Path) -> None:
             assert release.name.isdecimal()
             assert len(list((release / "app").iterdir())) == 200
             shutil.rmtree(release)
+
+
+CLEARER = """
+import sys
+from pathlib import Path
+from oatie_ops.deployment.databases import data_of_releases
+from oatie_ops.deployment.releases import remove_tree
+releases = Path(sys.argv[1])
+print(data_of_releases(releases))
+remove_tree(releases / "1")
+"""
+
+
+def test_directories_that_a_build_left_without_permission_are_passed_over_and_removed(tmp_path: Path) -> None:
+    """As anybody but root: they made every later deploy stop at them."""
+    inner = tmp_path / "1" / "app" / "locked" / "in"
+    (inner / "side").mkdir(parents=True)
+    (inner / "data.db").touch()
+    inner.chmod(0)
+    inner.parent.chmod(0o500)
+    command = [sys.executable, "-c", CLEARER, str(tmp_path)]
+    if os.getuid() == 0:
+        command = [need_program("setpriv"), "--bounding-set=-dac_override,-dac_read_search", *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{}\n", "")
+    assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ TARGETS = (PROCESS, "docker", "swarm", "kubernetes")
 # Each module has `configured(settings, paths)` and `placed(place, paths)`, which both give an `Engine`.
 MODULES: dict[str, str] = {
     "docker": "oatie_ops.deployment.targets.docker",
+    "swarm": "oatie_ops.deployment.targets.swarm",
     "kubernetes": "oatie_ops.deployment.targets.kubernetes",
 }
 

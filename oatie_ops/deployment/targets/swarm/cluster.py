@@ -1,0 +1,145 @@
+"""A manager of the swarm: the service, its tasks, nodes, secrets, configs and networks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oatie_ops.deployment.containers import names
+from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.targets.swarm.spec import Attached
+
+TRIES = 10
+OUT_OF_SEQUENCE = "out of sequence"
+
+
+class Cluster:
+    def __init__(self, engine: Connection, project: str, key: bytes) -> None:
+        self.engine, self.project, self._key = engine, project, key
+
+    def swarm(self) -> dict[str, Any]:
+        with explained("asking the engine about its swarm"):
+            found: dict[str, Any] = self.engine.api.info().get("Swarm") or {}
+        return found
+
+    def service(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = None
+        with explained("looking at the service", ignore=(404,)):
+            found = self.engine.api.inspect_service(self.project)
+        return found
+
+    def create(self, spec: dict[str, Any], *, auth: bool) -> None:
+        with explained("creating the service"):
+            self._post("/services/create", spec, {}, auth)
+
+    def update(self, change: Callable[[dict[str, Any]], dict[str, Any]], *, auth: bool = False) -> None:
+        """``change`` makes the new spec of the present one; asked again where somebody was faster."""
+        for left in range(TRIES, 0, -1):
+            found = self.service()
+            if found is None:
+                raise EngineFailed(
+                    "the service is gone", why="somebody removed it", fix="`oatie deploy` makes it again"
+                )
+            version = found["Version"]["Index"]
+            try:
+                with explained("updating the service"):
+                    self._post(f"/services/{found['ID']}/update", change(found), {"version": version}, auth)
+                return
+            except EngineFailed as error:
+                if left == 1 or OUT_OF_SEQUENCE not in error.why:
+                    raise
+
+    def remove(self) -> None:
+        with explained("removing the service", ignore=(404,)):
+            self.engine.api.remove_service(self.project)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Those of every release that the swarm still remembers, the newest first."""
+        with explained("listing the tasks"):
+            found: list[dict[str, Any]] = self.engine.api.tasks(filters={"service": self.project})
+        return sorted(found, key=lambda each: each.get("CreatedAt", ""), reverse=True)
+
+    def nodes(self) -> dict[str, str]:
+        """Their host names by id."""
+        with explained("listing the nodes"):
+            found = self.engine.api.nodes()
+        return {each["ID"]: each["Description"]["Hostname"] for each in found}
+
+    def secret(self, name: str, value: str) -> Attached:
+        """Made where there is none with this value: its name holds a keyed digest."""
+        full = self._named("secret", name, value.encode())
+        return Attached(self._ensure("secrets", full, value.encode()), full, name)
+
+    def config(self, path: str, content: bytes) -> Attached:
+        full = self._named("config", path, content)
+        return Attached(self._ensure("configs", full, content), full, path)
+
+    def sweep(self) -> list[str]:
+        """Secrets and configs that neither the spec nor the one before needs; says which."""
+        service = self.service() or {}
+        used = set()
+        for spec in (service.get("Spec"), service.get("PreviousSpec")):
+            container = ((spec or {}).get("TaskTemplate") or {}).get("ContainerSpec") or {}
+            used |= {each["SecretID"] for each in container.get("Secrets") or ()}
+            used |= {each["ConfigID"] for each in container.get("Configs") or ()}
+        gone = []
+        for kind, remove in (
+            ("secrets", self.engine.api.remove_secret),
+            ("configs", self.engine.api.remove_config),
+        ):
+            for each in self._ours(kind):
+                if each["ID"] not in used:
+                    with explained(f"removing one of the {kind}", ignore=(400, 404, 409)):
+                        remove(each["ID"])
+                        gone.append(each["Spec"]["Name"])
+        return gone
+
+    def network(self, name: str, *, own: bool) -> str:
+        """An overlay of this name, made where there is none; its id."""
+        with explained("looking at the networks"):
+            found = [each for each in self.engine.api.networks(names=[name]) if each["Name"] == name]
+        if found:
+            return str(found[0]["Id"])
+        labels = {names.PROJECT: self.project} if own else {}
+        with explained(f"making the network {name}"):
+            made = self.engine.api.create_network(name, driver="overlay", attachable=True, labels=labels)
+        return str(made["Id"])
+
+    def remove_network(self) -> None:
+        with explained("removing the network", ignore=(400, 403, 404, 409)):
+            self.engine.api.remove_network(self.project)
+
+    def _ensure(self, kind: str, name: str, content: bytes) -> str:
+        for each in self._ours(kind):
+            if each["Spec"]["Name"] == name:
+                return str(each["ID"])
+        labels = {names.PROJECT: self.project}
+        create = self.engine.api.create_secret if kind == "secrets" else self.engine.api.create_config
+        with explained(f"making one of the {kind}"):
+            return str(create(name, content, labels)["ID"])
+
+    def _ours(self, kind: str) -> list[dict[str, Any]]:
+        wanted = {"label": f"{names.PROJECT}={self.project}"}
+        look = self.engine.api.secrets if kind == "secrets" else self.engine.api.configs
+        with explained(f"listing the {kind}"):
+            found: list[dict[str, Any]] = look(filters=wanted)
+        return found
+
+    def _named(self, kind: str, name: str, content: bytes) -> str:
+        """64 characters at the most, and the value cannot be guessed from the digest."""
+        digest = hashlib.blake2b(f"{kind} {name} ".encode() + content, key=self._key, digest_size=6)
+        return f"{self.project[:30]}-{digest.hexdigest()}"
+
+    def _post(self, path: str, body: Mapping[str, Any], params: Mapping[str, Any], auth: bool) -> None:
+        """The SDK's own calls leave out fields and set defaults; the Engine API takes the spec as it is."""
+        api = self.engine.api
+        headers = {}
+        if auth:
+            import json
+
+            known = api._auth_configs.get_all_credentials() if api._auth_configs else {}
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(known).encode()).decode()
+        answer = api._post_json(api._url(path), data=dict(body), params=dict(params), headers=headers)
+        api._raise_for_status(answer)

@@ -1,0 +1,465 @@
+"""The target "swarm": see `Engine` and `RolloutTarget`. One object serves one run or one command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
+from typing import Any, ClassVar
+
+from oatie_ops.config.settings import Settings
+from oatie_ops.deployment.containers import images, names
+from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.containers.durations import healthcheck
+from oatie_ops.deployment.containers.identity import Identity, keep
+from oatie_ops.deployment.containers.one_off import run_once
+from oatie_ops.deployment.containers.spec import application
+from oatie_ops.deployment.problem import Problem
+from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Running, Tell
+from oatie_ops.deployment.targets.engine import Decision, EngineFacts, Place, Preparation
+from oatie_ops.deployment.targets.swarm.cluster import Cluster
+from oatie_ops.deployment.targets.swarm.operations import (
+    POLL_SECONDS,
+    REPLICAS,
+    STARTED,
+    Operations,
+    forced,
+    forced_to,
+)
+from oatie_ops.deployment.targets.swarm.rollout import Judgement, Seen, Task, judge, seen_from
+from oatie_ops.deployment.targets.swarm.spec import HANDOVER, Attached, secret_values, service_spec
+from oatie_ops.errors import OatieError, PrerequisiteMissing
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.pidfile import live_owner
+from oatie_ops.supervisor.spec import ReleaseSpec
+
+UNDO_SECONDS = 300.0
+LOG_LINES = 30
+
+
+def place_of(settings: Settings, mine: Identity) -> Place:
+    return {
+        "target": SwarmTarget.name,
+        "host": settings.swarm.host,
+        "project": mine.project,
+        "service": settings.app.name,
+        "url": _url(settings),
+        "port": settings.app.port,
+        "timeout": settings.swarm.timeout_seconds,
+    }
+
+
+def _url(settings: Settings) -> str | None:
+    return None if settings.swarm.publish == "none" else f"http://localhost:{settings.app.port}"
+
+
+class SwarmTarget(Operations):
+    name: ClassVar[str] = "swarm"
+
+    def __init__(
+        self, place: Place, paths: StatePaths, mine: Identity, settings: Settings | None = None
+    ) -> None:
+        self._place, self._paths, self._identity, self._settings = place, paths, mine, settings
+        self.engine = Connection(place["host"])
+        self.project = str(place["project"])
+        self.cluster = Cluster(self.engine, self.project, bytes.fromhex(mine.key))
+        self.generation = secrets.token_hex(3)
+        self._release = ""
+        self._first = False
+        self._before = ""
+        self._applied = False
+
+    # --- looking
+
+    def place(self) -> Place:
+        keep(self._paths, self._identity)
+        return self._place
+
+    def look(self, *, release: int, rollback: bool) -> EngineFacts:
+        settings, problems, found = self.settings, [], ""
+        try:
+            version = self.engine.version()["Version"]
+            swarm = self.cluster.swarm()
+            problems += _swarm_problems(swarm)
+            found = f"Docker Engine {version} at {self.engine.host}"
+            if not problems:
+                found += f", a manager of a swarm of {swarm.get('Nodes', 1)} nodes"
+        except OatieError as error:
+            problems.append(Problem(error.what, error.why, error.fix))
+        problems += [] if rollback else images.problems(settings)
+        problems += [*_option_problems(settings), *self._rivals()]
+        return EngineFacts(
+            target=self.name,
+            manner="rollout",
+            found=found,
+            image=images.describe(settings),
+            replicas=settings.swarm.replicas,
+            unit="task",
+            problems=tuple(problems),
+            preparations=(
+                Preparation(
+                    "surroundings",
+                    "the network, the secrets and the configs that the tasks need",
+                    "remove those that nothing needs",
+                ),
+            ),
+            notes=tuple(self._notes()),
+        )
+
+    def _rivals(self) -> list[Problem]:
+        owner = live_owner(self._paths.supervisor_pid)
+        if owner is None:
+            return []
+        why = f"its supervisor (process {owner.pid}) serves, and holds its address"
+        return [
+            Problem("this project runs as processes of this host", why, "`oatie stop`, then deploy again")
+        ]
+
+    def _notes(self) -> list[str]:
+        settings, notes = self.settings, []
+        if not settings.image.use and not settings.image.push:
+            notes.append(
+                "the image is only on this node: for others set [image] repository and push, or load it there"
+            )
+        if settings.swarm.publish == "host":
+            notes.append(
+                "ports published in host mode cannot overlap: an update needs a node without a task for each "
+                "task that is started first"
+            )
+        if named := sorted(secret_values(settings.app)):
+            notes.append(
+                f"{', '.join(named)}: secrets of the swarm, as files; {named[0]}_FILE names the first"
+            )
+        if settings.accessories:
+            notes.append("[accessories] are for the target docker; here they are services of your own")
+        return notes
+
+    # --- making a release
+
+    def build(self, release: str, output: Tell) -> str:
+        making = images.Making(self.settings, self._paths.home, self.project, release, self.generation)
+        made = images.make(self.engine, making, output)
+        self._required_test(made)
+        # Without a registry the tag is the name under which the image can be loaded on other nodes.
+        return made if "@" in made else names.release_tag(self.project, release)
+
+    def remove_image(self, release: str) -> None:
+        images.remove(self.engine, self.project, release)
+
+    def _required_test(self, image: str) -> dict[str, Any]:
+        """Without a health check a task counts as running as soon as its process exists, and start-first
+        would take the old one away from under its users."""
+        declared = healthcheck(self.settings.container.healthcheck)
+        if declared is not None:
+            return declared
+        with explained(f"looking at the image {image}"):
+            found = self.engine.api.inspect_image(image)["Config"].get("Healthcheck") or {}
+        if not found.get("Test") or found["Test"] == ["NONE"]:
+            raise PrerequisiteMissing(
+                "the image has no health check",
+                why="a swarm replaces a task by a new one as soon as that counts as running, which without a "
+                "health check says nothing",
+                fix="add HEALTHCHECK to the Dockerfile (`oatie init --docker` writes one), or set "
+                "[container] healthcheck",
+            )
+        return dict(found)
+
+    def release_command(self, spec: ReleaseSpec, command: str, timeout_seconds: float, output: Tell) -> None:
+        """On this node, with the swarm's network."""
+        self.cluster.network(self.project, own=True)
+        labels = names.labels(self.project, str(self._place["service"]), spec.name, role="release-command")
+        made = application(self.settings, spec, labels=labels, network=self.project, host_port=0)
+        name = names.container_name(self.project, spec.name, self.generation, 0)
+        run_once(self.engine, made, name, command=command, timeout_seconds=timeout_seconds, output=output)
+
+    def prepare(self, name: str, spec: ReleaseSpec, tell: Tell) -> str:
+        networks, secret, configs = self._surroundings(spec)
+        return f"{len(networks)} networks, {len(secret)} secrets, {len(configs)} configs"
+
+    def unprepare(self, name: str) -> None:
+        self._sweep()
+
+    def _surroundings(self, spec: ReleaseSpec) -> tuple[list[str], list[Attached], list[Attached]]:
+        settings = self.settings
+        networks = [self.cluster.network(self.project, own=True)]
+        networks += [self.cluster.network(each, own=False) for each in settings.swarm.networks]
+        found = [self.cluster.secret(name, value) for name, value in secret_values(spec.app).items()]
+        if spec.app.secret_env:
+            import json
+
+            found.append(self.cluster.secret(HANDOVER, json.dumps(spec.app.secret_env)))
+        configs = []
+        for path, file in settings.swarm.configs.items():
+            try:
+                configs.append(self.cluster.config(path, (settings.root / file).read_bytes()))
+            except OSError as error:
+                raise OatieError(
+                    f"cannot read {file}, which is to be a config",
+                    why=str(error),
+                    fix="correct [swarm] configs",
+                ) from error
+        return networks, found, configs
+
+    # --- the rollout
+
+    def apply(self, spec: ReleaseSpec, tell: Tell) -> str:
+        self._release = spec.name
+        assert spec.image is not None, "the image was made before"
+        test = self._required_test(spec.image)
+        networks, secret, configs = self._surroundings(spec)
+        service = str(self._place["service"])
+        labels = {
+            **names.labels(self.project, service, spec.name, generation=self.generation),
+            REPLICAS: str(self.settings.swarm.replicas),
+        }
+        make = partial(
+            service_spec,
+            self.settings,
+            spec,
+            name=self.project,
+            labels=labels,
+            networks=networks,
+            secrets=secret,
+            configs=configs,
+            test=test,
+        )
+        found = self.cluster.service()
+        auth = self.settings.swarm.registry_auth
+        self._first, self._applied = found is None, True
+        if found is None:
+            self.cluster.create(make(force=1), auth=auth)
+            return "service created"
+        self._before = (found.get("UpdateStatus") or {}).get(STARTED, "")
+        self.cluster.update(lambda now: make(force=forced(now) + 1), auth=auth)
+        return "service updated"
+
+    def watch(self, *, health_check: bool, tell: Tell) -> str:
+        try:
+            return self._watch(self._release, self._before, self._first, tell)
+        except GateFailed as error:
+            if not health_check:
+                error.fix = f"{error.fix}; the engine's own health check cannot be left out".lstrip("; ")
+            raise
+
+    def _watch(self, release: str, before: str, first: bool, tell: Tell) -> str:
+        deadline = time.monotonic() + float(self._place["timeout"])
+        while True:
+            seen = self._seen(before)
+            found = judge(seen, release, first=first)
+            if found.verdict == "done":
+                return found.why
+            if found.verdict == "failed":
+                raise self._failed(release, found, seen)
+            if time.monotonic() > deadline:
+                raise self._failed(
+                    release,
+                    Judgement("failed", f"not done at its deadline: {found.why}", found.task),
+                    seen,
+                )
+            tell(found.why)
+            time.sleep(POLL_SECONDS)
+
+    def _seen(self, before: str = "") -> Seen:
+        service = self.cluster.service()
+        if service is None:
+            return Seen("", 0, "", "", ())
+        return seen_from(service, self.cluster.tasks(), self.cluster.nodes(), before)
+
+    def _failed(self, release: str, found: Judgement, seen: Seen) -> GateFailed:
+        tail = self._task_log(found.task)
+        return GateFailed(
+            f"release {release} could not be rolled out",
+            why=found.why,
+            fix="see its log lines above, and `docker service ps --no-trunc " + self.project + "`",
+            details=[f"  | {line}" for line in tail],
+            data={
+                "release": release,
+                "update": seen.status,
+                "message": seen.message,
+                "task": None if found.task is None else found.task.id,
+                "error": None if found.task is None else found.task.error,
+                "exit_code": None if found.task is None else found.task.exit_code,
+            },
+        )
+
+    def _task_log(self, task: Task | None) -> list[str]:
+        if task is None:
+            return []
+        text = b""
+        with suppress(EngineFailed), explained("reading the log of a task", ignore=(404, 501)):
+            lines = self.engine.api.service_logs(
+                self.project, stdout=True, stderr=True, details=True, tail=500
+            )
+            text = b"".join(lines)
+        mine = f"com.docker.swarm.task.id={task.id}".encode()
+        found = [line.partition(b" ")[2] for line in text.splitlines() if mine in line.partition(b" ")[0]]
+        return [line.decode(errors="replace") for line in found[-LOG_LINES:]]
+
+    def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
+        known = {task.id for task in self._seen().tasks if task.failed}
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            tell(f"{left:.0f} s left")
+            time.sleep(min(POLL_SECONDS, left))
+            seen = self._seen()
+            for task in seen.tasks:
+                if task.failed and task.id not in known and task.release == self._release:
+                    found = self._failed(self._release, Judgement("failed", task.error, task), seen)
+                    raise BakeFailed(
+                        f"release {self._release} did not stay healthy",
+                        why=f"task {task.slot} on {task.node}: {task.error or task.state}",
+                        fix="see its log lines above",
+                        details=found.details,
+                        data=found.data,
+                    )
+
+    def commit(self) -> None:
+        seen = self._seen()
+        if seen.release != self._release or not any(
+            t.runs and t.release == self._release for t in seen.tasks
+        ):
+            raise BakeFailed(
+                f"release {self._release} is not what the service runs",
+                why=f"its spec is of release {seen.release or '?'} by now",
+                fix="`oatie status` tells more; deploy again",
+            )
+
+    def undo(self) -> None:
+        if self._applied:
+            self._undo(self._release)
+            self._applied = False
+
+    def _undo(self, release: str) -> None:
+        """The engine may have turned back by itself; what counts is the spec, and that its tasks run."""
+        service = self.cluster.service()
+        if service is None:
+            return
+        mine = service["Spec"]["Labels"].get(names.RELEASE) == release
+        previous = service.get("PreviousSpec")
+        if mine and (previous is None or previous.get("Labels", {}).get(names.RELEASE) == release):
+            self.cluster.remove()
+            self._until(lambda: self.cluster.service() is None, "the service is removed")
+            return
+        if mine:
+            self.cluster.update(lambda now: forced_to(now, previous))
+        self._until(lambda: self._is_steady(release), "the tasks of the release before run again")
+
+    def _is_steady(self, without: str) -> bool:
+        seen = self._seen()
+        running = [task for task in seen.tasks if task.runs]
+        good = [task for task in running if task.release == seen.release]
+        return seen.release != without and len(good) >= seen.replicas and len(good) == len(running)
+
+    def _until(self, holds: Callable[[], bool], what: str, seconds: float = UNDO_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > deadline:
+                raise OatieError(
+                    f"it did not come to this in {seconds:g} s: {what}",
+                    why=judge(self._seen(), self._release, first=False).why,
+                    fix=f"`docker service ps {self.project}` tells more",
+                )
+            time.sleep(POLL_SECONDS)
+
+    # --- clearing up
+
+    def running(self) -> Running | None:
+        service = self.cluster.service()
+        if service is None:
+            return None
+        seen = seen_from(service, self.cluster.tasks(), {}, "")
+        good = [task for task in seen.tasks if task.runs and task.release == seen.release]
+        return Running(
+            supervisor_pid=0,
+            release=seen.release or None,
+            state="running" if good else "failed",
+            app_url=self._place.get("url"),
+            ops_url=None,
+            port=self._place.get("port"),
+            serving_workers=len(good),
+            worker_releases=frozenset(task.release for task in seen.tasks if task.runs),
+            serving_releases=frozenset(task.release for task in seen.tasks if task.runs),
+        )
+
+    def leave_if_empty(self) -> None:
+        if self.cluster.service() is None:
+            self._sweep()
+
+    def _sweep(self) -> list[str]:
+        gone = self.cluster.sweep()
+        if self.cluster.service() is None:
+            self.cluster.remove_network()
+        return gone
+
+    def settle(self, release: str, *, committing: bool) -> Decision:
+        service = self.cluster.service()
+        mine = service is not None and service["Spec"]["Labels"].get(names.RELEASE) == release
+        self._remove_one_offs()
+        if committing and mine:
+            return "finish"
+        if mine:
+            self._undo(release)
+        self._sweep()
+        return "undo"
+
+    def _remove_one_offs(self) -> None:
+        from oatie_ops.deployment.targets.docker.fleet import Fleet
+
+        fleet = Fleet(self.engine, self.project)
+        fleet.remove(each.id for each in fleet.all("release-command"))
+
+    def prune(self, kept: Collection[str]) -> list[str]:
+        gone = [f"{len(found)} unused secrets and configs" for found in [self._sweep()] if found]
+        for found in self.engine.api.images(name=self.project):
+            for tag in found.get("RepoTags") or ():
+                release = tag.rpartition(":r")[2]
+                if release not in {*kept, self._release}:
+                    images.remove(self.engine, self.project, release)
+                    gone.append(f"image of release {release}")
+        return gone
+
+    @property
+    def settings(self) -> Settings:
+        assert self._settings is not None, "only what was configured can deploy"
+        return self._settings
+
+
+def _swarm_problems(swarm: dict[str, Any]) -> list[Problem]:
+    state = swarm.get("LocalNodeState", "inactive")
+    if state != "active":
+        return [
+            Problem(
+                "this engine is in no swarm",
+                f"its state is {state!r}",
+                "`docker swarm init`, or name a manager in [swarm] host",
+            )
+        ]
+    if not swarm.get("ControlAvailable"):
+        return [
+            Problem(
+                "this engine is a worker of the swarm",
+                "only a manager takes orders",
+                "name a manager in [swarm] host",
+            )
+        ]
+    return []
+
+
+def _option_problems(settings: Settings) -> list[Problem]:
+    swarm = settings.swarm
+    if swarm.endpoint_mode == "dnsrr" and swarm.publish == "ingress":
+        return [
+            Problem(
+                "ports cannot be published in ingress mode without a virtual address",
+                'endpoint_mode is "dnsrr" and publish is "ingress"',
+                'set [swarm] publish to "host" or "none", or endpoint_mode to "vip"',
+            )
+        ]
+    missing = [file for file in swarm.configs.values() if not os.access(settings.root / file, os.R_OK)]
+    return [
+        Problem(f"cannot read {file}", "it is to be a config of the swarm", "correct [swarm] configs")
+        for file in missing
+    ]
