@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,13 @@ class Context:
 
     @cached_property
     def paths(self) -> StatePaths:
-        return state_paths(self.root)
+        """Raises `PrerequisiteMissing` where OATIE_HOME is the state of another application."""
+        paths = state_paths(self.root)
+        if os.environ.get("OATIE_HOME"):
+            from oatie_ops.claim import require_ours
+
+            require_ours(paths, self.root)
+        return paths
 
     @cached_property
     def loaded(self) -> Loaded:

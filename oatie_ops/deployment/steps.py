@@ -6,6 +6,7 @@ commands is in `steps_commands`.
 
 from __future__ import annotations
 
+from oatie_ops.claim import claim
 from oatie_ops.deployment import prerequisites as required
 from oatie_ops.deployment import releases
 from oatie_ops.deployment.context import AnyDeployment, Switching
@@ -32,6 +33,7 @@ def prerequisites(run: AnyDeployment, voice: Voice) -> str:
 def lock(run: AnyDeployment, voice: Voice) -> str:
     """Whoever waited finds another world: leftovers are settled and what serves is looked up anew."""
     run.paths.ensure()
+    claim(run.paths, run.facts.settings.root)
     run.lock.acquire(
         run.facts.kind,
         actor=run.who.actor,

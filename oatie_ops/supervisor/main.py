@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oatie_ops.claim import claim
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
@@ -118,6 +119,7 @@ class _Main:
     async def run(self) -> None:
         """Raises the reason for which nothing could be started."""
         self.paths.ensure()
+        claim(self.paths, self.settings.root)
         with contextlib.ExitStack() as stack:
             stack.enter_context(PidFile(self.paths.supervisor_pid))
             supervisor = self._make_supervisor(stack)

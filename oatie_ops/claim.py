@@ -1,0 +1,58 @@
+"""Whose a state directory is that OATIE_HOME names: two projects in one would act on each other's workers."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from oatie_ops.errors import PrerequisiteMissing
+from oatie_ops.paths import StatePaths
+
+CLAIM = "checkout"
+
+
+def claim(paths: StatePaths, root: Path) -> None:
+    """Writes down which checkout uses it. The directory has to exist; ``.oatie`` needs no such word."""
+    if paths.home != root.absolute() / ".oatie":
+        with contextlib.suppress(OSError):  # a full disk has its own message, where it matters
+            (paths.home / CLAIM).write_text(f"{root.absolute()}\n", encoding="utf-8")
+
+
+def require_ours(paths: StatePaths, root: Path) -> None:
+    """Raises `PrerequisiteMissing` where another application uses it.
+
+    Another checkout of the same application may: pipelines make a new one for each deploy.
+    """
+    if paths.home == root.absolute() / ".oatie":
+        return
+    try:
+        other = Path((paths.home / CLAIM).read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        return
+    if other == root.absolute() or not other.is_dir():
+        return
+    theirs, ours = _name(other), _name(root.absolute())
+    if theirs != ours:
+        raise PrerequisiteMissing(
+            f"OATIE_HOME={paths.home} belongs to another application",
+            why=f"{theirs} in {other} uses it; this is {ours}",
+            fix="give each application an OATIE_HOME of its own; where both are checkouts of one, declare the"
+            " same app.name in both",
+        )
+
+
+def _name(root: Path) -> str:
+    """As declared, else that of the directory; a file that cannot be read says nothing here."""
+    import tomllib
+
+    for file, table in (("oatie.toml", ()), ("pyproject.toml", ("tool", "oatie"))):
+        try:
+            found: Any = tomllib.loads((root / file).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        for key in (*table, "app", "name"):
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, str):
+            return found
+    return root.name
