@@ -36,6 +36,10 @@ def choose(loaded: Loaded, paths: StatePaths, *, dev: bool = False, log_level: s
         require_decided(loaded.discovery)
     loaded = filled(loaded, EVERYTHING if number is None else SUPERVISOR)
     settings = loaded.settings
+    if settings.proxy.enabled:
+        from oatie_ops.deployment.proxy.front import with_front
+
+        settings = with_front(settings, paths, make=True)
     if number is None:
         spec = ReleaseSpec(CHECKOUT, settings.root, settings.app)
         said = (*choice_notes(loaded.discovery), *_installation_note(settings))
@@ -77,7 +81,9 @@ def deployed(paths: StatePaths) -> int | None:
 
 def live(release: AppSettings, now: AppSettings, log_level: str | None) -> AppSettings:
     """A release brings its own code and start; where and how wide it runs is today's configuration."""
-    app = replace(release, host=now.host, port=now.port, workers=now.workers)
+    from oatie_ops.deployment.proxy.front import front_of
+
+    app = front_of(replace(release, host=now.host, port=now.port, workers=now.workers), now)
     if log_level is None:
         return app
     said = {"LOG_LEVEL": now.env.get("LOG_LEVEL", now.log_level.upper())}

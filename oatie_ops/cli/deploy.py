@@ -143,6 +143,7 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     from oatie_ops.config.layers import Source
     from oatie_ops.deployment.address import at_running_address
     from oatie_ops.deployment.facts import gather_deploy
+    from oatie_ops.deployment.proxy.front import with_front
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
     tell_what_was_found(loaded, events)
@@ -157,6 +158,7 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     # What nobody asked for stays as it is.
     unasked = {name: loaded.origin(f"app.{name}").source < Source.FILE for name in ("port", "host")}
     settings = at_running_address(loaded.settings, running, **unasked)
+    settings = with_front(settings, paths, make=not order.dry_run)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     facts = gather_deploy(
         settings,

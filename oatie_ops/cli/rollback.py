@@ -85,6 +85,7 @@ def look_around(
     from oatie_ops.deployment.conduct import serving as serving_now
     from oatie_ops.deployment.events import Result
     from oatie_ops.deployment.facts import gather_rollback
+    from oatie_ops.deployment.proxy.front import with_front
     from oatie_ops.deployment.rollback import choose
     from oatie_ops.deployment.targets.process import ProcessSupervisor, ProcessTarget
 
@@ -105,7 +106,7 @@ def look_around(
         loaded = filled(loaded, SUPERVISOR)
         made = read_release(directory, loaded)
     # Whatever the configuration says by now: this is no moment to move.
-    settings = at_running_address(loaded.settings, running)
+    settings = with_front(at_running_address(loaded.settings, running), paths, make=not order.dry_run)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)
     return Found(gather_rollback(settings, paths, running, made, serving), target, paths)
 

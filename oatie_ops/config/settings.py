@@ -67,6 +67,8 @@ class AppSettings:
     stored: tuple[str, ...] = ()
     hand_over: bool = False
     env_file: str | None = None
+    # Of a program behind Caddy: where that is (`oatie_ops.deployment.proxy.caddy.ProxyPlace`).
+    front: Mapping[str, Any] | None = None
 
     @property
     def open_env(self) -> dict[str, str]:

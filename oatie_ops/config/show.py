@@ -92,7 +92,7 @@ def _is_secret(path: KeyPath, value: Any) -> bool:
 def _values(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
     settings = loaded.settings
     yield ("environment",), settings.environment
-    yield from _section(("app",), settings.app, skip={"env", "env_templates", "stored", "hand_over"})
+    yield from _section(("app",), settings.app, skip={"env", "env_templates", "stored", "hand_over", "front"})
     yield from ((("app", "env", name), value) for name, value in settings.app.env.items())
     yield from _section(("deploy",), settings.deploy)
     yield from _engines(loaded)

@@ -63,6 +63,8 @@ def at_running_address(
 def probe_app_port(settings: Settings, paths: StatePaths, running: Running | None) -> Port:
     """The address that is wanted. Who serves there now gives it up at the switch."""
     port = probe_port(settings.app.host, settings.app.port)
+    if settings.app.front is not None and any("caddy" in holder.command for holder in port.holders):
+        return replace(port, problem="", holders=())
     if running is None:
         port = _without_what_leaves(port, paths)
     elif running.port == port.port and (not port.holders or _any_ours(port, running)):

@@ -225,9 +225,12 @@ def live(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
 
     Only how many processes may bind one port is a matter of the program itself.
     """
+    from oatie_ops.deployment.proxy.front import front_of
+
     now = settings.app
     workers = spec.app.workers if owns_port(spec.app) else now.workers
-    return replace(spec, app=replace(spec.app, host=now.host, port=now.port, workers=workers))
+    app = replace(spec.app, host=now.host, port=now.port, workers=workers)
+    return replace(spec, app=front_of(app, now))
 
 
 def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Host:
@@ -237,7 +240,7 @@ def _host(settings: Settings, paths: StatePaths, running: Running | None) -> Hos
 
 def owns_port(app: AppSettings) -> bool:
     """A program that is not handed the listening socket binds the public port itself."""
-    return app.command is not None and app.socket != "activation"
+    return app.command is not None and app.socket != "activation" and app.front is None
 
 
 def _old_owns_port(settings: Settings, paths: StatePaths, running: Running | None) -> bool:

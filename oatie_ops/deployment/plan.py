@@ -246,7 +246,10 @@ def _notes(facts: Facts) -> list[str]:
             "costs the old one"
         )
     if facts.has_gap and owns_port(facts.app) and facts.kind == "deploy":
-        notes.append('a program that understands LISTEN_FDS has no gap with `socket = "activation"` in [app]')
+        notes.append(
+            "there is no gap behind Caddy (`enabled = true` in [proxy]), nor for a program that understands "
+            'LISTEN_FDS (`socket = "activation"` in [app])'
+        )
     if facts.kind == "deploy" and facts.settings.deploy.release and _old(facts):
         notes.append(
             f"the release command is not undone when a later step fails: it has to suit {_old(facts)} too"

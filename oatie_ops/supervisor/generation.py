@@ -53,7 +53,13 @@ class Generation:
 
     @property
     def zero_drop(self) -> bool:
-        return self.spec.app.command is None or self.spec.app.socket == "activation"
+        app = self.spec.app
+        return app.command is None or app.socket == "activation" or self.fronted
+
+    @property
+    def fronted(self) -> bool:
+        """Does Caddy hold the public address for it?"""
+        return self.spec.app.front is not None
 
     @property
     def owns_port(self) -> bool:
@@ -134,7 +140,7 @@ class Generation:
                 await self.accept_worker(worker)
 
     async def accept_worker(self, worker: Worker) -> None:
-        if self.owns_port:
+        if self.owns_port or self.fronted:
             self.public.let_go()
         await worker.accept(self.public)
 

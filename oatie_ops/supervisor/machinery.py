@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.fronted import Front, FrontedWorker
 from oatie_ops.supervisor.guarded import Guarded
 from oatie_ops.supervisor.launcher import ForkServer
 from oatie_ops.supervisor.listen import PublicSocket, bind_private
@@ -39,6 +40,7 @@ class Machinery:
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     guarded: Guarded = field(default_factory=Guarded)
     starts: StartLog = field(default_factory=StartLog)
+    front: Front | None = None  # Caddy, for programs that stand behind it
     _ids: set[int] = field(default_factory=set)
 
     def take_id(self) -> int:
@@ -115,7 +117,9 @@ class Machinery:
         return worker
 
     def _make_program(self, birth: Birth, worker_id: int, slot: int, *, direct: bool) -> Worker:
-        worker = ProgramWorker(
+        front = birth.spec.app.front
+        kind = ProgramWorker if front is None else FrontedWorker
+        worker = kind(
             worker_id,
             birth.generation,
             birth.spec,
@@ -125,6 +129,12 @@ class Machinery:
             attach_output=lambda out, err: self.attach_output(worker_id, out, err),
             expect=self.expect,
         )
+        if isinstance(worker, FrontedWorker):
+            assert front is not None
+            place = {**front, "port": birth.public.port}
+            if self.front is None or not self.front.is_at(place):
+                self.front = Front(place, self.paths, self.sink.note)
+            worker.front = self.front
         if not direct:
             worker.boot()
         return worker

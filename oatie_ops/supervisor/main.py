@@ -153,7 +153,8 @@ class _Main:
     def _make_supervisor(self, stack: contextlib.ExitStack) -> Supervisor:
         app = self.settings.app
         public = PublicSocket(app.host, app.port)
-        public.hold()
+        if app.front is None or app.port == 0:  # else Caddy may hold it already
+            public.hold()
         logs = self.settings.logs
         sink = LogSink(self.paths.logs, logs.max_bytes, logs.keep_files, echo=self.options.echo)
         stack.callback(sink.close)

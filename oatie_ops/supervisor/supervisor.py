@@ -77,7 +77,8 @@ class Supervisor:
         public = self.public
         if spec.app.port not in (0, public.port):
             public = PublicSocket(spec.app.host, spec.app.port)
-            public.hold()
+            if spec.app.front is None:
+                public.hold()
         elif spec.app.host != public.host:
             # The same port on another address can be bound only once the old one is let go, at the switch.
             public = PublicSocket(spec.app.host, public.port)
@@ -132,6 +133,8 @@ class Supervisor:
         drained.cancel()
         grace = 0.0 if self.quick else None
         await asyncio.gather(*(generation.retire(grace) for generation in generations))
+        if self.machinery.front is not None:
+            await self.machinery.front.close()
         self._end_adopted()
 
     def _end_adopted(self) -> None:

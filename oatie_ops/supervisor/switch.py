@@ -129,7 +129,7 @@ class Switch:
     async def _cut_over(self) -> None:
         old = self._old
         # A plain program must bind the port itself, so nobody may hold it: here lies the stated gap.
-        if old is not None and (self.candidate.owns_port or old.owns_port):
+        if old is not None and self._gapped(old):
             await _end(old)
         elif old is not None and self._contends(old):
             await old.drain_all()
@@ -212,7 +212,7 @@ class Switch:
         if old is None:
             await _end(self.candidate)
             return
-        if self.candidate.owns_port or old.owns_port:
+        if self._gapped(old):
             await _end(self.candidate)
         elif self._contends(old):
             await self.candidate.drain_all()
@@ -224,6 +224,10 @@ class Switch:
             public.let_go()
         # The old release serves: this switch is over, however long the last client stays.
         self._leave(self.candidate)
+
+    def _gapped(self, old: Generation) -> bool:
+        """Can the public address not be handed over while both are there?"""
+        return self.candidate.owns_port or old.owns_port or self.candidate.fronted != old.fronted
 
     def _contends(self, old: Generation) -> bool:
         """The same port on another address: the kernel does not let both be bound at once."""

@@ -78,6 +78,10 @@ class Switch:
             if other != live:
                 self.withdraw(other)
 
+    def keep_newest(self, count: int) -> None:
+        for other in self.all()[count:]:
+            self.withdraw(other)
+
     def clear(self) -> None:
         for live in self.all():
             self.withdraw(live)
