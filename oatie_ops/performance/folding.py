@@ -8,11 +8,23 @@ from collections import defaultdict
 from oatie_ops.performance import packing
 from oatie_ops.performance.buckets import History, merge, summarise
 from oatie_ops.performance.packing import CHUNK_BUCKETS, Summary
-from oatie_ops.performance.tiers import HOUR, MINUTE, SECOND, SUMS, TEN_MINUTES, Keep, floor_to
+from oatie_ops.performance.tiers import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    SUMS,
+    TEN_MINUTES,
+    THREE_HOURS,
+    Keep,
+    floor_to,
+)
 from oatie_ops.store.samplefile import SampleFile
 
 # Rows that wait before they are folded into chunks: folding costs the same for one as for sixty.
-FOLD_AT_ROWS = {MINUTE: 60, TEN_MINUTES: 36, HOUR: 24}
+FOLD_AT_ROWS = {MINUTE: 60, TEN_MINUTES: 36, HOUR: 24, THREE_HOURS: 16}
+# What a sum is made from where its seconds are gone; its rows are not folded before that.
+FINER = {TEN_MINUTES: MINUTE, HOUR: MINUTE, THREE_HOURS: HOUR}
+FOLD_AT_END_OF = {MINUTE: HOUR, TEN_MINUTES: TEN_MINUTES, HOUR: THREE_HOURS, THREE_HOURS: THREE_HOURS}
 # The hour's sum is made from its seconds, so they stay a little longer.
 SECONDS_MARGIN = 300
 PRUNE_EVERY_SECONDS = 600
@@ -40,20 +52,22 @@ class Folding:
                 self._sum_up(step, since, until)
             self._summed[step] = until
         for step in SUMS:
-            self._compact(step, floor_to(now, HOUR))
+            self._compact(step, floor_to(now, FOLD_AT_END_OF[step]))
         if abs(now - self._pruned_at) >= PRUNE_EVERY_SECONDS:
             self._pruned_at = now
             self._forget(now, by_age=prune)
 
     def _sum_up(self, step: int, since: int, until: int) -> None:
         written = {floor_to(at, step) for at in self._file.row_starts(SECOND, since) if at < until}
-        if step != MINUTE:
-            written |= {floor_to(at, step) for at in self._file.row_starts(MINUTE, since) if at < until}
+        finer = FINER.get(step)
+        if finer is not None:
+            written |= {floor_to(at, step) for at in self._file.row_starts(finer, since) if at < until}
         with self._file.transaction() as connection:
             for start in sorted(written):
-                row = self._seconds(start, start + step)
-                if step != MINUTE:
-                    row = _fuller(row, self._minutes(start, start + step))
+                # The seconds of three hours are never all there.
+                row = self._seconds(start, start + step) if step != THREE_HOURS else {}
+                if finer is not None:
+                    row = _fuller(row, self._finer(finer, start, start + step))
                 connection.execute(
                     "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data",
                     (step, start, packing.pack_row(row)),
@@ -70,10 +84,10 @@ class Folding:
                 values[number].extend(column)
         return {number: summary for number, v in values.items() if (summary := summarise(v))[0]}
 
-    def _minutes(self, start: int, end: int) -> dict[int, Summary]:
-        """For what is left of a time whose seconds are gone."""
+    def _finer(self, finer: int, start: int, end: int) -> dict[int, Summary]:
+        """For a time whose seconds are gone."""
         parts: dict[int, list[Summary]] = defaultdict(list)
-        for _at, data in self._file.rows(MINUTE, start, end):
+        for _at, data in self._file.rows(finer, start, end):
             for number, summary in packing.unpack_row(data).items():
                 parts[number].append(summary)
         return {number: merge(found) for number, found in parts.items()}
@@ -123,6 +137,11 @@ class Folding:
                 for step in SUMS:
                     oldest = now - keep.of(step) - CHUNK_BUCKETS * step
                     connection.execute("DELETE FROM chunks WHERE step = ? AND start < ?", (step, oldest))
+                    connection.execute(
+                        "DELETE FROM chunks WHERE step = ? AND start < ? AND series IN"
+                        " (SELECT id FROM series WHERE name LIKE 'worker.%')",
+                        (step, now - keep.workers_for - CHUNK_BUCKETS * step),
+                    )
             if self._file.used_bytes() > self._keep.max_bytes:
                 _shed(connection)
         self._file.shrink()

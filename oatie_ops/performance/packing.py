@@ -8,20 +8,25 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from oatie_ops.performance.buckets import History, blank
 
 BLOCK_SECONDS = 10
-CHUNK_BUCKETS = 360
+CHUNK_BUCKETS = 180
 VALUES = 4  # min, mean, max, p95
-_ID_BYTES = 2
-_LITTLE = array("H", [1]).tobytes()[0] == 1
+_ID_BYTES = _COUNT_BYTES = 2
+_LITTLE = sys.byteorder == "little"
 
 Summary = tuple[int, float, float, float, float]
+# Counts, minima, means, maxima, percentiles.
+Columns = tuple["array[int]", "array[float]", "array[float]", "array[float]", "array[float]"]
 
 
 def pack_block(block: Mapping[int, Sequence[float]]) -> bytes:
@@ -54,17 +59,40 @@ def unpack_row(data: bytes) -> dict[int, Summary]:
     return dict(zip(ids, zip(counts, *columns, strict=True), strict=True))
 
 
-def pick_from_row(data: bytes, wanted: Iterable[int]) -> dict[int, Summary]:
-    """Of these series only; a row is read far more often than all of it is wanted."""
-    places, at = _places(data[: _ID_BYTES * (1 + array("H", data[:_ID_BYTES])[0])])
-    n = len(places)
-    counts = array("H", data[at : at + 2 * n])
-    values = array("f", data[at + 2 * n :])
-    found = {}
-    for number in wanted:
-        if (i := places.get(number)) is not None:
-            found[number] = (counts[i], values[i], values[n + i], values[2 * n + i], values[3 * n + i])
-    return found
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the same series that follow each other without a hole, as one table."""
+
+    start: int
+    length: int
+    places: Mapping[int, int]
+    _counts: array[int]
+    _values: array[float]
+
+    def columns(self, number: int) -> Columns | None:
+        """Of one series; None where it is not in them."""
+        i, n = self.places.get(number), len(self.places)
+        if i is None:
+            return None
+        mins, means, maxes, p95s = (self._values[k * n + i :: VALUES * n] for k in range(VALUES))
+        return self._counts[i::n], mins, means, maxes, p95s
+
+
+def tables(rows: Sequence[tuple[int, bytes]], step_seconds: int) -> Iterator[Rows]:
+    """``rows``: (start, data), oldest first. Whole columns are then cut out of them at once."""
+    for (head, _), group in groupby(
+        enumerate(rows), key=lambda entry: (_head_of(entry[1][1]), entry[1][0] - entry[0] * step_seconds)
+    ):
+        found = [row for _, row in group]
+        places, at = _places(head)
+        end = at + _COUNT_BYTES * len(places)
+        counts = array("H", b"".join(data[at:end] for _, data in found))
+        values = array("f", b"".join(data[end:] for _, data in found))
+        yield Rows(found[0][0], len(found), places, counts, values)
+
+
+def _head_of(data: bytes) -> bytes:
+    return data[: _ID_BYTES * (1 + int.from_bytes(data[:_ID_BYTES], sys.byteorder))]
 
 
 # Rows that follow each other hold the same series.
@@ -75,32 +103,29 @@ def _places(head: bytes) -> tuple[dict[int, int], int]:
 
 
 def pack_chunk(history: History) -> bytes:
-    planes = [history.counts.tobytes()]
-    for column in (history.mins, history.means, history.maxes, history.p95s):
-        raw = column.tobytes()
-        planes += [raw[byte::4] for byte in _kept_bytes()]
-    return zlib.compress(b"".join(planes), 6)
+    columns = (history.mins, history.means, history.maxes, history.p95s)
+    raw = b"".join(column.tobytes() for column in columns)
+    planes = (raw[byte::4] for byte in _kept_bytes())
+    return zlib.compress(history.counts.tobytes() + b"".join(planes), 6)
 
 
 def unpack_chunk(data: bytes, series: str, start: int, step_seconds: int) -> History:
-    columns = _columns(data)
-    return History(series, start, step_seconds, *columns)
+    return History(series, start, step_seconds, *unpack_columns(data))
 
 
 # A chunk that is full never changes, and a page that is shown again asks for the same ones.
-@lru_cache(maxsize=64)
-def _columns(data: bytes) -> tuple[array[int], array[float], array[float], array[float], array[float]]:
+@lru_cache(maxsize=128)
+def unpack_columns(data: bytes) -> Columns:
+    """Of a chunk. They are shared: to be copied or cut from, never written to."""
     raw = zlib.decompress(data)
-    n = len(raw) // (2 + 3 * VALUES)
-    counts = array("H", raw[: 2 * n])
-    columns, at = [], 2 * n
-    for _ in range(VALUES):
-        spread = bytearray(4 * n)
-        for byte in _kept_bytes():
-            spread[byte::4] = raw[at : at + n]
-            at += n
-        columns.append(array("f", bytes(spread)))
-    return counts, columns[0], columns[1], columns[2], columns[3]
+    n = len(raw) // (_COUNT_BYTES + 3 * VALUES)
+    spread, at = bytearray(4 * VALUES * n), _COUNT_BYTES * n
+    for byte in _kept_bytes():
+        spread[byte::4] = raw[at : at + VALUES * n]
+        at += VALUES * n
+    values = array("f", bytes(spread))
+    mins, means, maxes, p95s = (values[i * n : (i + 1) * n] for i in range(VALUES))
+    return array("H", raw[: _COUNT_BYTES * n]), mins, means, maxes, p95s
 
 
 def empty_chunk(series: str, start: int, step_seconds: int) -> History:

@@ -210,23 +210,25 @@ class Reader:
     def _read_chunks(self, by_id: Mapping[int, History], step: int, start: int, end: int) -> None:
         span = CHUNK_BUCKETS * step
         for number, begin, data in self.file.chunks(step, by_id, floor_to(start, span), end):
-            into = by_id[number]
-            chunk = packing.unpack_chunk(data, into.series, begin, step)
             first, last = max(start, begin), min(end, begin + span)
             a, b = (first - begin) // step, (last - begin) // step
-            i, j = (first - start) // step, (last - start) // step
-            into.counts[i:j] = chunk.counts[a:b]
-            into.mins[i:j] = chunk.mins[a:b]
-            into.means[i:j] = chunk.means[a:b]
-            into.maxes[i:j] = chunk.maxes[a:b]
-            into.p95s[i:j] = chunk.p95s[a:b]
+            counts, mins, means, maxes, p95s = packing.unpack_columns(data)
+            cut = counts[a:b], mins[a:b], means[a:b], maxes[a:b], p95s[a:b]
+            self._put(by_id[number], (first - start) // step, cut)
 
     def _read_rows(self, by_id: Mapping[int, History], step: int, start: int, end: int) -> None:
-        for at, data in self.file.rows(step, start, end):
-            i = (at - start) // step
-            for number, summary in packing.pick_from_row(data, by_id).items():
-                into = by_id[number]
-                (into.counts[i], into.mins[i], into.means[i], into.maxes[i], into.p95s[i]) = summary
+        for rows in packing.tables(self.file.rows(step, start, end), step):
+            i = (rows.start - start) // step
+            for number, into in by_id.items():
+                if (columns := rows.columns(number)) is not None:
+                    self._put(into, i, columns)
+
+    @staticmethod
+    def _put(into: History, i: int, columns: packing.Columns) -> None:
+        counts, mins, means, maxes, p95s = columns
+        j = i + len(counts)
+        into.counts[i:j], into.mins[i:j], into.means[i:j] = counts, mins, means
+        into.maxes[i:j], into.p95s[i:j] = maxes, p95s
 
     def _read_blocks(self, by_id: Mapping[int, History], start: int, end: int) -> None:
         for at, data in self.file.rows(SECOND, start - BLOCK_SECONDS + 1, end):

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 Z_95 = 1.96
 # Pairs grow with the square; so many points say it as well as all of them.
-MAX_POINTS = 40
+MAX_POINTS = 32
 MIN_POINTS = 8
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SECOND, MINUTE, TEN_MINUTES, HOUR, DAY = 1, 60, 600, 3600, 86_400
-# Ten minutes are what a day is drawn from: its 1440 minutes would take longer to read than to look at.
-SUMS = (MINUTE, TEN_MINUTES, HOUR)
+SECOND, MINUTE, TEN_MINUTES, HOUR, THREE_HOURS, DAY = 1, 60, 600, 3600, 10_800, 86_400
+# Ten minutes and three hours are what a day and a month are drawn from: 1440 minutes or 720 hours of dozens
+# of series would take longer to read than to look at.
+SUMS = (MINUTE, TEN_MINUTES, HOUR, THREE_HOURS)
 
 DEFAULT_MAX_BYTES = 20_000_000
 # What a question over a long time gets at most, unless it asks for a resolution itself.
-MAX_POINTS = 1000
+MAX_POINTS = 300
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Keep:
     seconds_for: int = HOUR
     minutes_for: int = 7 * DAY
     ten_minutes_for: int = 30 * DAY
-    hours_for: int = 365 * DAY
+    hours_for: int = 365 * DAY  # the sums of three hours as well
+    # Worker 3 of last year has nothing to do with worker 3 of today.
+    workers_for: int = 30 * DAY
     max_bytes: int = DEFAULT_MAX_BYTES
 
     def of(self, step: int) -> int:
@@ -29,6 +32,7 @@ class Keep:
             MINUTE: self.minutes_for,
             TEN_MINUTES: self.ten_minutes_for,
             HOUR: self.hours_for,
+            THREE_HOURS: self.hours_for,
         }[step]
 
 
@@ -40,7 +44,7 @@ def choose_step(span_seconds: float, keep: Keep = DEFAULT_KEEP, max_points: int 
     for step in SUMS:
         if span_seconds <= keep.of(step) and span_seconds / step <= max_points:
             return step
-    return HOUR
+    return THREE_HOURS
 
 
 def floor_to(at: float, step: int) -> int:

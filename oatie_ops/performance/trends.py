@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ SHOWN = (
     "cgroup.memory_percent",
     "cgroup.memory_used_bytes",
     "cgroup.throttled_percent",
-    "supervisor.cpu_percent",
     "supervisor.rss_bytes",
     "app.arrivals_per_s",
     "app.concurrency",
@@ -43,18 +43,20 @@ SHOWN = (
     "app.errors_per_s",
     "app.cpu_cores",
     "app.rss_bytes",
-    "app.connections",
-    "app.threads",
 )
-OF_WORKERS = ("rss_bytes", "cpu_percent", "fds")
+OF_WORKERS = ("rss_bytes", "fds")
+RECENT_STARTS = 100
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trend:
-    """``slope`` None: too few points to say anything."""
+    """``slope`` None: too few points to say anything. It is computed when it is first asked for."""
 
     history: History
-    slope: Slope | None
+
+    @cached_property
+    def slope(self) -> Slope | None:
+        return theil_sen(self.history.points())
 
     def as_dict(self) -> dict[str, Any]:
         history, slope = self.history, self.slope
@@ -125,57 +127,55 @@ def _trends(reader: Reader, hours: float, now: float) -> Trends:
     wanted = [name for name in SHOWN if name in set(known)] + of_workers
     histories = reader.histories(wanted or SHOWN[:1], hours * 3600, until=now)
     found = {n: h for n, h in histories.items() if h.gaps < len(h)}
-    points = {name: history.points() for name, history in found.items()}
     first = next(iter(histories.values()))
     return Trends(
         hours,
         first.start,
         first.step_seconds,
         len(first),
-        {name: Trend(history, theil_sen(points[name])) for name, history in found.items()},
-        tuple(_findings(points, found, _born(reader), now)),
+        {name: Trend(history) for name, history in found.items()},
+        tuple(_findings(found, _born(reader, of_workers), now)),
     )
 
 
-def _findings(
-    points: Mapping[str, findings.Points],
-    found: Mapping[str, History],
-    born: Mapping[str, float],
-    now: float,
-) -> Iterable[Finding]:
-    nothing: findings.Points = ()
+def _findings(found: Mapping[str, History], born: Mapping[str, float], now: float) -> Iterable[Finding]:
     name = "host.disk_free_bytes"
-    yield from _some(findings.disk_full(points.get(name, nothing), name, "of .oatie"))
+    yield from _some(findings.disk_full(_points(found, name), name, "of .oatie"))
     if "cgroup.memory_used_bytes" in found:
-        yield from _some(_memory("cgroup", "the control group", points))
+        yield from _some(_memory("cgroup", "the control group", found))
     else:
-        yield from _some(_memory("host", "this machine", points))
+        yield from _some(_memory("host", "this machine", found))
     for name in found:
         group, _, rest = name.partition(".")
         number, _, what = rest.partition(".")
         if group != "worker" or number not in born:
             continue
+        points = _points(found, name)
         # A number whose last points are old belongs to a worker that is gone.
-        if not points[name] or points[name][-1][0] < now - 2 * found[name].step_seconds:
+        if points[-1][0] < now - 2 * found[name].step_seconds:
             continue
-        if what == "rss_bytes":
-            yield from _some(findings.leak(points[name], name, f"worker {number}", born=born[number]))
-        elif what == "fds":
-            yield from _some(findings.fd_leak(points[name], name, f"worker {number}", born=born[number]))
+        judge = findings.leak if what == "rss_bytes" else findings.fd_leak
+        yield from _some(judge(points, name, f"worker {number}", born=born[number]))
 
 
-def _memory(group: str, whose: str, points: Mapping[str, findings.Points]) -> Finding | None:
-    used, percent = points.get(f"{group}.memory_used_bytes", ()), points.get(f"{group}.memory_percent", ())
+def _points(found: Mapping[str, History], name: str) -> findings.Points:
+    return found[name].points() if name in found else ()
+
+
+def _memory(group: str, whose: str, found: Mapping[str, History]) -> Finding | None:
+    used, percent = (_points(found, f"{group}.{name}") for name in ("memory_used_bytes", "memory_percent"))
     if not used or not percent or percent[-1][1] <= 0:
         return None
     limit = 100.0 * used[-1][1] / percent[-1][1]
     return findings.memory_full(used, f"{group}.memory_used_bytes", limit, whose)
 
 
-def _born(reader: Reader) -> dict[str, float]:
+def _born(reader: Reader, names: Iterable[str]) -> dict[str, float]:
     """By number of the worker, when the process that has it now began to serve."""
+    if not list(names):
+        return {}
     found: dict[str, float] = {}
-    for row in Starts(reader.file).latest(kind="worker", limit=200):
+    for row in Starts(reader.file).latest(kind="worker", limit=RECENT_STARTS):
         found.setdefault(str(row.data.get("facts", {}).get("worker", "")), row.at)
     return found
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from oatie_ops.performance import packing
 from oatie_ops.performance.buckets import History, blank, coarser, merge, percentile, summarise
 from oatie_ops.performance.samples import Reader, Samples, history
-from oatie_ops.performance.tiers import DAY, HOUR, MINUTE, SECOND, TEN_MINUTES, Keep, choose_step
+from oatie_ops.performance.tiers import DAY, HOUR, MINUTE, SECOND, TEN_MINUTES, THREE_HOURS, Keep, choose_step
 from oatie_ops.store.errors import StoreError
 
 START = 1_790_000_000 // DAY * DAY
@@ -169,7 +169,7 @@ def test_nothing_measured_yet_is_all_gap(path: Path) -> None:
 
 
 def test_the_tier_fits_the_question() -> None:
-    assert [choose_step(hours * HOUR) for hours in (1, 24, 24 * 30)] == [MINUTE, TEN_MINUTES, HOUR]
+    assert [choose_step(hours * HOUR) for hours in (1, 24, 24 * 30)] == [MINUTE, TEN_MINUTES, THREE_HOURS]
     assert choose_step(HOUR, Keep(minutes_for=HOUR // 2, ten_minutes_for=0)) == HOUR
 
 
