@@ -110,9 +110,10 @@ class Page:
 
     def names(self) -> dict[str, int]:
         """Numbers by name; a number never gets another name."""
-        count = min(self.words[_COUNT], SERVICES)
-        while len(self._indexes) < count:
-            number = len(self._indexes)
+        known = len(self._indexes)
+        if known == self.words[_COUNT]:
+            return self._indexes
+        for number in range(known, min(self.words[_COUNT], SERVICES)):
             start = NAMES_AT + number * NAME_BYTES
             name = self._map[start : start + NAME_BYTES].rstrip(b"\0").decode("utf-8", "replace")
             self._indexes[name] = number

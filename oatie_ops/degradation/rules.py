@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from oatie_ops.config.settings import Settings
@@ -39,8 +40,16 @@ class Rule:
     retry_after_seconds: float = DEFAULT_RETRY_AFTER_SECONDS
     source: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def _exact(self) -> frozenset[str]:
+        return frozenset(route for route in self.routes if not route.endswith("*"))
+
+    @cached_property
+    def _prefixes(self) -> tuple[str, ...]:
+        return tuple(route.rstrip("*") for route in self.routes if route.endswith("*"))
+
     def concerns(self, path: str) -> bool:
-        return any(covers(route, path) for route in self.routes)
+        return path in self._exact or path.startswith(self._prefixes)
 
     def answer(self, method: str, path: str) -> Canned | None:
         asked = "GET" if method == "HEAD" else method

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ from oatie_ops.degradation.edit import Ended, Ending
 from oatie_ops.degradation.word import Owner
 
 KEEP_ENDED_SECONDS = 7 * 86_400.0
-# Two hosts convert the same time through their own offsets; what is nearer than this is the same.
-SAME_SECONDS = 0.5
+# Ends that are nearer than this are the same: hosts know the server's time only about as well.
+SAME_SECONDS = 1.0
+# By so much what replaces something is later than that, whatever the clocks say.
+LATER_SECONDS = 0.001
+# A server's clock that seems to move by less than this has not moved: it was measured worse.
+STEADY_SECONDS = 0.25
 _SHARED_BY_ALL = (Owner.OPERATOR, Owner.APPLICATION)
 
 Key = tuple[str, str, str]
@@ -32,6 +36,14 @@ class Offset:
 
     server_seconds: float
     now: Now
+
+    def steadied(self, before: Offset | None) -> Offset:
+        """The one before, where this tells nothing else: one host's times then keep their order."""
+        if before is None or before.now.boot_id != self.now.boot_id:
+            return self
+        wall = self.to_server(0.0) - before.to_server(0.0)
+        run = self.server_seconds - before.server_now(self.now)
+        return before if max(abs(wall), abs(run)) < STEADY_SECONDS else self
 
     def server_now(self, now: Now) -> float:
         """By the monotonic clock: a stepped wall clock changes nothing."""
@@ -69,12 +81,26 @@ class Record:
 
 @dataclass(frozen=True)
 class Merged:
-    """``added`` and ``ended`` are for this host, ``told`` and ``forgotten`` for the others."""
+    """``added`` and ``ended`` are for this host, ``told`` and ``forgotten`` for the others.
+
+    ``ends``: of each key, the time of the newest end that this host has carried out after this.
+    """
 
     added: tuple[Decision, ...] = ()
     ended: tuple[Ending, ...] = ()
     told: tuple[Record, ...] = ()
     forgotten: tuple[Key, ...] = ()
+    ends: Mapping[Key, float] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Local:
+    """This host: what is in force, what ended lately, and as `Merged.ends` which ends it has carried out."""
+
+    host: str
+    active: Iterable[Decision]
+    ended: Iterable[Ended]
+    ends: Mapping[Key, float] = field(default_factory=dict)
 
 
 def host_name(home: Path) -> str:
@@ -96,20 +122,19 @@ def record_from(data: Mapping[str, Any]) -> Record:
     return record
 
 
-def merge(  # noqa: PLR0917
+def merge(
     remote: Mapping[Key, Record],
-    active: Iterable[Decision],
-    ended: Iterable[Ended],
-    host: str,
+    local: Local,
     offset: Offset,
     now: Now,
 ) -> Merged:
-    """``ended``: what ended here lately."""
-    mine = {shared_key(each, host): each for each in active if _is_shared(each) and not each.over(now)}
-    over: dict[Key, Ended] = {}
-    for each in sorted(ended, key=lambda one: one.at):
-        if _is_shared(each.decision):
-            over[shared_key(each.decision, host)] = each
+    host, ends = local.host, dict(local.ends)
+    mine = {shared_key(each, host): each for each in local.active if _is_shared(each) and not each.over(now)}
+    over = {
+        shared_key(each.decision, host): each  # the newest comes last
+        for each in sorted(local.ended, key=lambda one: one.at)
+        if _is_shared(each.decision)
+    }
     added: list[Decision] = []
     endings: list[Ending] = []
     told: list[Record] = []
@@ -118,22 +143,29 @@ def merge(  # noqa: PLR0917
         held, gone = mine.get(key), over.get(key)
         at = offset.to_local(record.at)
         finished = record.ended or (record.until is not None and record.until <= server_now)
-        if finished:
-            if held is not None and at > held.started_at - SAME_SECONDS and record.ended:
-                endings.append(Ending(held, record.ended, record.actor))
-            elif held is not None and not _same(record, held, offset, now):
-                told.append(_record(held, host, offset, now))
-        elif held is None:
-            if gone is not None and gone.at > at - SAME_SECONDS:
-                told.append(_end_record(gone, host, offset))
+        # What was carried out here and is in force again was decided after that.
+        knew = record.ended and ends.get(key) == record.at
+        if record.ended:
+            ends[key] = record.at
+        if held is None:
+            if finished:
+                continue
+            if gone is not None and _ended_at(gone) > at:
+                end = _end_record(gone, record, host, offset)
+                ends[key] = end.at
+                told.append(end)
             else:
                 added.append(_decision(record, host, offset, now))
         elif _same(record, held, offset, now):
             continue
-        elif at > held.started_at:
-            added.append(_decision(record, host, offset, now))
+        elif held.started_at > at or knew:
+            told.append(_later(_record(held, host, offset, now), record))
+        elif record.ended:
+            endings.append(Ending(held, record.ended, record.actor))
+        elif finished:
+            told.append(_later(_record(held, host, offset, now), record))
         else:
-            told.append(_record(held, host, offset, now))
+            added.append(_decision(record, host, offset, now))
     told += [
         _record(held, host, offset, now) for key, held in mine.items() if key not in remote and not held.host
     ]
@@ -143,7 +175,7 @@ def merge(  # noqa: PLR0917
         if (record.ended or record.until is not None)
         and max(record.at, record.until or 0.0) < server_now - KEEP_ENDED_SECONDS
     ]
-    return Merged(tuple(added), tuple(endings), tuple(told), tuple(old))
+    return Merged(tuple(added), tuple(endings), tuple(told), tuple(old), ends)
 
 
 def shared_key(decision: Decision, host: str) -> Key:
@@ -163,7 +195,7 @@ def _same(record: Record, held: Decision, offset: Offset, now: Now) -> bool:
     remote_left = None if record.until is None else record.until - offset.server_now(now)
     if (left is None) != (remote_left is None):
         return False
-    near = left is None or remote_left is None or abs(left - remote_left) < 2 * SAME_SECONDS
+    near = left is None or remote_left is None or abs(left - remote_left) < SAME_SECONDS
     return (
         near
         and not record.ended
@@ -189,17 +221,27 @@ def _record(held: Decision, host: str, offset: Offset, now: Now) -> Record:
     )
 
 
-def _end_record(gone: Ended, host: str, offset: Offset) -> Record:
+def _ended_at(gone: Ended) -> float:
+    """Never before it began, whose time may come from another host."""
+    return max(gone.at, gone.decision.started_at + LATER_SECONDS)
+
+
+def _later(record: Record, than: Record) -> Record:
+    return replace(record, at=max(record.at, than.at + LATER_SECONDS))
+
+
+def _end_record(gone: Ended, live: Record, host: str, offset: Offset) -> Record:
     made = gone.decision
-    return Record(
+    record = Record(
         *shared_key(made, host),
         level=made.level,
         reason=made.reason,
         actor=gone.by,
         host=host,
-        at=offset.to_server(gone.at),
+        at=offset.to_server(_ended_at(gone)),
         ended=gone.how,
     )
+    return _later(record, live)
 
 
 def _decision(record: Record, host: str, offset: Offset, now: Now) -> Decision:

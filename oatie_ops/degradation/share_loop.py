@@ -11,10 +11,12 @@ import json
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from oatie_ops.degradation.conductor import Conductor
-from oatie_ops.degradation.share import Key, Offset, Record, merge, record_from
+from oatie_ops.degradation.decision import Now
+from oatie_ops.degradation.share import Key, Local, Offset, Record, merge, record_from
 from oatie_ops.errors import OatieError
 from oatie_ops.redaction import redact
 
@@ -64,6 +66,8 @@ class ShareLoop:
         self._host = host
         self._jitter = jitter
         self._changed = asyncio.Event()
+        self._offset: Offset | None = None
+        self._ends: Mapping[Key, float] = {}
 
     def changed(self) -> None:
         """Something was decided here. From the loop's thread."""
@@ -98,11 +102,22 @@ class ShareLoop:
         while True:
             self._changed.clear()
             async with asyncio.timeout(ANSWER_SECONDS):
-                began = self._conductor.now()
-                server = await carrier.server_seconds()
-                await self._sync(Offset(server, began))
+                self._offset = Offset(*await self._measure()).steadied(self._offset)
+                await self._sync(self._offset)
             await self._conductor.mark_stale("")
             await self._wait()
+
+    async def _measure(self) -> tuple[float, Now]:
+        """The server's time, and ours in the middle of asking for it."""
+        before = self._conductor.now()
+        server = await self._carrier.server_seconds()
+        after = self._conductor.now()
+        half = (after.monotonic_seconds - before.monotonic_seconds) / 2
+        return server, replace(
+            after,
+            monotonic_seconds=after.monotonic_seconds - half,
+            epoch_seconds=after.epoch_seconds - half,
+        )
 
     async def _wait(self) -> None:
         """For news from either side, or for the next look whether the server is there."""
@@ -124,16 +139,11 @@ class ShareLoop:
     async def _sync(self, offset: Offset) -> None:
         carrier, conductor = self._carrier, self._conductor
         remote = read_records(await carrier.fetch())
-        merged = merge(
-            remote,
-            conductor.known.decisions,
-            conductor.ended_lately(),
-            self._host,
-            offset,
-            conductor.now(),
-        )
+        local = Local(self._host, conductor.known.decisions, conductor.ended_lately(), self._ends)
+        merged = merge(remote, local, offset, conductor.now())
         if merged.added or merged.ended:
             await conductor.apply_from_others(merged.added, merged.ended)
+        self._ends = merged.ends
         for record in merged.told:
             await carrier.put(encode_key(record.key), json.dumps(record.to_dict()))
         for key in merged.forgotten:

@@ -58,7 +58,7 @@ def test_every_worker_obeys_a_decision_and_its_end(running: Project) -> None:
     refused = running.ask("/work/deeper")
     assert refused is not None and refused[0] == 503
     assert refused[1]["retry-after"] == "20" and refused[1]["content-type"] == "application/problem+json"
-    health = running.oatie("health", "--json").expect(3).json
+    health = running.oatie("health", "reports", "--json").expect(3).json
     assert health["services"]["reports"]["degraded"]["reason"] == "slow database"
     assert health["services"]["reports"]["status"] == "warn"
     said = running.oatie("degrade", "reports", "--restore").expect(0).stdout
@@ -138,16 +138,17 @@ def test_a_decision_outlives_the_supervisor_and_a_cold_start_obeys_it(project: P
     wait_for(lambda: project.status()["state"] == "running", "the application to run")
     project.oatie("reload").expect(0)
     assert degraded(project)
-    wait_for(lambda: project.oatie("health", "--json").code == 3, "health to show it")
+    wait_for(lambda: project.oatie("health", "reports", "--json").code == 3, "health to show it")
     project.oatie("degrade", "reports", "--restore").expect(0)
     assert not degraded(project)
 
 
+@pytest.mark.slow
 def test_an_operator_gets_through_to_the_workers_of_a_supervisor_that_hangs(running: Project) -> None:
     supervisor = running.status()["supervisor"]["pid"]
     os.kill(supervisor, signal.SIGSTOP)
     try:
-        done = running.oatie("degrade", "reports", "--reason", "now", "--for", "4s", "--json").expect(0).json
+        done = running.oatie("degrade", "reports", "--reason", "now", "--for", "10s", "--json").expect(0).json
         assert (done["supervised"], done["workers"], done["obeying"]) == (False, 4, 4)
         assert "did not answer" in done["remark"]
         assert degraded(running)
@@ -202,17 +203,18 @@ def by_hand(project: Project) -> Iterator[tuple[Project, int]]:
     server.wait()
 
 
+@pytest.mark.slow
 def test_a_server_started_by_hand_obeys_and_ends_it_after_the_supervisor_was_killed(
     by_hand: tuple[Project, int],
 ) -> None:
     project, port = by_hand
     supervisor = project.start()
-    project.oatie("degrade", "reports", "--reason", "short", "--for", "4s").expect(0)
+    project.oatie("degrade", "reports", "--reason", "short", "--for", "10s").expect(0)
     assert degraded(project, port)
     project.kill(supervisor.pid)
     wait_for(lambda: not degraded(project, port), "the decision to end without any supervisor")
     # A decision of a wall clock in another zone ends by the same clock.
-    project.oatie("degrade", "reports", "--reason", "tz", "--for", "3s", env={"TZ": "Asia/Tokyo"}).expect(0)
+    project.oatie("degrade", "reports", "--reason", "tz", "--for", "10s", env={"TZ": "Asia/Tokyo"}).expect(0)
     assert degraded(project, port)
     wait_for(lambda: not degraded(project, port), "the decision to end")
 

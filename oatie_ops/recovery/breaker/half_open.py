@@ -24,7 +24,7 @@ def admit(circuit: Circuit, config: CircuitBreakerConfig, now: float) -> tuple[C
     """The circuit with one more lease, its token (0: no place is free) and the seconds until one may be."""
     # A lease that ends later than any of ours can was written before a reboot.
     valid = tuple(lease for lease in circuit.leases if now < lease.until <= now + config.lease)
-    still_needed = config.success_threshold - circuit.successes
+    still_needed = max(1, config.success_threshold - circuit.successes)
     places = min(still_needed, config.max_probes or still_needed, MAX_LEASES)
     if len(valid) >= places:
         return replace(circuit, leases=valid), 0, min(lease.until for lease in valid) - now

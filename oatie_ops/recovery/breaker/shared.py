@@ -85,15 +85,15 @@ class SharedCell:
 
     def write(self, circuit: Circuit) -> None:
         words = self.words
-        words[OPEN_UNTIL] = max(0, int(circuit.open_until * NANO))
+        words[OPEN_UNTIL] = _nanoseconds(circuit.open_until)
         words[REOPENS] = circuit.reopens
         words[SUCCESSES] = circuit.successes
         words[TOKENS] = circuit.tokens
-        words[MODE_UNTIL] = max(0, int(circuit.mode_until * NANO))
+        words[MODE_UNTIL] = _nanoseconds(circuit.mode_until)
         for place in range(MAX_LEASES):
             lease = circuit.leases[place] if place < len(circuit.leases) else Lease(0, 0.0)
             words[FIRST_LEASE + 2 * place] = lease.token
-            words[FIRST_LEASE + 2 * place + 1] = max(0, int(lease.until * NANO))
+            words[FIRST_LEASE + 2 * place + 1] = _nanoseconds(lease.until)
         words[WORD] = circuit.word
 
     def after_fork(self) -> None:
@@ -111,6 +111,10 @@ class SharedCell:
             self._fd = inherited
             return
         os.close(inherited)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return min(max(0, int(seconds * NANO)), 2**64 - 1)
 
 
 def look(path: Path) -> Circuit | None:
