@@ -40,7 +40,7 @@ _oatie() {
       '/config/check -e'|'/config/check --environment'|'/config/check --env-file') pending=$word ;;
       '/config/show -e'|'/config/show --environment'|'/config/show --env-file') pending=$word ;;
       '/detect -e'|'/detect --environment') pending=$word ;;
-      '/deploy -e'|'/deploy --environment'|'/deploy --target'|'/deploy -p'|'/deploy --port'|'/deploy -w'|'/deploy --workers'|'/deploy --log-level'|'/deploy --wait-lock') pending=$word ;;
+      '/deploy -e'|'/deploy --environment'|'/deploy --target'|'/deploy -p'|'/deploy --port'|'/deploy -w'|'/deploy --workers'|'/deploy --log-level'|'/deploy -o'|'/deploy --output'|'/deploy --wait-lock') pending=$word ;;
       '/rollback -e'|'/rollback --environment'|'/rollback --wait-lock') pending=$word ;;
       '/start -p'|'/start --port'|'/start --host'|'/start -w'|'/start --workers'|'/start --pid-file'|'/start --log-level'|'/start --env-file'|'/start -e'|'/start --environment') pending=$word ;;
       '/stop --timeout') pending=$word ;;
@@ -48,7 +48,7 @@ _oatie() {
       '/health --group'|'/health --format'|'/health --fail-on'|'/health --timeout'|'/health --interval'|'/health --count'|'/health --until'|'/health --deadline'|'/health --maintenance'|'/health --reason') pending=$word ;;
       '/token/create --scope'|'/token/create --expires') pending=$word ;;
       '/profile --runs'|'/profile --html'|'/profile --speedscope'|'/profile --budget'|'/profile --compare'|'/profile --hours') pending=$word ;;
-      '/scale --backtest'|'/scale --column'|'/scale --capacity-per-replica'|'/scale --startup'|'/scale --step'|'/scale --budget'|'/scale --warmup'|'/scale --plot'|'/scale --decisions') pending=$word ;;
+      '/scale --min'|'/scale --max'|'/scale --backtest'|'/scale --column'|'/scale --capacity-per-replica'|'/scale --startup'|'/scale --step'|'/scale --budget'|'/scale --warmup'|'/scale --plot'|'/scale --decisions') pending=$word ;;
       '/degrade --reason'|'/degrade --for'|'/degrade --level') pending=$word ;;
       '/recover --from'|'/recover --reason'|'/recover --limit') pending=$word ;;
       '/doctor --target') pending=$word ;;
@@ -105,7 +105,7 @@ _oatie() {
       '/config/schema') options='--help' ;;
       '/config/explain') options='--help --json' ;;
       '/detect') options='--help --json --explain --probe --environment' ;;
-      '/deploy') options='--help --environment --target --use-docker --use-kubernetes --port --workers --log-level --no-health-check --dry-run --yes --json --wait-lock' ;;
+      '/deploy') options='--help --environment --target --use-docker --use-kubernetes --port --workers --log-level --no-health-check --dry-run --output --yes --json --wait-lock' ;;
       '/rollback') options='--help --list --environment --dry-run --yes --json --wait-lock'; ((given == 0)) && { kind=releases; } ;;
       '/start') options='--help --port --host --workers --dev --daemon --health-check --pid-file --log-level --env-file --environment --json' ;;
       '/stop') options='--help --timeout --json' ;;
@@ -119,7 +119,7 @@ _oatie() {
       '/token/list') options='--help --json' ;;
       '/token/revoke') options='--help --json' ;;
       '/profile') options='--help --runs --checkout --json --html --speedscope --budget --compare --verify --resources --watch --hours --overview' ;;
-      '/scale') options='--help --backtest --column --capacity-per-replica --startup --step --budget --warmup --plot --decisions --json' ;;
+      '/scale') options='--help --apply --auto --no-auto --min --max --backtest --column --capacity-per-replica --startup --step --budget --warmup --plot --decisions --json' ;;
       '/degrade') options='--help --reason --for --permanent --level --restore --list --json'; ((given == 0)) && { kind=services; } ;;
       '/recover') options='--help --dry-run --from --reason --list --history --limit --json'; ((given == 0)) && { kind=services; } ;;
       '/doctor') options='--help --target --json' ;;

@@ -9,7 +9,18 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from oatie_ops._version import __version__
-from oatie_ops.api import degradation, docs, errors, health, history, metrics, performance, problems, recovery
+from oatie_ops.api import (
+    degradation,
+    docs,
+    errors,
+    health,
+    history,
+    metrics,
+    performance,
+    problems,
+    recovery,
+    scaling,
+)
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.dashboard import assets, signin
 from oatie_ops.api.requests import Counted
@@ -59,6 +70,7 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
         errors,
         degradation,
         performance,
+        scaling,
         assets,
         signin,
         docs,

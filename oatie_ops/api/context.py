@@ -23,6 +23,7 @@ from oatie_ops.performance.measured import Measured
 from oatie_ops.performance.optimizer import StartupOptimizer
 from oatie_ops.performance.samples import samples_path
 from oatie_ops.recovery.ladder_loop import Recovery
+from oatie_ops.scaling.live import Desk
 from oatie_ops.supervisor.view import SupervisorView
 
 
@@ -61,6 +62,7 @@ class OpsContext:
     requests: Requests = field(default_factory=Requests)
     switches: Conductor | None = None
     measured: Callable[[], Measured | None] = lambda: None
+    scaling: Desk = field(default_factory=Desk)
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)
     tokens: TokenFile = field(init=False)

@@ -173,7 +173,7 @@ def scale_on_engine(context: Context, replicas: int, *, quiet: bool) -> str:
         raise UsageError(
             "there are no replicas here",
             why="the application runs as processes of this host, or was never deployed",
-            fix="set [app] workers, then `oatie reload` or `oatie deploy`",
+            fix="processes are resized with `oatie scale workers=4`",
         )
     spec = serving_spec(context)
     engine = configured_engine(context)

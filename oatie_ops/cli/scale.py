@@ -7,19 +7,28 @@ from typing import Annotated
 
 import typer
 
+from oatie_ops.config import defaults
 from oatie_ops.errors import UsageError
 
 DEFAULT_STEP_SECONDS = 60.0
-DEFAULT_STARTUP_SECONDS = 60.0
-DEFAULT_BUDGET = 0.005
 
 
 def command(
-    replicas: Annotated[
-        int | None,
-        typer.Argument(min=1, metavar="[REPLICAS]", help="Make it so many, on an engine of containers."),
+    change: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[workers=N|replicas=N|N]",
+            help="Resize what runs, without losing a request; N alone: replicas of an engine.",
+        ),
     ] = None,
     *,
+    apply: Annotated[bool, typer.Option("--apply", help="Do what is recommended.")] = False,
+    auto: Annotated[
+        bool | None,
+        typer.Option("--auto/--no-auto", help="The supervisor follows the load, within the bounds."),
+    ] = None,
+    least: Annotated[int | None, typer.Option("--min", min=1, help="With --auto; else [scale] min.")] = None,
+    most: Annotated[int | None, typer.Option("--max", min=1, help="With --auto; else [scale] max.")] = None,
     backtest: Annotated[
         Path | None, typer.Option(metavar="TRACE.csv", help="Replay a recorded load: t_s,load.")
     ] = None,
@@ -27,18 +36,17 @@ def command(
         str | None, typer.Option(help="With --backtest: the column of loads; the first after t_s.")
     ] = None,
     capacity_per_replica: Annotated[
-        float | None,
-        typer.Option(help="With --backtest: the load that keeps one replica fully busy."),
+        float | None, typer.Option(help="With --backtest: the load that keeps one replica fully busy.")
     ] = None,
     startup: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Until a new replica serves; 60s.")
+        str | None, typer.Option(metavar="DURATION", help="With --backtest: until a new replica serves; 60s.")
     ] = None,
     step: Annotated[
         str | None, typer.Option(metavar="DURATION", help="With --backtest: between two decisions; 60s.")
     ] = None,
     budget: Annotated[
-        float, typer.Option(help="The share of the time that may be short of capacity; 0.005.")
-    ] = DEFAULT_BUDGET,
+        float | None, typer.Option(help="With --backtest: the share of time that may be short; 0.005.")
+    ] = None,
     warmup: Annotated[
         str | None,
         typer.Option(metavar="DURATION", help="With --backtest: not scored; 3h to 14d by its length."),
@@ -50,13 +58,35 @@ def command(
         Path | None,
         typer.Option(metavar="F.csv", help="With --backtest: write t_s,replicas for every step."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object; of a change, JSON lines.")] = False,
 ) -> int | None:
-    """Say how many workers and replicas it should be, and on what evidence.
+    """Say how many workers and replicas it should be, and on what evidence; make it so.
 
-    With --backtest a recorded load is replayed against the usual autoscalers and our advice. Exits 0 when
-    the advice kept the budget, 3 when it could not be kept or too little is known.
+    Nothing is guessed: where too little was measured, it says what is lacking and exits 3. A number that
+    is given holds over reloads and restarts until `workers` in oatie.toml changes. With --backtest a
+    recorded load is replayed against the usual autoscalers; 3: the budget could not be kept.
     """
+    chosen = [bool(change), apply, auto is not None, backtest is not None]
+    if sum(chosen) > 1:
+        raise UsageError("a change, --apply, --auto and --backtest exclude each other", fix="choose one")
+    if backtest is None:
+        only = {
+            "--column": column,
+            "--capacity-per-replica": capacity_per_replica,
+            "--startup": startup,
+            "--step": step,
+            "--budget": budget,
+            "--warmup": warmup,
+            "--plot": plot,
+            "--decisions": decisions,
+        }
+        for option, value in only.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} belongs to --backtest", fix="for the running application, see [scale]"
+                )
+    if auto is None and (least is not None or most is not None):
+        raise UsageError("--min and --max belong to --auto", fix="for good: [scale] in oatie.toml")
     if backtest is not None:
         from oatie_ops.cli import scale_backtest
         from oatie_ops.scaling.setup import Setup
@@ -65,9 +95,9 @@ def command(
             scale_backtest.Wanted(
                 trace=backtest,
                 setup=Setup(
-                    step_seconds=_seconds("--step", step, DEFAULT_STEP_SECONDS, least=0.001),
-                    startup_seconds=_seconds("--startup", startup, DEFAULT_STARTUP_SECONDS),
-                    budget=_share("--budget", budget),
+                    step_seconds=_seconds("--step", step, DEFAULT_STEP_SECONDS, least=1.0),
+                    startup_seconds=_seconds("--startup", startup, defaults.SCALE_STARTUP_SECONDS),
+                    budget=_share("--budget", defaults.SCALE_BUDGET if budget is None else budget),
                 ),
                 column=column,
                 capacity_per_replica=_positive("--capacity-per-replica", capacity_per_replica),
@@ -77,22 +107,17 @@ def command(
                 as_json=json,
             )
         )
-    if replicas is not None:
-        return _scale(replicas, as_json=json)
-    raise UsageError("nothing to do", fix="give a number of REPLICAS, or --backtest TRACE.csv")
+    if change:
+        from oatie_ops.cli.scale_change import change_to
 
+        return change_to(change, as_json=json)
+    if auto is not None:
+        from oatie_ops.cli.scale_change import follow_load
 
-def _scale(replicas: int, *, as_json: bool) -> int:
-    from oatie_ops.cli.context import Context
-    from oatie_ops.cli.on_engine import scale_on_engine
-    from oatie_ops.cli.output import emit, emit_json
+        return follow_load(auto, least, most, as_json=json)
+    from oatie_ops.cli import scale_advice
 
-    said = scale_on_engine(Context(), replicas, quiet=as_json)
-    if as_json:
-        emit_json({"schema": "oatie.scale.replicas/v1", "replicas": replicas, "message": said})
-    else:
-        emit(said)
-    return 0
+    return scale_advice.apply(as_json=json) if apply else scale_advice.show(as_json=json)
 
 
 def _seconds(option: str, text: str | None, otherwise: float, least: float = 0.0) -> float:
@@ -106,7 +131,7 @@ def _seconds(option: str, text: str | None, otherwise: float, least: float = 0.0
     except ValueError as error:
         raise UsageError(f"{option} {error}") from error
     if seconds < least:
-        raise UsageError(f"{option} is too short", why=f"{seconds:g} s")
+        raise UsageError(f"{option} is at least {least:g} s", why=f"it is {seconds:g} s")
     return seconds
 
 
@@ -121,6 +146,6 @@ def _share(option: str, value: float) -> float:
 
 
 def _positive(option: str, value: float | None) -> float | None:
-    if value is not None and not value > 0:
+    if value is not None and not 0 < value < float("inf"):
         raise UsageError(f"{option} has to be above 0", why=f"it is {value:g}")
     return value

@@ -12,6 +12,7 @@ from oatie_ops.config.settings import (
     DeploySettings,
     LogSettings,
     OpsSettings,
+    ScaleSettings,
     ServiceSettings,
     Settings,
 )
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[Any]] = {
     "kubernetes": KubernetesSettings,
     "proxy": ProxySettings,
     "ops": OpsSettings,
+    "scale": ScaleSettings,
 }
 # Keys of the file whose field in the settings is not just the key and its unit.
 LOG_KEYS = {"max_bytes": "max_size", "keep_files": "keep"}

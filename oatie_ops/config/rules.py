@@ -26,6 +26,7 @@ def check(settings: Settings, origin: OriginOf, profile: str) -> list[Problem]:
         *_application(settings.app, origin),
         *_times(settings),
         *_ports(settings, origin),
+        *_scale(settings, origin),
         *_exposure(settings),
         *_debug(settings.app, profile),
         *_cors(settings.app),
@@ -126,6 +127,19 @@ def _ports(settings: Settings, origin: OriginOf) -> Iterator[Problem]:
     if settings.ops.listen == "app":
         # The contract of the file knows it; the supervisor does not mount the ops API on the workers yet.
         yield Problem("unsupported", ("ops", "listen"), 'cannot be "app" yet', 'use "127.0.0.1:8000"')
+
+
+def _scale(settings: Settings, origin: OriginOf) -> Iterator[Problem]:
+    scale = settings.scale
+    if scale.min > scale.max:
+        yield Problem("conflict", ("scale", "min"), f"is above scale.max ({scale.max})", "swap the two")
+    if scale.auto and not _is_set(origin, ("scale", "max")):
+        yield Problem(
+            "no-bound",
+            ("scale", "auto"),
+            "needs a bound: how many workers there may be at the most",
+            "set scale.max, such as max = 8",
+        )
 
 
 def _exposure(settings: Settings) -> Iterator[Problem]:

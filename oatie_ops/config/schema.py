@@ -187,6 +187,21 @@ class Ops(Table):
     """Tell details to everybody who can reach the ops API, without a token. Changes need one all the same."""
 
 
+class Scale(Table):
+    """How far `oatie scale` may go, by hand and by itself."""
+
+    min: int = Field(default=1, ge=1, le=defaults.SCALE_MAX)
+    """The fewest workers or replicas."""
+    max: int = Field(default=defaults.SCALE_MAX, ge=1, le=defaults.SCALE_MAX)
+    """The most."""
+    auto: bool = False
+    """Whether the supervisor follows the load by itself, within `min` and `max`."""
+    startup: Duration = defaults.SCALE_STARTUP_SECONDS
+    """Time until a new replica serves; the advice is replayed with it."""
+    budget: Annotated[float, Field(gt=0, lt=0.5)] = defaults.SCALE_BUDGET
+    """The share of the time that may be short of capacity."""
+
+
 class Logs(Table):
     """Captured output of the workers."""
 
@@ -253,6 +268,8 @@ class File(Table):
     """Where secret values come from."""
     ops: Ops = Field(default_factory=Ops)
     """The ops API: health, metrics, dashboard."""
+    scale: Scale = Field(default_factory=Scale)
+    """How far `oatie scale` may go, by hand and by itself."""
     logs: Logs = Field(default_factory=Logs)
     """Captured output of the workers."""
     alerts: dict[Name, Alert] = Field(default_factory=dict)

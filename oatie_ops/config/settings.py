@@ -131,6 +131,17 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class ScaleSettings:
+    """Bounds of ``oatie scale``, and whether the supervisor follows the load within them by itself."""
+
+    min: int = 1
+    max: int = defaults.SCALE_MAX
+    auto: bool = False
+    startup_seconds: float = defaults.SCALE_STARTUP_SECONDS
+    budget: float = defaults.SCALE_BUDGET
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything. ``root`` is the checkout, ``file`` the oatie.toml (or pyproject.toml) it came from."""
 
@@ -152,5 +163,6 @@ class Settings:
     secrets: Mapping[str, Any] = field(default_factory=dict)
     alerts: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Any] = field(default_factory=dict)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
     # Of services, alerts, accessories, switches: where a value came from a store of secrets; its template.
     stored: tuple[tuple[KeyPath, str], ...] = ()

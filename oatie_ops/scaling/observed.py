@@ -46,7 +46,6 @@ class Facts:
     ``slots``: requests that a worker has in hand at a time, where the kind of application says it.
     """
 
-    workers: int | None = None
     cores: float = 1.0
     slots: int | None = None
     buckets: tuple[int, ...] = ()

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from oatie_ops.errors import OatieError
+from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.redaction import learn, redact
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -49,9 +49,23 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
         return _every_event(lambda emit: supervisor.reload(actor, emit))
 
     async def scale(request: Request) -> Response:
-        workers = int((await _body(request))["workers"])
-        await supervisor.fleet.scale(workers)
-        return JSONResponse({"workers": workers})
+        body = await _body(request)
+        workers, actor = body.get("workers"), str(body.get("actor", "control socket"))
+        if not (workers is None or (type(workers) is int and workers >= 1)):
+            raise UsageError("workers is a whole number above 0, or null for what is declared")
+        return _every_event(lambda emit: supervisor.scale(workers, actor, emit))
+
+    async def autoscale(request: Request) -> Response:
+        body = await _body(request)
+        least, most = int(body.get("min", 1)), int(body.get("max", 1))
+        actor = str(body.get("actor", "control socket"))
+        if not 1 <= least <= most:
+            raise UsageError("the bounds are min and max, and 1 <= min <= max")
+        supervisor.scaling.set_auto(bool(body.get("auto")), least, most, actor)
+        return JSONResponse(supervisor.scaling.status())
+
+    async def scaling(_request: Request) -> Response:
+        return JSONResponse(supervisor.scaling.status())
 
     async def open_switch(request: Request) -> Response:
         body = await _body(request)
@@ -79,6 +93,8 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
         Route("/control/stop", stop, methods=["POST"]),
         Route("/control/reload", reload, methods=["POST"]),
         Route("/control/scale", scale, methods=["POST"]),
+        Route("/control/autoscale", autoscale, methods=["POST"]),
+        Route("/control/scaling", scaling),
         Route("/control/switch", open_switch, methods=["POST"]),
         Route("/control/switch/{switch}/{verb}", _SwitchVerbs(supervisor).answer, methods=["POST"]),
         Mount("/", app=ops_app),

@@ -110,12 +110,12 @@ class Fleet:
         self._start(self.scale(workers))
 
     async def scale(self, workers: int) -> None:
+        """Returns once those too many are gone; those that are missing boot on their own."""
         self.desired = workers
         self.refill()
         generation = self.generation
         if generation is not None:
-            for worker in generation.serving[workers:]:
-                await self._send_home(worker)
+            await asyncio.gather(*(self._send_home(worker) for worker in generation.serving[workers:]))
 
     async def replace_all(self) -> int:
         """Ends every worker at once and waits until as many serve again as should; how many.
@@ -202,6 +202,11 @@ class Fleet:
         worker.expected_end = True
         self.refill()
 
+    def _too_many(self, generation: Generation, *, already_ready: int = 0) -> bool:
+        """Fewer are wanted than when this worker was asked for. A ready one is not to be counted twice."""
+        ready = sum(worker.state == WorkerState.READY for worker in generation.workers) - already_ready
+        return len(generation.serving) + ready + self._raising > self.desired + self.spare
+
     def _places(self, generation: Generation) -> int:
         return self.desired - len(generation.serving) - self._claimed
 
@@ -229,6 +234,8 @@ class Fleet:
                 )
                 self._report_loop(restart.looping)
                 await asyncio.sleep(restart.delay_seconds)
+                if self._too_many(generation):
+                    return
                 if await self._boot_one(generation):
                     return
         finally:
@@ -244,6 +251,9 @@ class Fleet:
                 await generation.gate(worker)
             if self._places(generation) > 0:
                 await self._take_place(generation, worker)
+            elif self._too_many(generation, already_ready=1):
+                worker.expected_end = True
+                worker.kill()
         except (OatieError, ChildProcessError, TimeoutError) as error:
             self._boot_failed(error)
         except asyncio.CancelledError:

@@ -213,6 +213,7 @@ class _Main:
         self._start(self._stay_reachable(supervisor, application, stack))
         ops_task = self._start(self._serve_ops(supervisor, trusted))
         self._start(self._measure(supervisor))
+        self._start(self._follow_load(supervisor))
         if self.options.dev:
             self._start(self._watch_files(supervisor))
         await supervisor.stopping.wait()
@@ -233,6 +234,12 @@ class _Main:
             await supervisor.stopping.wait()
         finally:
             await asyncio.to_thread(supervisor.sampler.stop)
+
+    async def _follow_load(self, supervisor: Supervisor) -> None:
+        await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
+        from oatie_ops.supervisor.autoscale import follow
+
+        await follow(supervisor)
 
     async def _stay_reachable(
         self, supervisor: Supervisor, application: Any, stack: contextlib.ExitStack

@@ -25,6 +25,7 @@ from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.reaper import children, started_by_recovery
+from oatie_ops.supervisor.scaling import Scaling
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.stats import Totals
 from oatie_ops.supervisor.switch import Stage, Switch
@@ -51,6 +52,7 @@ class Supervisor:
     notifier: Notifier
     first_public: PublicSocket
     fleet: Fleet = field(init=False)
+    scaling: Scaling = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
     switch: Switch | None = None
@@ -70,6 +72,8 @@ class Supervisor:
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(self.machinery, self.settings.app)
+        self.scaling = Scaling(self)
+        self.fleet.desired = self.scaling.wanted(self.settings.app.workers)
 
     def new_generation(self, spec: ReleaseSpec, forkserver: ForkServer | None = None) -> Generation:
         """Keeps the public socket where the address stays; a release may also bring a new address."""
@@ -165,7 +169,7 @@ class Supervisor:
             generation,
             self.fleet,
             self.machinery,
-            workers=workers,
+            workers=workers or self.scaling.wanted(spec.app.workers),
             health_check=health_check,
             max_error_ratio=self.settings.deploy.bake_max_error_ratio,
             leave=self.let_leave,
@@ -180,6 +184,7 @@ class Supervisor:
                 why=f"release {self.switch.candidate.spec.name} is being {self.switch.stage}",
                 fix="wait for it to end (`oatie status` shows it)",
             )
+        self.scaling.require_idle()
 
     def _switch_over(self) -> None:
         self.switch = None
@@ -212,6 +217,11 @@ class Supervisor:
             self.switch = None
         if self.started_empty and self.fleet.generation is None:
             self.stop()
+
+    async def scale(
+        self, workers: int | None, actor: str, emit: Callable[[dict[str, Any]], None] = lambda _event: None
+    ) -> dict[str, Any]:
+        return await self.scaling.scale(workers, actor, emit)
 
     async def reload(
         self, actor: str, emit: Callable[[dict[str, Any]], None] = lambda _event: None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from oatie_ops.config.settings import Settings
@@ -43,6 +43,15 @@ class SupervisorView(Protocol):
 
     def look_at_switches(self) -> dict[int, int]:
         """Makes every serving worker look at the switches; by pid, its place among their readers."""
+        ...
+
+    async def scale(
+        self, workers: int | None, actor: str, emit: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Another number of workers (None: as declared), zero-drop; the ``result`` event.
+
+        Raises `OatieError` where it is refused at once.
+        """
         ...
 
     async def reload(self, actor: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ class View:
 
     def look_at_switches(self) -> dict[int, int]:
         return {}
+
+    async def scale(
+        self, workers: int | None, actor: str, emit: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        return {"event": "result", "status": "scaled", "workers": workers}
 
     def measured(self) -> Measured | None:
         return None

@@ -47,6 +47,7 @@ class View:
     settings: Settings
     paths: StatePaths
     reloads: list[str] = field(default_factory=list)
+    scalings: list[int | None] = field(default_factory=list)
     refusal: OatieError | None = None
     finish: asyncio.Event = field(default_factory=asyncio.Event)
     result: Mapping[str, Any] = field(default_factory=lambda: {"status": "reloaded"})
@@ -75,6 +76,12 @@ class View:
 
     async def restart_hard(self, actor: str) -> int:
         return 0
+
+    async def scale(
+        self, workers: int | None, actor: str, emit: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        self.scalings.append(workers)
+        return {"event": "result", "status": "scaled", "workers": workers}
 
     async def reload(self, actor: str) -> dict[str, Any]:
         self.reloads.append(actor)
@@ -149,9 +156,10 @@ class Ops:
         answers: list[httpx.Response] = []
         headers = options.pop("headers", {})
         method = options.pop("method", "GET")
+        body = options.pop("json", None)
 
         async def use(client: httpx.AsyncClient) -> None:
-            answers.append(await client.request(method, path, headers=headers))
+            answers.append(await client.request(method, path, headers=headers, json=body))
 
         self.ask(use, **options)
         return answers[0]
@@ -528,6 +536,9 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
         "/api/performance/startup/profile/{profile_id}/checkpoint",
         "/api/performance/startup/profile/{profile_id}/finish",
         "/api/performance/overview",
+        "/api/performance/scaling/recommendations",
+        "/api/performance/scaling/configuration",
+        "/api/performance/scaling/apply",
         "/health/operations/{operation}",
         "/health/history",
         "/health/maintenance",
@@ -584,3 +595,19 @@ def test_reading_is_described_as_open_on_loopback_and_acting_is_not(ops: Ops) ->
         {},
     ]
     assert paths["/health/maintenance"]["post"]["security"] == [{"HTTPBearer": []}, {"Session": []}]
+
+
+def test_scaling_tells_what_is_lacking_and_applies_a_number(ops: Ops) -> None:
+    told = ops.get("/api/performance/scaling/recommendations").json()
+    assert told["recommendations"] == []
+    assert {one["type"] for one in told["unknown"]} >= {"workers", "replicas", "pool", "timeout"}
+    assert ops.get("/api/performance/scaling/configuration").json()["workers"] is None
+    path = "/api/performance/scaling/apply"
+    assert ops.get(path, method="POST", json={"workers": 4}).status_code == 401
+    refused = ops.get(path, method="POST", trusted=True, json={})
+    assert refused.status_code == 409
+    assert "60 minutes of load" in refused.json()["fix"]
+    assert ops.get(path, method="POST", trusted=True, json={"workers": 0}).status_code == 422
+    assert ops.get(path, method="POST", trusted=True, json={"workers": 4}).status_code == 202
+    assert ops.view.scalings == [4]
+    assert ops.deeds[-1].action == "scale"

@@ -1,0 +1,97 @@
+"""`oatie scale workers=N` on real processes: nothing is lost, and the number is remembered as promised."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.real.harness import Project
+from tests.real.loadrun import lost
+from tests.real.waiting import wait_for
+
+
+def serving(project: Project) -> int:
+    return [worker["state"] for worker in project.workers()].count("serving")
+
+
+@pytest.mark.slow
+def test_growing_and_shrinking_under_load_loses_nothing(project: Project) -> None:
+    project.version("1")
+    project.start()
+    with project.load() as run:
+        for number in (5, 1, 3):
+            done = project.oatie("scale", f"workers={number}", "--json").expect(0)
+            assert done.events[-1]["status"] == "scaled"
+            assert done.events[-1]["workers"] == number
+            wait_for(lambda number=number: serving(project) == number, f"{number} workers")  # type: ignore[misc]
+        result = run.finish()
+    assert not lost(result), lost(result)
+
+
+@pytest.mark.slow
+def test_the_number_holds_over_a_reload_and_a_restart_until_the_configuration_changes(
+    project: Project,
+) -> None:
+    project.version("1")
+    project.start()
+    project.oatie("scale", "workers=3").expect(0)
+    project.oatie("reload").expect(0)
+    assert serving(project) == 3
+    project.oatie("stop").expect(0)
+    project.start()
+    wait_for(lambda: serving(project) == 3, "the number of before")
+    project.oatie("stop").expect(0)
+    project.configure(app={"workers": 1})
+    project.start()
+    assert serving(project) == 1
+    assert project.status()["wanted_workers"] == 1
+
+
+def test_back_to_what_is_declared(project: Project) -> None:
+    project.version("1")
+    project.start()
+    project.oatie("scale", "workers=3").expect(0)
+    project.oatie("scale", "workers=config").expect(0)
+    assert project.status()["wanted_workers"] == 2
+    assert not (project.state.home / "scale.json").exists()
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_become_ready_leave_what_there_was(project: Project) -> None:
+    project.version("1")
+    project.start()
+    project.version("1", ready_status=503)
+    project.configure(app={"ready_timeout": "2s"})
+    refused = project.oatie("scale", "workers=3").expect(1)
+    assert "2 workers serve on" in refused.said
+    assert serving(project) == 2
+    assert project.status()["wanted_workers"] == 2
+
+
+def test_bounds_and_nonsense_are_refused(project: Project) -> None:
+    project.configure(scale={"max": 3})
+    project.version("1")
+    project.start()
+    over = project.oatie("scale", "workers=4").expect(2)
+    assert "max = 3" in over.said
+    assert "did you mean workers" in project.oatie("scale", "worker=2").expect(2).said
+    assert "whole number" in project.oatie("scale", "workers=many").expect(2).said
+    assert "replicas" in project.oatie("scale", "replicas=2").expect(2).said
+
+
+def test_without_a_supervisor_it_says_so(project: Project) -> None:
+    project.version("1")
+    assert "no supervisor is running" in project.oatie("scale", "workers=2").expect(1).said
+
+
+def test_advice_refuses_over_http_and_on_the_command_line_alike(project: Project) -> None:
+    project.version("1")
+    project.start()
+    told = project.oatie("scale", "--json").expect(3).json
+    assert told["recommendations"] == []
+    reasons = {one["type"]: one["needs"] for one in told["unknown"]}
+    assert "of load above 1 rps" in reasons["workers"]
+    applied = project.oatie("scale", "--apply").expect(3)
+    assert "of load above 1 rps" in applied.said
+    json.dumps(told)
