@@ -151,17 +151,23 @@ def start_on_engine(context: Context, engine: Engine, *, as_json: bool) -> int:
     return exit_code(status)
 
 
-def restart_on_engine(context: Context, *, quiet: bool) -> str | None:
-    """`oatie recover app`: every replica replaced by a fresh one; None where it is no engine's."""
-    from oatie_ops.cli.waiting import Waiting
+class EngineRollout:
+    """The rung ``restart = "rollout"``: every replica replaced by a fresh one of the same release."""
 
-    if serving_engine(context.paths) is None:
-        return None
-    spec = serving_spec(context)
-    engine = configured_engine(context)
-    with Waiting(quiet=quiet) as waiting, locked(context.paths, "recover"):
-        engine.restart(spec, waiting.update)
-    return f"every replica of release {spec.name} has been replaced and is healthy"
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def restart(self) -> str:
+        import asyncio
+
+        return await asyncio.to_thread(self._restart)
+
+    def _restart(self) -> str:
+        spec = serving_spec(self._context)
+        engine = configured_engine(self._context)
+        with locked(self._context.paths, "recover"):
+            engine.restart(spec, lambda _text: None)
+        return f"every replica of release {spec.name} has been replaced and is healthy"
 
 
 def scale_on_engine(context: Context, replicas: int, *, quiet: bool) -> str:

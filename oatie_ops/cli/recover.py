@@ -63,15 +63,7 @@ def command(
 
 def _recover(context: Context, service: str, from_rung: int, reason: str, *, as_json: bool) -> int:
     from oatie_ops.cli import recover_run
-    from oatie_ops.cli.on_engine import restart_on_engine
     from oatie_ops.cli.recover_text import conclusion, live
-
-    if service == "app" and (done := restart_on_engine(context, quiet=as_json)) is not None:
-        if as_json:
-            emit_json({"schema": "oatie.recover/v1", "service": service, "status": "proven", "output": done})
-        else:
-            emit(done)
-        return ExitCode.OK
 
     result = recover_run.recover(context, service, from_rung, reason, live(quiet=as_json))
     if as_json:
@@ -82,14 +74,15 @@ def _recover(context: Context, service: str, from_rung: int, reason: str, *, as_
 
 
 def _dry_run(context: Context, service: str, from_rung: int, *, as_json: bool) -> int:
+    from oatie_ops.cli.recover_run import ladders_here
     from oatie_ops.cli.recover_text import planned
-    from oatie_ops.recovery.ladder import known_services, ladders
+    from oatie_ops.recovery.ladder import known_services
     from oatie_ops.recovery.ladder_errors import ladder_of, require_rung, require_service
     from oatie_ops.recovery.ladder_report import ladder
 
     settings = context.loaded.settings
     require_service(service, known_services(settings))
-    known = ladder_of(service, ladders(settings))
+    known = ladder_of(service, ladders_here(context))
     require_rung(from_rung, known.rungs)
     found: dict[str, Any] = ladder(known)
     found["rungs"] = found["rungs"][from_rung - 1 :]

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from oatie_ops.cli.context import Context
+from oatie_ops.cli.on_engine import EngineRollout, serving_engine
 from oatie_ops.errors import OatieError
-from oatie_ops.recovery.ladder import known_services, ladders
+from oatie_ops.recovery.ladder import Ladder, known_services, ladders
 from oatie_ops.recovery.ladder_errors import ladder_of, require_rung, require_service
 from oatie_ops.supervisor.client import ControlClient, NotRunning, error_from_dict
 
@@ -32,29 +33,34 @@ def recover(context: Context, service: str, from_rung: int, reason: str, show: S
         return _done_here(context, service, from_rung, reason, show)
 
 
+def ladders_here(context: Context) -> dict[str, Ladder]:
+    """Of oatie.toml, and the one that every application has."""
+    on_engine = serving_engine(context.paths) is not None
+    return ladders(context.loaded.settings, on_engine=on_engine)
+
+
 def overview(context: Context) -> dict[str, Any]:
     """Every ladder: those of a running supervisor, else those of oatie.toml."""
     from oatie_ops.recovery import ladder_report
 
     with contextlib.suppress(NotRunning):
         return _call(ControlClient(context.paths.control_socket), "GET", "/api/performance/errors/recovery")
-    return ladder_report.overview(context.paths.database, ladders(context.loaded.settings))
+    return ladder_report.overview(context.paths.database, ladders_here(context))
 
 
 def _done_here(context: Context, service: str, from_rung: int, reason: str, show: Show) -> Event:
     from oatie_ops.deployment.who import who
-    from oatie_ops.recovery.ladder_once import recover_once
+    from oatie_ops.recovery.ladder_once import Order, recover_once
 
-    settings = context.loaded.settings
-    require_service(service, known_services(settings))
-    require_rung(from_rung, ladder_of(service, ladders(settings)).rungs)
+    require_service(service, known_services(context.loaded.settings))
+    require_rung(from_rung, ladder_of(service, ladders_here(context)).rungs)
     from oatie_ops.cli.filling import SUPERVISOR, filled
 
+    by = who()
+    order = Order(service, from_rung, by.actor, by.origin, reason)
+    rollout = None if serving_engine(context.paths) is None else EngineRollout(context)
     settings = filled(context.loaded, SUPERVISOR).settings
-    work = recover_once(
-        settings, context.paths, service, from_rung=from_rung, actor=who().actor, reason=reason, emit=show
-    )
-    return asyncio.run(work)
+    return asyncio.run(recover_once(settings, context.paths, order, show, rollout))
 
 
 def _asked(client: ControlClient, service: str, from_rung: int, reason: str, show: Show) -> Event:

@@ -24,6 +24,8 @@ class Kind(StrEnum):
 # After these something may be well again. The other two make a failure bearable, or known.
 REPAIRS = frozenset({Kind.RESTART, Kind.RUN, Kind.WEBHOOK})
 MAX_NAME_CHARACTERS = 80
+# Every replica one after the other, each behind its gate.
+ROLLOUT_SECONDS = 1_800.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ class Ladder:
         return next((rung for rung in self.rungs if rung.kind is Kind.RESTART), None)
 
 
-def ladders(settings: Settings) -> dict[str, Ladder]:
+def ladders(settings: Settings, *, on_engine: bool = False) -> dict[str, Ladder]:
     """By service. `app` always has one: the supervisor replaces workers that crash or hang by itself, and
     an operator who asks for more gets new workers without a gap first, and a hard restart after that.
+
+    ``on_engine``: the application runs as containers of an engine, which replaces all of them.
     """
     found = {
         name: Ladder(name, tuple(_rung(name, number, rung) for number, rung in enumerate(service.recover, 1)))
@@ -79,7 +83,9 @@ def ladders(settings: Settings) -> dict[str, Ladder]:
         if service.recover
     }
     if APP not in found:
-        rungs = [{"restart": "worker"}, {"restart": "process"}]
+        rungs: list[dict[str, Any]] = [{"restart": "worker"}, {"restart": "process"}]
+        if on_engine:
+            rungs = [{"restart": "rollout", "timeout": ROLLOUT_SECONDS}]
         found[APP] = Ladder(
             APP, tuple(_rung(APP, number, rung) for number, rung in enumerate(rungs, 1)), declared=False
         )

@@ -17,9 +17,9 @@ from typing import Any
 from oatie_ops.config.settings import Settings
 from oatie_ops.errors import Locked
 from oatie_ops.health.exposition import Page
-from oatie_ops.health.model import Clock, Status, system_clock
-from oatie_ops.recovery.ladder import Kind, Ladder, Rung, ladders, parents_of
-from oatie_ops.recovery.ladder_climber import Climber, Emit, Tried
+from oatie_ops.health.model import Clock, system_clock
+from oatie_ops.recovery.ladder import Ladder, Rung, ladders, parents_of
+from oatie_ops.recovery.ladder_climber import Climber, Emit
 from oatie_ops.recovery.ladder_decide import (
     LOOK_SECONDS,
     Choice,
@@ -28,11 +28,10 @@ from oatie_ops.recovery.ladder_decide import (
     fail_together,
     tried_under_brake,
 )
-from oatie_ops.recovery.ladder_degraded import Degraded
 from oatie_ops.recovery.ladder_errors import ladder_of
+from oatie_ops.recovery.ladder_incidents import Incidents
 from oatie_ops.recovery.ladder_lock import recovery_lock
 from oatie_ops.recovery.ladder_manual import climb
-from oatie_ops.recovery.ladder_meter import RecoveryMeter
 from oatie_ops.recovery.ladder_seen import see
 from oatie_ops.recovery.ladder_state import Phase, Progress, begin, end, from_json, manual, to_json
 
@@ -42,7 +41,10 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Belongs to the supervisor's event loop. ``tell`` pages (service, text) on every channel there is."""
+    """Belongs to the supervisor's event loop. ``tell`` pages (service, text) on every channel there is.
+
+    ``busy``: something else is going on, in which this rung must not be begun by itself.
+    """
 
     def __init__(
         self,
@@ -51,22 +53,20 @@ class Recovery:
         climber: Climber,
         tell: Callable[[str, str], None],
         *,
+        on_engine: bool = False,
+        busy: Callable[[Rung], bool] = lambda _rung: False,
         clock: Clock = system_clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.ladders: Mapping[str, Ladder] = ladders(settings)
+        self.ladders: Mapping[str, Ladder] = ladders(settings, on_engine=on_engine)
         self._declared = {name: ladder for name, ladder in self.ladders.items() if ladder.declared}
         self._parents = parents_of(settings)
         self._lock, self._climber, self._tell = lock, climber, tell
-        self._clock, self._chance = clock, chance
+        self._busy, self._clock, self._chance = busy, clock, chance
         self._watch = Watch()
-        self._open: dict[str, int | None] = {}
-        self._failed_at: dict[str, float | None] = {}
-        self._degraded = Degraded(climber.tools.degrade, climber.tools.restore)
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
-        self.acting = ""
-        self._meter = RecoveryMeter(self.ladders)
+        self._incidents = Incidents(dict(self.ladders), climber, clock)
 
     @property
     def wanted(self) -> bool:
@@ -75,7 +75,7 @@ class Recovery:
 
     def families(self, page: Page) -> Iterator[str]:
         """For the page of metrics."""
-        return self._meter.families(page, self._watch, self.acting)
+        return self._incidents.meter.families(page, self._watch, self._incidents.acting)
 
     def progress(self, service: str) -> Progress:
         return self._watch.services.get(service, Progress())
@@ -103,6 +103,8 @@ class Recovery:
             choice = await self._look()
             if choice.service is None:
                 return choice.wait_seconds
+            if self._busy(self._next_rung(choice.service)):
+                return LOOK_SECONDS
             return await self._try_alone(choice.service)
 
     async def recover(
@@ -131,16 +133,16 @@ class Recovery:
         choice = choose(self._declared, self._parents, self._watch, seen, now)
         self._watch = choice.watch
         for name in choice.recovered:
-            await self._over(name, "by_itself", f"{name} is well again between two tries")
+            await self._incidents.end(name, "by_itself", f"{name} is well again between two tries")
         for name in choice.gave_up:
             await self._gave_up(name, "its repairs do not last")
         for name, entry in seen.items():
-            if entry.well and await self._degraded.give_back(name):
+            if entry.well and await self._incidents.degraded.give_back(name):
                 await self._save(name)
         if self._watch.brake.on and not braked:
             failing = ", ".join(fail_together(seen))
             text = f"{failing} fail together: nothing is restarted, but for one try now and then"
-            await self._event("*", text, braked=True)
+            await self._incidents.event("*", text, braked=True)
         return choice
 
     async def _try_alone(self, name: str) -> float:
@@ -154,31 +156,33 @@ class Recovery:
 
     async def _try(self, name: str) -> None:
         ladder, before = self._declared[name], self.progress(name)
-        rung, attempt = ladder.rungs[before.rung], before.used + 1
+        rung, attempt = self._next_rung(name), before.used + 1
         self._put(name, begin(ladder, before))
-        await self._begin(name, AUTO, AUTO, "")
+        await self._incidents.begin(name, AUTO, AUTO, "")
         # Counted before it happens: a supervisor that dies in the middle does not try it once more for free.
         await self._save(name)
-        tried = await self._attempt(name, rung, attempt, AUTO, lambda _event: None)
+        tried = await self._incidents.attempt(name, rung, attempt, AUTO, lambda _event: None)
         now = self._clock().monotonic_seconds
         after = end(ladder, self.progress(name), proven=tried.proof.proven, now=now, chance=self._chance())
         brake = tried_under_brake(self._watch.brake, proven=tried.proof.proven, now=now)
         self._watch = Watch({**self._watch.services, name: after}, brake)
-        await self._save(name)
         if tried.proof.proven:
-            await self._over(name, "proven", f"{name} is well again after {rung.name}: {tried.proof.output}")
+            await self._incidents.end(
+                name, "proven", f"{name} is well again after {rung.name}: {tried.proof.output}"
+            )
         elif after.phase is Phase.GAVE_UP and after.rung == 0 and after.used == 0:
             if before.phase is Phase.GAVE_UP:
-                await self._over(
+                await self._incidents.end(
                     name, "gave_up", f"{name} still fails after every rung: {tried.proof.output}"
                 )
             else:
                 await self._gave_up(name, tried.proof.output)
+        await self._save(name)
 
     async def _gave_up(self, name: str, why: str) -> None:
         wait = self.progress(name).due_at - self._clock().monotonic_seconds
         text = f"recovery gave up: {why}; tried again in {max(0.0, wait) / 60:.0f} min"
-        await self._over(name, "gave_up", f"{name}: {text}")
+        await self._incidents.end(name, "gave_up", f"{name}: {text}")
         self._tell(name, text)
 
     # --- because somebody wants it ----------------------------------------------------------------------
@@ -186,76 +190,31 @@ class Recovery:
     async def _climb(
         self, name: str, rungs: Iterable[Rung], actor: str, reason: str, emit: Emit
     ) -> dict[str, Any]:
-        if self._turn.locked():
-            emit({"event": "waiting", "service": name, "for": self.acting or name})
+        if acting := self._incidents.acting:
+            emit({"event": "waiting", "service": name, "for": acting})
         async with self._turn:
             with recovery_lock(self._lock):
-                await self._over(name, "replaced", f"{name}: {actor} takes over", quiet=True)
-                await self._begin(name, "manual", actor, reason)
-                result = await climb(name, rungs, lambda rung, n: self._attempt(name, rung, n, actor, emit))
+                await self._incidents.end(name, "replaced", f"{name}: {actor} takes over", quiet=True)
+                await self._incidents.begin(name, "manual", actor, reason)
+                result = await climb(
+                    name, rungs, lambda rung, n: self._incidents.attempt(name, rung, n, actor, emit)
+                )
             proven = result["status"] == "proven"
             if name in self._declared:
                 now = self._clock().monotonic_seconds
                 self._put(name, manual(proven=proven, now=now, chance=self._chance()))
-                await self._save(name)
             text = f"{name} is well again" if proven else f"{name} was not recovered"
-            await self._over(name, "proven" if proven else "gave_up", f"{text} ({actor})")
+            await self._incidents.end(name, "proven" if proven else "gave_up", f"{text} ({actor})")
+            if name in self._declared:
+                await self._save(name)
             emit(result)
         self.look_soon()
         return result
 
     # --- both -------------------------------------------------------------------------------------------
 
-    async def _attempt(self, name: str, rung: Rung, attempt: int, actor: str, emit: Emit) -> Tried:
-        self.acting = name
-        try:
-            tried = await self._climber.attempt(
-                self._open.get(name), name, rung, attempt, actor=actor, emit=emit
-            )
-        finally:
-            self.acting = ""
-        if rung.kind is Kind.DEGRADE and tried.ok:
-            self._degraded.add(name, [rung.target])
-        self._meter.tried(name, rung, proven=tried.proof.proven)
-        result = "proven" if tried.proof.proven else "refuted"
-        how = tried.output if tried.ok else f"failed: {tried.output}"
-        what = f"{name}: rung {rung.number} ({rung.name}), try {attempt} of {rung.max}"
-        text = f"{what}: {how}; {result}: {tried.proof.output}"
-        await self._event(
-            name,
-            text,
-            rung=rung.number,
-            name=rung.name,
-            attempt=attempt,
-            ok=tried.ok,
-            result=result,
-            seconds=round(tried.seconds, 2),
-        )
-        return tried
-
-    async def _begin(self, name: str, trigger: str, actor: str, reason: str) -> None:
-        if name not in self._open:
-            failed_at = self._since(name)
-            self._failed_at[name] = failed_at
-            self._open[name] = await self._climber.journal.begin(name, trigger, actor, reason, failed_at)
-
-    async def _over(self, name: str, outcome: str, text: str, *, quiet: bool = False) -> None:
-        number = self._open.pop(name, None)
-        failed_at = self._failed_at.pop(name, None)
-        await self._climber.journal.end(number, outcome, text)
-        lasted = None if failed_at is None else self._clock().epoch_seconds - failed_at
-        self._meter.over(name, outcome, lasted)
-        if outcome in ("proven", "by_itself"):
-            await self._degraded.give_back(name)
-        if not quiet:
-            await self._event(name, text, outcome=outcome)
-
-    def _since(self, name: str) -> float | None:
-        """Since when it fails (epoch seconds); None where it does not."""
-        state = self._climber.snapshot().services.get(name)
-        if state is not None and state.status is Status.FAIL and state.cause is not None:
-            return state.cause.state.since.epoch_seconds
-        return None
+    def _next_rung(self, name: str) -> Rung:
+        return self._declared[name].rungs[self.progress(name).rung]
 
     def _put(self, name: str, progress: Progress) -> None:
         self._watch = Watch({**self._watch.services, name: progress}, self._watch.brake)
@@ -263,7 +222,7 @@ class Recovery:
     async def _save(self, name: str) -> None:
         now = self._clock()
         data = to_json(self.progress(name), now.monotonic_seconds, now.epoch_seconds)
-        data["degraded"] = self._degraded.of(name)
+        data["degraded"] = self._incidents.degraded.of(name)
         await self._climber.journal.save({name: data})
 
     async def _recall(self) -> None:
@@ -279,18 +238,15 @@ class Recovery:
                 log.warning("what was remembered of the recovery of %s cannot be read", name)
                 continue
             self._put(name, known)
-            self._degraded.add(name, data.get("degraded", ()))
-            await self._degraded.again(name, "it failed when the supervisor was started anew")
+            self._incidents.degraded.add(name, data.get("degraded", ()))
+            if known.phase is not Phase.WELL:
+                await self._incidents.degraded.again(name, f"{name} was failing before the supervisor began")
         for row in unfinished:
-            await self._event(
+            await self._incidents.event(
                 row.service,
                 f"{row.service}: its recovery was cut off with the supervisor; it goes on from there",
                 outcome="interrupted",
             )
-
-    async def _event(self, subject: str, text: str, **data: Any) -> None:
-        log.info("%s", text)
-        await self._climber.journal.event(subject, text, data)
 
     async def _pause(self, seconds: float | None) -> None:
         with contextlib.suppress(TimeoutError):

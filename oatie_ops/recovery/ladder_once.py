@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +21,55 @@ from oatie_ops.recovery.ladder_climber import Climber, Emit
 from oatie_ops.recovery.ladder_journal import Journal
 from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.recovery.ladder_proof import provers
-from oatie_ops.recovery.rungs.base import ActionFailed, Tools
+from oatie_ops.recovery.rungs.base import ActionFailed, Rollout, Tools
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who wants which service recovered, from which rung on, and why."""
+
+    service: str
+    from_rung: int
+    actor: str
+    origin: str
+    reason: str = ""
 
 
 async def recover_once(
-    settings: Settings,
-    paths: StatePaths,
-    service: str,
-    *,
-    from_rung: int,
-    actor: str,
-    reason: str,
-    emit: Emit,
+    settings: Settings, paths: StatePaths, order: Order, emit: Emit, rollout: Rollout | None = None
 ) -> dict[str, Any]:
-    """As `Recovery.recover`. Must run in an event loop of its own."""
+    """As `Recovery.recover`, in an event loop of its own.
+
+    ``rollout``: the application runs on an engine of containers, so that its checks can be asked.
+    """
     paths.ensure()
-    checks = _Checks(settings, paths.home)
-    for name in provers(service, checks.snapshot()):
+    checks = _Checks(settings, paths.home, serving=rollout is not None)
+    for name in provers(order.service, checks.snapshot()):
         await checks.look(name)
-    threads = CheckThreads()
-    tools = Tools(settings.root, threads, page=_pager(settings, threads))
-    climber = Climber(tools, Journal(paths.database), checks.snapshot, checks.look)
-    recovery = Recovery(settings, paths.recovery_lock, climber, lambda _service, _text: None)
-    return await recovery.recover(service, from_rung=from_rung, actor=actor, reason=reason, emit=emit)
+    threads, journal = CheckThreads(), Journal(paths.database)
+    tools = Tools(settings.root, threads, rollout=rollout, page=_pager(settings, threads))
+    climber = Climber(tools, journal, checks.snapshot, checks.look)
+    recovery = Recovery(
+        settings,
+        paths.recovery_lock,
+        climber,
+        lambda _service, _text: None,
+        on_engine=rollout is not None,
+    )
+    await journal.audit(order.actor, order.origin, order.service, "requested", order.reason)
+    result = await recovery.recover(
+        order.service, from_rung=order.from_rung, actor=order.actor, reason=order.reason, emit=emit
+    )
+    how = "succeeded" if result["status"] == "proven" else "failed"
+    await journal.audit(order.actor, order.origin, order.service, how, str(result["proof"]))
+    return result
 
 
 class _Checks:
     """Runs checks when asked, where no loop does."""
 
-    def __init__(self, settings: Settings, home: Path) -> None:
+    def __init__(self, settings: Settings, home: Path, *, serving: bool) -> None:
+        self._serving = serving
         services = plan(settings, home, supervised=False)
         self._board = Board(services, system_clock())
         tools = CheckTools(settings, CheckThreads(), home)
@@ -62,7 +83,7 @@ class _Checks:
         found = []
         for spec, check in self._checks:
             if spec.service == service:
-                gone = asks_the_application(spec)
+                gone = not self._serving and asks_the_application(spec)
                 result = NOT_RUNNING if gone else await run_check(check, spec, Status.UNKNOWN)
                 self._board.record(spec, result, system_clock())
                 found.append((spec, result))

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from oatie_ops.degradation.conductor import Conductor
-from oatie_ops.health.model import Snapshot
+from oatie_ops.health.model import Snapshot, Status
 from oatie_ops.health.threads import CheckThreads
+from oatie_ops.recovery.ladder import Rung
 from oatie_ops.recovery.ladder_climber import Climber
 from oatie_ops.recovery.ladder_journal import Journal
 from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.recovery.ladder_proof import Look
-from oatie_ops.recovery.rungs.base import Tools
+from oatie_ops.recovery.rungs.base import ActionFailed, Tools
 from oatie_ops.supervisor.view import SupervisorView
 
 BY_RECOVERY = "recovery:"
+# What a deploy or a reload under way would be disturbed by, and refuses.
+OF_WORKERS = ("worker", "process", "app")
 Page = Callable[[Collection[str], str, str], None]
 """Channels, service, text: queued, and delivered for as long as it takes."""
 
@@ -30,7 +33,16 @@ def supervised(
     settings = view.settings
 
     async def page_one(channel: str, service: str, text: str) -> None:
+        state = snapshot().services.get(service)
+        if state is not None and state.status in (Status.PASS, Status.WARN):
+            raise ActionFailed(f"{service} is well, so nobody was told")
         page([channel], service, text)
+
+    def busy(rung: Rung) -> bool:
+        running = view.status()
+        if running["state"] == "stopping":
+            return True
+        return rung.target in OF_WORKERS and running["switch"] is not None
 
     async def degrade(service: str, failing: str, reason: str) -> str:
         assert switches is not None
@@ -56,4 +68,5 @@ def supervised(
         view.paths.recovery_lock,
         climber,
         lambda service, text: page(list(settings.alerts), service, text),
+        busy=busy,
     )
