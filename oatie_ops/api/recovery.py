@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -19,6 +20,7 @@ from oatie_ops.recovery import ladder_report
 from oatie_ops.recovery.ladder import Ladder, Rung
 from oatie_ops.recovery.ladder_errors import NoLadder, ladder_of
 from oatie_ops.recovery.ladder_loop import Recovery
+from oatie_ops.store import StoreError
 
 MAX_REASON_CHARACTERS = 500
 MAX_RUNGS = 100
@@ -64,21 +66,20 @@ async def recover(
 @router.get(
     "/api/performance/errors/recovery",
     summary="Every recovery ladder: its rungs, where it stands, success rates and mean time to repair.",
-    responses=described(models_recovery.Ladders, 200, problems=GUARDED),
+    responses=described(models_recovery.Ladders, 200, problems=(503, *GUARDED)),
     dependencies=[READER],
     openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def overview(request: Request) -> Response:
     context = context_of(request)
     ladders = _recovery(context).ladders
-    found = await asyncio.to_thread(ladder_report.overview, context.view.paths.database, ladders)
-    return JSONResponse(found)
+    return await _from_store(lambda: ladder_report.overview(context.view.paths.database, ladders))
 
 
 @router.get(
     "/api/performance/errors/recovery/history",
     summary="The newest recoveries with every try and its proof.",
-    responses=described(models_recovery.RecoveryHistory, 200, problems=(404, 422, *GUARDED)),
+    responses=described(models_recovery.RecoveryHistory, 200, problems=(404, 422, 503, *GUARDED)),
     dependencies=[READER],
     openapi_extra=OPEN_ON_LOOPBACK,
 )
@@ -90,8 +91,7 @@ async def history(
     context = context_of(request)
     if service is not None:
         known(context, service)
-    found = await asyncio.to_thread(ladder_report.history, context.view.paths.database, service, limit)
-    return JSONResponse(found)
+    return await _from_store(lambda: ladder_report.history(context.view.paths.database, service, limit))
 
 
 async def restart_declared(context: OpsContext, service: str, caller: Caller, reason: str) -> Response:
@@ -109,6 +109,13 @@ async def restart_declared(context: OpsContext, service: str, caller: Caller, re
 
     context.audit(Deed(caller.actor, caller.origin, "restart", service, "requested", reason))
     return accepted(await context.operations.start("restart", service, caller.actor, work, events))
+
+
+async def _from_store(read: Callable[[], dict[str, Any]]) -> Response:
+    try:
+        return JSONResponse(await asyncio.to_thread(read))
+    except StoreError as error:
+        raise ApiError(503, "the store cannot be used now", why=error.why, fix=error.fix) from error
 
 
 def accepted(operation: Operation) -> Response:

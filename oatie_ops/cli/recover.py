@@ -31,7 +31,10 @@ def command(
     history: Annotated[
         bool, typer.Option("--history", help="The latest recoveries, each try and its proof.")
     ] = False,
-    limit: Annotated[int, typer.Option(help="With --history: how many.", min=1, max=500)] = 10,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Errors in groups, with what was tried against them.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="With --history and --errors: how many.", min=1, max=500)] = 10,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object at the end, the same shape in every case.")
     ] = False,
@@ -44,7 +47,8 @@ def command(
 
     Exits 0 proven healthy, 1 not (or no ladder is declared), 2 unknown service, 6 another one is under way.
     """
-    chosen = [name for name, wanted in (("--list", list_), ("--history", history)) if wanted]
+    questions = {"--list": list_, "--history": history, "--errors": errors}
+    chosen = [name for name, wanted in questions.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are two questions", fix="leave out one of them")
     context = Context()
@@ -52,6 +56,8 @@ def command(
         return _list(context, service, as_json=json)
     if history:
         return _history(context, service, limit, as_json=json)
+    if errors:
+        return _errors(context, service, limit, as_json=json)
     if service is None:
         raise UsageError(
             "which service?", fix="`oatie recover SERVICE`; `oatie recover --list` shows what there is"
@@ -120,6 +126,21 @@ def _history(context: Context, service: str | None, limit: int, *, as_json: bool
         emit_json({"schema": "oatie.recover.history/v1", "recoveries": found})
     else:
         emit("\n".join(told(found)))
+    return ExitCode.OK
+
+
+def _errors(context: Context, service: str | None, limit: int, *, as_json: bool) -> int:
+    from time import time
+
+    from oatie_ops.recovery.errors_report import lines
+    from oatie_ops.recovery.errors_summary import from_database
+
+    # Not only declared services have errors: an application tells of whatever it calls.
+    found = from_database(context.paths.database, service, shown=limit)
+    if as_json:
+        emit_json({"schema": "oatie.recover.errors/v1", **found})
+    else:
+        emit("\n".join(lines(found, time())))
     return ExitCode.OK
 
 

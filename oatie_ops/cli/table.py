@@ -190,6 +190,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                     ('oatie recover app --reason "leaks"', "new workers; each rung is shown as it happens"),
                     ("oatie recover --list", "every ladder, success rates, mean time to repair"),
                     ("oatie recover --history", "what was tried lately, and what proved it"),
+                    ("oatie recover --errors", "errors in groups, with what was tried against them"),
                 ),
             ),
         ),

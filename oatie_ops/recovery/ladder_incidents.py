@@ -12,6 +12,9 @@ from oatie_ops.recovery.ladder_climber import Climber, Emit, Tried
 from oatie_ops.recovery.ladder_degraded import Degraded
 from oatie_ops.recovery.ladder_meter import RecoveryMeter
 
+# Errors that came so shortly before a service was found failing belong to this failure.
+BLAME_SECONDS = 60.0
+
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,7 @@ class Incidents:
 
     async def attempt(self, name: str, rung: Rung, attempt: int, actor: str, emit: Emit) -> Tried:
         self.acting = name
-        number, _ = self._open.get(name, (None, None))
+        number, failed_at = self._open.get(name, (None, None))
         try:
             tried = await self._climber.attempt(number, name, rung, attempt, actor=actor, emit=emit)
         finally:
@@ -54,6 +57,9 @@ class Incidents:
             self.degraded.add(name, [rung.target])
         self.meter.tried(name, rung, proven=tried.proof.proven)
         await self._tell(name, tried)
+        if failed_at is not None:
+            outcome = "recovered" if tried.proof.proven else "failed"
+            await self._journal.tried(name, rung.name, outcome, failed_at - BLAME_SECONDS)
         return tried
 
     async def event(self, subject: str, text: str, **data: Any) -> None:

@@ -73,6 +73,10 @@ class Journal:
         """For the timeline that people read."""
         await self._do(lambda store: store.events.add("recovery", service, message, data))
 
+    async def tried(self, service: str, rung: str, outcome: str, since: float) -> None:
+        """Notes it at the errors that the service has had ``since`` (epoch seconds)."""
+        await self._do(lambda store: store.errors.recovered(service, rung, outcome, since))
+
     async def audit(self, actor: str, origin: str, service: str, result: str, detail: str) -> None:
         await self._do(lambda store: store.audit.add(actor, origin, "recover", service, result, detail))
 

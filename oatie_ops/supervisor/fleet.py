@@ -8,15 +8,14 @@ import random
 import time
 from collections import deque
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.config.settings import AppSettings
 from oatie_ops.errors import OatieError
-from oatie_ops.recovery.errors_crash import record_crash
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
+from oatie_ops.supervisor.mishaps import LastEnd, describe_end, last_lines, tell
 from oatie_ops.supervisor.protocol import STACK_SIGNAL
 from oatie_ops.supervisor.restart_policy import Ending, next_restart
 from oatie_ops.supervisor.workers import Worker, WorkerState
@@ -24,17 +23,7 @@ from oatie_ops.supervisor.workers import Worker, WorkerState
 TICK_SECONDS = 1.0
 STACK_SECONDS = 0.2
 RECYCLE_RETRY_SECONDS = 60.0
-LOG_LINES = 20
 REPLACED_POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class LastEnd:
-    """The newest unplanned end of a worker that had served. ``at`` is in epoch seconds."""
-
-    at: float
-    what: str
-    log: tuple[str, ...]
 
 
 class Fleet:
@@ -179,23 +168,11 @@ class Fleet:
         if worker.gated or worker.ready_monotonic is not None:
             self.restarts += 1
             self._endings.append(Ending(time.monotonic(), served=True))
-            self.last_end = end = self._describe_end(worker)
-            record_crash(
-                str(self._machinery.paths.errors_socket),
-                f"a worker {worker.ended}",
-                "\n".join([end.what, *end.log]),
-                release=worker.spec.name,
-            )
+            self.last_end = end = describe_end(self._machinery, worker)
+            told = [end.what, *end.log]
+            self._start(tell(self._machinery, f"a worker {worker.ended}", told, worker.spec.name))
             self._note(f"worker {worker.id} (pid {worker.pid}) {worker.ended}; starting another")
             self.refill()
-
-    def _describe_end(self, worker: Worker) -> LastEnd:
-        lived = time.monotonic() - (worker.ready_monotonic or worker.started_monotonic)
-        return LastEnd(
-            at=time.time(),
-            what=f"worker {worker.id} (pid {worker.pid}) {worker.ended}, {lived:.1f} s after it was ready",
-            log=tuple(self._machinery.sink.tail(worker.id, LOG_LINES)),
-        )
 
     def _on_terminating(self, worker: Worker) -> None:
         self._note(f"worker {worker.id} (pid {worker.pid}) was told to end from outside; starting another")
@@ -291,6 +268,8 @@ class Fleet:
             if kill:
                 old.dump_stack(STACK_SIGNAL)
                 await asyncio.sleep(STACK_SECONDS)
+                told = [f"worker {old.id} (pid {old.pid}): {reason}", *last_lines(self._machinery, old)]
+                self._start(tell(self._machinery, "a worker hung", told, old.spec.name))
             worker = await generation.add_worker()
             try:
                 await generation.gate(worker)

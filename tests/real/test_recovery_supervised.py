@@ -263,3 +263,22 @@ def test_a_hard_restart_replaces_stopped_workers_and_refuses_nobody(project: Pro
     assert done.json["tries"][0]["output"] == "all workers were ended, 2 new ones serve"
     assert project.get("/") == 200
     assert not set(old) & {worker["pid"] for worker in project.workers()}
+
+
+def test_workers_that_crash_or_hang_are_errors_of_the_application(project: Project) -> None:
+    project.configure(app={"hang_timeout": "1s", "workers": 2})
+    project.start()
+    crashing, hanging = (psutil.Process(worker["pid"]) for worker in project.workers())
+    crashing.kill()
+    hanging.suspend()
+
+    def told() -> bool:
+        groups = project.oatie("recover", "--errors", "--json").json["groups"]
+        said = {group["message"] for group in groups if group["service"] == "app"}
+        return said >= {"a worker hung", "a worker ended by SIGKILL (killed; out of memory?)"}
+
+    def seen() -> str:
+        return project.oatie("recover", "--errors").stdout
+
+    wait_for(told, "both to be recorded", evidence=seen)
+    assert "WorkerEnded" in seen()
