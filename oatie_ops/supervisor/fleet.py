@@ -170,7 +170,7 @@ class Fleet:
             self._endings.append(Ending(time.monotonic(), served=True))
             self.last_end = end = describe_end(self._machinery, worker)
             told = [end.what, *end.log]
-            self._start(tell(self._machinery, f"a worker {worker.ended}", told, worker.spec.name))
+            tell(self._machinery, f"a worker {worker.ended}", told, worker.spec.name)
             self._note(f"worker {worker.id} (pid {worker.pid}) {worker.ended}; starting another")
             self.refill()
 
@@ -269,7 +269,7 @@ class Fleet:
                 old.dump_stack(STACK_SIGNAL)
                 await asyncio.sleep(STACK_SECONDS)
                 told = [f"worker {old.id} (pid {old.pid}): {reason}", *last_lines(self._machinery, old)]
-                self._start(tell(self._machinery, "a worker hung", told, old.spec.name))
+                tell(self._machinery, "a worker hung", told, old.spec.name)
             worker = await generation.add_worker()
             try:
                 await generation.gate(worker)

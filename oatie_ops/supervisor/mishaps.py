@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,9 +11,6 @@ from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.workers import Worker
 
 LOG_LINES = 20
-# The tracker is imported after the workers were booted; one of them may have died before.
-TRIES = 6
-AGAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,10 +35,6 @@ def last_lines(machinery: Machinery, worker: Worker) -> list[str]:
     return list(machinery.sink.tail(worker.id, LOG_LINES))
 
 
-async def tell(machinery: Machinery, what: str, evidence: Iterable[str], release: str) -> None:
-    """Goes on trying for half a minute, then the log has it alone."""
-    text = "\n".join(evidence)
-    for _ in range(TRIES):
-        if record_crash(str(machinery.paths.errors_socket), what, text, release=release):
-            return
-        await asyncio.sleep(AGAIN_SECONDS)
+def tell(machinery: Machinery, what: str, evidence: Iterable[str], release: str) -> None:
+    """As an error of the application."""
+    record_crash(str(machinery.paths.errors_socket), what, "\n".join(evidence), release=release)
