@@ -45,7 +45,17 @@ def choose(loaded: Loaded, paths: StatePaths, *, dev: bool = False, log_level: s
         said = (*choice_notes(loaded.discovery), *_installation_note(settings))
         return Choice(spec, describe(loaded), settings, said)
     spec = read_release(paths.releases / str(number), loaded).spec()
-    return Choice(replace(spec, app=live(spec.app, settings.app, log_level)), f"release {number}", settings)
+    app = live(spec.app, settings.app, log_level)
+    # What the command line said is no change of the file.
+    said = changed_since(str(number), app, live(settings.app, settings.app, log_level))
+    return Choice(replace(spec, app=app), f"release {number}", settings, said)
+
+
+def changed_since(release: str, then: AppSettings, now: AppSettings) -> tuple[str, ...]:
+    """At most one note: what in oatie.toml is not what this release runs with."""
+    from oatie_ops.deployment.drift import drift, drift_note
+
+    return tuple(filter(None, [drift_note(release, drift(then, now))]))
 
 
 def _installation_note(settings: Settings) -> list[str]:

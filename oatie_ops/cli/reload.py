@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json_line
+from oatie_ops.cli.output import emit, emit_json_line, say
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.client import ControlClient, error_from_dict
@@ -30,7 +31,13 @@ def command(
     binds the port itself is restarted once its successor has proved ready; how long nothing answered is told.
     """
     begun = time.monotonic()
-    result = _follow(ControlClient(Context().paths.control_socket), as_json=json)
+    context = Context()
+    client = ControlClient(context.paths.control_socket)
+    # A supervisor that hangs is told from a boot that takes long.
+    serving = client.call("GET", "/control/status")
+    if not json:
+        _tell_drift(context, str(serving["release"]))
+    result = _follow(client, as_json=json)
     failed = None if result["status"] == "reloaded" else failure(result)
     if json:
         return failed.exit_code if failed else None
@@ -41,9 +48,22 @@ def command(
     return None
 
 
+def _tell_drift(context: Context, release: str) -> None:
+    """A reload runs what was deployed: an edit of oatie.toml that waits for a deploy is told, not obeyed."""
+    from oatie_ops.cli.choice import changed_since
+    from oatie_ops.deployment.manifest import read
+
+    if not release.isdecimal():  # the checkout itself
+        return
+    # A file that is wrong by now, or a release that cannot be read, is no reason not to reload.
+    with contextlib.suppress(OatieError):
+        made, now = read(context.paths.releases / release), context.loaded.settings.app
+        for note in changed_since(release, made.app, now):
+            say(f"oatie: {note}")
+
+
 def _follow(client: ControlClient, *, as_json: bool) -> Event:
     """The result event. Shows the others as they come."""
-    client.call("GET", "/control/status")  # a supervisor that hangs is told from a boot that takes long
     with Waiting(quiet=as_json) as waiting:
         for event in client.stream("POST", "/control/reload", timeout_seconds=SILENCE_SECONDS):
             if as_json:

@@ -75,9 +75,10 @@ def not_running(paths: StatePaths, absent: NotRunning) -> dict[str, Any]:
         "workers": [],
         "wanted_workers": 0,
         "restarts": 0,
+        "last_reload": None,
         "last_end": None,
         "switch": None,
-        "app": {"url": None, "port": None, "name": None, "ready": None, "ready_host": None},
+        "app": {"url": None, "port": None, "host": None, "name": None, "ready": None, "ready_host": None},
         "ops": {"url": None},
     }
 

@@ -8,6 +8,7 @@ from oatie_ops.config.settings import AppSettings
 
 # Where and how wide a release runs is today's; the environment is compared by what the file itself says.
 _LIVE = frozenset({"host", "port", "workers"})
+_LIVE_VARIABLES = frozenset({"PORT", "WORKERS"})
 _ENVIRONMENT = frozenset({"env", "env_templates", "stored", "hand_over", "env_file"})
 _UNITS = ("_seconds", "_bytes")
 
@@ -36,7 +37,7 @@ def _literal(app: AppSettings) -> dict[str, str]:
     return {
         name: value
         for name, value in app.env.items()
-        if name not in app.env_templates and name not in app.stored
+        if name not in app.env_templates and name not in app.stored and name not in _LIVE_VARIABLES
     }
 
 

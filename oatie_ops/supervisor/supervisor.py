@@ -334,6 +334,7 @@ class Supervisor:
             "app": {
                 "url": self.app_url(),
                 "port": self.public.port,
+                "host": self.public.host,
                 "name": serving.name,
                 "ready": serving.ready,
                 "ready_host": serving.ready_host,

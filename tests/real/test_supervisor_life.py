@@ -324,3 +324,14 @@ def test_a_reload_after_a_reload_keeps_two_workers(project: Project) -> None:
         result = load.finish()
     assert not lost(result)
     wait_for(lambda: [w["state"] for w in project.workers()] == ["serving"] * 2, "two workers serving")
+
+
+def test_an_edit_that_waits_for_a_deploy_is_told_by_start_and_reload(project: Project) -> None:
+    project.deployed("1")
+    assert "oatie.toml has changed" not in project.oatie("reload").expect(0).stderr
+    assert project.status()["app"]["host"] == "127.0.0.1"
+    project.configure(app={"drain": "7s"})
+    assert "oatie.toml has changed since in [app] drain" in project.oatie("reload").expect(0).stderr
+    project.oatie("stop").expect(0)
+    told = project.oatie("start", "--daemon", "--port", str(free_port()), "--log-level", "debug").expect(0)
+    assert "oatie.toml has changed since in [app] drain (" in told.stderr

@@ -47,6 +47,7 @@ def running(**changes: Any) -> dict[str, Any]:
         "workers": [worker(), worker(id=2, pid=4712)],
         "wanted_workers": 2,
         "restarts": 0,
+        "last_reload": {"successful": True, "success_at": 1_700_000_000.0},
         "last_end": None,
         "switch": None,
         "app": {"url": "http://localhost:8080", "name": "reports"},
@@ -158,7 +159,7 @@ def test_status_where_nothing_runs_has_the_same_shape_and_exits_1(paths: StatePa
     assert (answer["state"], answer["workers"], answer["app"]) == (
         "not running",
         [],
-        {"url": None, "port": None, "name": None, "ready": None, "ready_host": None},
+        {"url": None, "port": None, "host": None, "name": None, "ready": None, "ready_host": None},
     )
     assert answer["supervisor"].keys() == running()["supervisor"].keys()
     assert oatie("status").stdout.startswith("not running\n  ")

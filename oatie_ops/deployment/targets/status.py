@@ -31,6 +31,7 @@ def status_of(
         "workers": [_worker(each) for each in replicas],
         "wanted_workers": wanted,
         "restarts": sum(each.restarts for each in replicas),
+        "last_reload": None,
         "last_end": None,
         "switch": None,
         "app": app,
