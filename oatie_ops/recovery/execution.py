@@ -56,6 +56,9 @@ class Call:
 def run(call: Call) -> Any:
     """A result, or where the function turns out to be async, its coroutine."""
     service = call.service
+    code = getattr(call.function, "__code__", None)
+    if code is not None and code in service.async_in_disguise:
+        return run_async(call)
     service.calls += 1
     service.budget.called()
     try:
@@ -63,6 +66,9 @@ def run(call: Call) -> Any:
     except Exception as error:  # noqa: BLE001 - whatever it is, there may be something to serve
         return _after(call, error)
     if inspect.iscoroutine(result):
+        # From now on what is served instead of its result is a coroutine too.
+        if code is not None:
+            service.async_in_disguise.add(code)
         return run_async(call, result)
     return call.succeeded(result)
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from oatie_ops.recovery.breaker.circuit import CircuitBreaker
@@ -41,6 +42,7 @@ class Service:
     calls: int = 0
     failures: int = 0
     served_instead: int = 0
+    async_in_disguise: set[CodeType] = field(default_factory=set)  # lambdas that gave a coroutine
     _acting: threading.Lock = field(default_factory=threading.Lock)
     _not_before: float = 0.0
 

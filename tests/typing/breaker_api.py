@@ -33,7 +33,7 @@ async def async_generator(number: int) -> AsyncIterator[int]:
 
 assert_type(plain(1, word="x"), str)
 coroutine = asynchronous(1)
-assert_type(coroutine, Coroutine[Any, Any, bytes])
+kept = assert_type(coroutine, Coroutine[Any, Any, bytes])
 assert_type(generator(1), Iterator[int])
 assert_type(async_generator(1), AsyncIterator[int])
 assert_type(breaker.call(plain, 1, word="x"), str)

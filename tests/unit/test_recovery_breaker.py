@@ -374,6 +374,18 @@ def test_slow_calls_open_a_window(window: str) -> None:
     assert breaker.state is State.OPEN
 
 
+def test_a_slow_call_after_a_window_full_of_good_ones_is_not_overlooked() -> None:
+    clock = Clock()
+    named = {"window_size": 4, "minimum_calls": 4, "slow_call_duration": 1.0, "slow_call_rate": 0.5}
+    breaker = made(clock, window="count", **named)
+    guarded = breaker(lambda seconds: setattr(clock, "now", clock.now + seconds))
+    for seconds in (0.1,) * 6 + (1.5,):
+        guarded(seconds)
+    assert breaker.state is State.CLOSED
+    guarded(1.5)
+    assert breaker.state is State.OPEN
+
+
 # --- by hand --------------------------------------------------------------------------------------------
 
 

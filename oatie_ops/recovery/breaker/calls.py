@@ -7,6 +7,7 @@ clock, no function of ours is called. It is left as soon as there is anything to
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from functools import wraps
@@ -66,7 +67,8 @@ def timed(breaker: Core, function: Callable[P, R]) -> Callable[P, R]:
         if result.__class__ is CoroutineType:
             return cast(R, finish(breaker, cast(Any, result), Permit(word, 0, began)))
         now = clock()
-        breaker.passed(word, now - began, now)
+        if breaker.noting or now - began > breaker.calm_up_to:
+            breaker.passed(word, now - began, now)
         return result
 
     return guarded
@@ -109,27 +111,30 @@ def timed_async(
 ) -> Callable[P, Coroutine[Any, Any, R]]:
     clock = breaker.clock
     judge = breaker.config.result_predicate
+    # The deadline is kept for us; how long a call took matters only where it may be slow.
+    measured = breaker.config.slow_call_duration is not None or clock is not time.monotonic
 
     @wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         word = breaker.words[0]
         if word != breaker.adopted or judge is not None:
             return cast(R, await whole_async(breaker, function, args, kwargs))
+        began = clock() if measured else 0.0
         call = function(*args, **kwargs)
         in_flight = breaker.in_flight
         in_flight[call] = word
-        began = clock()
         try:
             result = await call
         except BaseException as error:
             in_flight.pop(call, None)
             if breaker.was_interrupted(call, error):
                 raise late(breaker, word) from None
-            breaker.settle(Permit(word, 0, began), outcome.of_exception(error, breaker.config), error)
+            permit = Permit(word, 0, began or clock())
+            breaker.settle(permit, outcome.of_exception(error, breaker.config), error)
             raise
         del in_flight[call]
         now = clock()
-        breaker.passed(word, now - began, now)
+        breaker.passed(word, now - began if measured else 0.0, now)
         return result
 
     return guarded

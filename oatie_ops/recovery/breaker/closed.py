@@ -29,8 +29,9 @@ class CountWindow:
         self._ring = bytearray(self._size)
         self.idle = False
 
-    def succeed(self, now: float) -> bool:
-        return self.add(False, False, now)
+    def calmly(self, _now: float) -> bool:
+        """Without the lock: whether a success has been noted by that."""
+        return self.idle
 
     def add(self, failed: bool, slow: bool, _now: float) -> bool:
         """Whether it should open now."""
@@ -72,12 +73,15 @@ class TimeWindow:
     def calls(self) -> int:
         return sum(calls for _, calls, _, _ in self._slices)
 
-    def succeed(self, now: float) -> bool:
-        """`add` for the usual case. Whether it should open now."""
-        if now >= self._turn_at:
-            self._turn(now)
+    def calmly(self, now: float) -> bool:
+        """Without the lock: whether a success has been noted by that.
+
+        Of two threads that count at the same instant one may be lost, which hardly changes a rate.
+        """
+        if self.failures or self.slow or now >= self._turn_at:
+            return False
         self._current[1] += 1
-        return (self.failures or self.slow) > 0 and self._too_many()
+        return True
 
     def add(self, failed: bool, slow: bool, now: float) -> bool:
         """Whether it should open now."""

@@ -54,6 +54,7 @@ class Core:
         "_random",
         "_window",
         "adopted",
+        "calm_up_to",
         "clock",
         "config",
         "count",
@@ -85,6 +86,8 @@ class Core:
         self.config = config
         self.deadline = float("inf") if config.timeout is None else config.timeout
         self.slow_from = float("inf") if config.slow_call_duration is None else config.slow_call_duration
+        # A call that took no longer is neither slow nor late.
+        self.calm_up_to = min(self.slow_from, self.deadline)
         self.count = 0
         self.noting = False
         self.failed = 0
@@ -199,16 +202,15 @@ class Core:
     def passed(self, word: int, seconds: float, now: float) -> None:
         """The end of a timed call by a result that nobody judges."""
         window = self._window
-        if seconds > self.deadline or window is None:
+        if seconds > self.calm_up_to or window is None:
             late = seconds > self.deadline
-            if late or self.noting:
+            if late or self.noting or seconds > self.slow_from:
                 self._count(word, Outcome.FAILURE if late else Outcome.SUCCESS, seconds, now, None)
             return
-        if seconds > self.slow_from:
-            self._count(word, Outcome.SUCCESS, seconds, now, None)
+        if word != self.words[0] or window.calmly(now):
             return
         with self._lock:
-            if word != self.words[0] or not window.succeed(now):
+            if word != self.words[0] or not window.add(False, False, now):
                 return
         self._trip(word, now, None)
 

@@ -1,0 +1,301 @@
+"""The spec's library: services by name, fallbacks, retries under a budget, strategies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stamina
+
+from oatie_ops.error_recovery import (
+    CircuitBreakerConfig,
+    CircuitOpenError,
+    ErrorRecoveryManager,
+    Retry,
+    RetryBudget,
+    ServiceFallback,
+    State,
+)
+from oatie_ops.recovery import declared, errors
+from oatie_ops.recovery.fallback import call_key
+
+CONFIG = CircuitBreakerConfig(failure_threshold=2, success_threshold=1, timeout=60, recovery_timeout=300)
+QUICK_RETRY = Retry(attempts=3, on=(ConnectionError,), wait_initial=0.001, wait_max=0.002, wait_jitter=0)
+
+
+@pytest.fixture(autouse=True)
+def own_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test records is not in the next one's summary."""
+    monkeypatch.delenv(declared.VARIABLE, raising=False)
+    monkeypatch.setattr(errors, "_log", errors.ErrorLog(None))
+    with stamina.set_testing(False):
+        yield
+
+
+@pytest.fixture
+def manager() -> ErrorRecoveryManager:
+    return ErrorRecoveryManager()
+
+
+class Database:
+    """Fails as often as it is told to, then answers."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.calls = 0
+
+    def query(self, number: int = 1) -> int:
+        self.calls += 1
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("refused")
+        return number * 2
+
+    async def query_async(self, number: int = 1) -> int:
+        await asyncio.sleep(0)
+        return self.query(number)
+
+
+def call(manager: ErrorRecoveryManager, database: Database, way: str, number: int = 1) -> int:
+    if way == "sync":
+        return manager.execute_with_recovery("db", database.query, number)
+
+    async def wait() -> int:
+        if way == "async":
+            return await manager.execute_with_recovery("db", database.query_async, number)
+        disguised: Any = lambda number: database.query_async(number)  # noqa: E731, PLW0108
+        result: int = await manager.execute_with_recovery("db", disguised, number)
+        return result
+
+    return asyncio.run(asyncio.wait_for(wait(), 60))
+
+
+WAYS = pytest.mark.parametrize("way", ["sync", "async", "disguised"])
+
+
+@WAYS
+def test_it_goes_through_the_breaker(manager: ErrorRecoveryManager, way: str) -> None:
+    breaker = manager.register_service("db", CONFIG)
+    assert call(manager, Database(), way, 4) == 8
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            call(manager, Database(1), way)
+    assert breaker.state is State.OPEN
+    database = Database()
+    with pytest.raises(CircuitOpenError):
+        call(manager, database, way)
+    assert database.calls == 0
+    assert manager.get_service_health("db")["status"] == "unhealthy"
+
+
+@WAYS
+def test_the_last_good_result_of_the_same_call_is_served(manager: ErrorRecoveryManager, way: str) -> None:
+    database = Database()
+    manager.register_service("db", CONFIG, fallback=ServiceFallback("db", cache_duration=300))
+    assert call(manager, database, way, 4) == 8
+    database.failures = 9
+    for _ in range(4):
+        assert call(manager, database, way, 4) == 8
+    with pytest.raises((ConnectionError, CircuitOpenError)):
+        call(manager, database, way, 5)
+    assert manager.get_service_health("db")["degraded"] is True
+    assert manager.get_error_summary()["recoveries"] == {"fallback": {"served": 1}}
+
+
+@WAYS
+def test_a_stale_result_gives_way_to_the_function_and_then_the_data(
+    manager: ErrorRecoveryManager, way: str
+) -> None:
+    now = [0.0]
+    fallback = ServiceFallback("db", lambda number: -number, cache_duration=10, clock=lambda: now[0])
+    manager.register_service("db", CONFIG, fallback=fallback)
+    database = Database()
+    assert call(manager, database, way, 4) == 8
+    database.failures = 99
+    now[0] = 9.9
+    assert call(manager, database, way, 4) == 8
+    now[0] = 10.1
+    assert call(manager, database, way, 4) == -4
+    manager.register_fallback(ServiceFallback("db", fallback_data={"rows": []}))
+    assert call(manager, database, way, 5) == {"rows": []}
+
+
+def test_an_async_fallback_is_awaited(manager: ErrorRecoveryManager) -> None:
+    async def instead(number: int) -> int:
+        await asyncio.sleep(0)
+        return -number
+
+    manager.register_service("db", CONFIG, fallback=ServiceFallback("db", instead))
+    assert call(manager, Database(9), "async", 3) == -3
+
+
+@WAYS
+def test_a_failed_call_is_tried_again(manager: ErrorRecoveryManager, way: str) -> None:
+    manager.register_service("db", CircuitBreakerConfig(failure_threshold=9), retry=QUICK_RETRY)
+    database = Database(2)
+    assert call(manager, database, way, 4) == 8
+    assert database.calls == 3
+    group = manager.get_error_summary()["groups"][0]
+    assert (group["recovery"], group["outcome"]) == ("retry", "recovered")
+    with pytest.raises(ConnectionError):
+        call(manager, Database(3), way)
+
+
+@WAYS
+def test_retries_end_when_the_breaker_opens(manager: ErrorRecoveryManager, way: str) -> None:
+    manager.register_service("db", CONFIG, retry=QUICK_RETRY)
+    database = Database(9)
+    with pytest.raises((ConnectionError, CircuitOpenError)):
+        call(manager, database, way)
+    assert database.calls == 2
+
+
+def test_without_a_retry_a_call_is_made_once(manager: ErrorRecoveryManager) -> None:
+    database = Database(1)
+    with pytest.raises(ConnectionError):
+        call(manager, database, "sync")
+    assert database.calls == 1
+
+
+def test_retries_are_bounded_by_their_budget(manager: ErrorRecoveryManager) -> None:
+    manager.register_service("db", CircuitBreakerConfig(failure_threshold=10_000), retry=QUICK_RETRY)
+    manager.service("db").budget = RetryBudget(ratio=0.1, per_second=0, reserve=5)
+    database = Database(10_000)
+    for _ in range(100):
+        with pytest.raises(ConnectionError):
+            call(manager, database, "sync")
+    assert 100 < database.calls <= 100 + 5 + 10
+
+
+def test_a_budget_fills_with_time_and_calls() -> None:
+    now = [0.0]
+    budget = RetryBudget(ratio=0.5, per_second=1, reserve=2, clock=lambda: now[0])
+    assert [budget.take() for _ in range(3)] == [True, True, False]
+    now[0] = 1.0
+    assert [budget.take() for _ in range(2)] == [True, False]
+    budget.called()
+    budget.called()
+    assert [budget.take() for _ in range(2)] == [True, False]
+
+
+@WAYS
+def test_strategies_are_tried_in_turn_and_then_the_call_once_more(
+    manager: ErrorRecoveryManager, way: str
+) -> None:
+    tried: list[str] = []
+    database = Database(99)
+
+    def useless(_error: BaseException) -> bool:
+        tried.append("useless")
+        return False
+
+    def broken(_error: BaseException) -> None:
+        tried.append("broken")
+        raise RuntimeError
+
+    def reconnect(error: BaseException) -> None:
+        assert isinstance(error, ConnectionError)
+        tried.append("reconnect")
+        database.failures = 0
+
+    manager.register_service("db", CONFIG)
+    manager.register_recovery_strategy("db", lambda _error: tried.append("other"), errors=(KeyError,))
+    for strategy in (useless, broken, reconnect):
+        manager.register_recovery_strategy("db", strategy)
+    assert call(manager, database, way, 4) == 8
+    assert tried == ["useless", "broken", "reconnect"]
+    group = manager.get_error_summary()["groups"][0]
+    assert (group["recovery"], group["outcome"]) == ("strategy", "recovered")
+    database.failures = 1
+    with pytest.raises(ConnectionError):
+        call(manager, database, way)
+    assert len(tried) == 3
+
+
+def test_an_async_strategy_is_awaited(manager: ErrorRecoveryManager) -> None:
+    database = Database(99)
+
+    async def reconnect(_error: BaseException) -> None:
+        await asyncio.sleep(0)
+        database.failures = 0
+
+    manager.register_recovery_strategy("db", reconnect)
+    assert call(manager, database, "async", 4) == 8
+
+
+def test_cancelling_is_not_answered_with_a_fallback(manager: ErrorRecoveryManager) -> None:
+    manager.register_service("db", CONFIG, fallback=ServiceFallback("db", fallback_data=1))
+
+    async def case() -> None:
+        task = asyncio.create_task(manager.execute_with_recovery("db", asyncio.sleep, 3600))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(case(), 60))
+
+
+def test_a_breaker_that_opens_is_an_error_of_its_own(manager: ErrorRecoveryManager) -> None:
+    manager.register_service("db", CONFIG)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            call(manager, Database(1), "sync")
+    summary = manager.get_error_summary()
+    kinds = {group["kind"]: group for group in summary["groups"]}
+    assert kinds.keys() == {"ConnectionError", "CircuitOpened"}
+    assert kinds["CircuitOpened"]["severity"] == "critical"
+    assert kinds["ConnectionError"]["count"] == 2
+    assert summary["by_service"] == {"db": 3}
+    json.dumps(summary)
+
+
+def test_health_of_what_is_unknown_and_of_all(manager: ErrorRecoveryManager) -> None:
+    assert manager.get_service_health("nope") == {"service": "nope", "status": "unknown"}
+    manager.register_service("db")
+    assert manager.get_service_health().keys() == {"db"}
+    assert manager.get_service_health("db")["status"] == "healthy"
+
+
+def test_the_declared_breaker_is_the_default_and_shared(tmp_path: Path) -> None:
+    declared.publish(tmp_path, {"db": {"failure_threshold": 1, "recovery_timeout": 7.0, "unknown_key": 1}})
+    one, two = ErrorRecoveryManager(tmp_path), ErrorRecoveryManager(tmp_path)
+    assert one.breaker("db").config.failure_threshold == 1
+    with pytest.raises(ConnectionError):
+        call(one, Database(1), "sync")
+    with pytest.raises(CircuitOpenError) as caught:
+        call(two, Database(), "sync")
+    assert 0 < caught.value.retry_after <= 7
+    assert one.breaker("other").config == CircuitBreakerConfig()
+
+
+def test_a_declaration_that_cannot_be_read_costs_only_itself(tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"db": {"failure_threshold": 0}}', '{"db": 1}'):
+        (tmp_path / declared.FILE).write_text(text)
+        assert ErrorRecoveryManager(tmp_path).breaker("db").config == CircuitBreakerConfig()
+
+
+def test_calls_are_told_apart_by_function_arguments_and_surroundings() -> None:
+    def made(number: int) -> Any:
+        return lambda: number
+
+    one, same, other = (call_key(made(number), (), {}) for number in (1, 1, 2))
+    assert one == same != other
+    assert call_key(made, (1,), {}) != call_key(made, (2,), {})
+    assert call_key(made, ([],), {}) is None
+    database, another = Database(), Database()
+    assert call_key(database.query, (), {}) == call_key(database.query, (), {})
+    assert call_key(database.query, (), {}) != call_key(another.query, (), {})
+
+
+def test_the_specs_names_are_where_the_spec_has_them() -> None:
+    import oatie_ops
+    from oatie_ops import error_recovery
+
+    for name in ("error_recovery_manager", "CircuitBreaker", "CircuitBreakerConfig", "ServiceFallback"):
+        assert getattr(oatie_ops, name) is getattr(error_recovery, name)
+    assert error_recovery.degradation_manager is oatie_ops.degradation_manager
