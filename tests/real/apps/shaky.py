@@ -10,7 +10,8 @@ from typing import Any
 from oatie_ops import ServiceFallback, error_recovery_manager
 
 BROKEN = Path(os.environ["OATIE_DATA_DIR"]) / "broken"
-error_recovery_manager.register_service("database", fallback=ServiceFallback("database", fallback_data="none"))
+INSTEAD = ServiceFallback("database", fallback_data="none", cache_duration=0)
+error_recovery_manager.register_service("database", fallback=INSTEAD)
 
 
 def query() -> str:
