@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.on_engine import EngineRollout, serving_engine
+from oatie_ops.cli.output import say
 from oatie_ops.errors import OatieError
 from oatie_ops.recovery.ladder import Ladder, known_services, ladders
 from oatie_ops.recovery.ladder_errors import ladder_of, require_rung, require_service
@@ -72,6 +73,14 @@ def _asked(client: ControlClient, service: str, from_rung: int, reason: str, sho
     query = urlencode({"from_rung": from_rung, "reason": reason})
     path = f"/api/performance/errors/services/{quote(service, safe='')}/recover?{query}"
     operation = _call(client, "POST", path)
+    try:
+        return _followed(client, operation, service, show)
+    except KeyboardInterrupt:
+        say("the supervisor goes on with it; `oatie recover --history` tells how it ends")
+        raise
+
+
+def _followed(client: ControlClient, operation: dict[str, Any], service: str, show: Show) -> Event:
     shown = 0
     while True:
         for event in operation["events"][shown:]:

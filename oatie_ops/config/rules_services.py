@@ -23,7 +23,8 @@ def check_services(settings: Settings) -> Iterator[Problem]:
         degrade = service.degrade or {}
         yield from _unknown((*here, "degrade", "auto"), degrade.get("auto", ()), [*names, "load"], "service")
         yield from _responses(service)
-        yield from _ladder(service, names, list(settings.alerts))
+        wrong = list(_ladder(service, names, list(settings.alerts)))
+        yield from wrong or _proof(service)
     yield from _cycles(settings.services)
 
 
@@ -83,6 +84,18 @@ def _ladder(service: ServiceSettings, names: list[str], alerts: list[str]) -> It
         if "restart" in rung and not _is_restart(rung["restart"]):
             hint = '"worker", "process", "app", "rollout", "systemd:UNIT" or "docker:CONTAINER"'
             yield Problem("bad-value", (*path, "restart"), "names nothing that can be restarted", hint)
+
+
+def _proof(service: ServiceSettings) -> Iterator[Problem]:
+    checked = service.check or service.needs or service.routes or service.name in ("app", "system")
+    if service.recover and not checked:
+        yield Problem(
+            "no-proof",
+            ("services", service.name, "recover"),
+            "is never climbed by itself: nothing checks this service",
+            "give it a `check`, or `needs` that have one",
+            severity=WARNING,
+        )
 
 
 def _is_restart(target: str) -> bool:

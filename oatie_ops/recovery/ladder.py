@@ -11,6 +11,7 @@ from typing import Any
 from oatie_ops.config import defaults
 from oatie_ops.config.settings import ServiceSettings, Settings
 from oatie_ops.health.plan import APP, SYSTEM
+from oatie_ops.redaction import redact
 
 
 class Kind(StrEnum):
@@ -49,11 +50,11 @@ class Rung:
 
     @property
     def name(self) -> str:
-        """For people: ``restart docker:db``, ``run ./start.sh``, ``webhook``."""
+        """For people, without secrets: ``restart docker:db``, ``run ./start.sh``, ``webhook``."""
         if self.kind is Kind.WEBHOOK:
             return str(self.kind)
         what = shlex.join(self.argv) if self.argv else self.target
-        text = f"{self.kind} {what}"
+        text = redact(f"{self.kind} {what}")
         return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[: MAX_NAME_CHARACTERS - 1]}…"
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from oatie_ops.health.report import iso_epoch
 from oatie_ops.recovery.ladder import Ladder, Rung
 from oatie_ops.recovery.ladder_state import Phase
-from oatie_ops.redaction import redact
 from oatie_ops.store import Store
 from oatie_ops.store.recoveries import RecoveryRow, RungFigures, ServiceFigures, TryRow
 
@@ -81,9 +80,7 @@ def ladder(
         "next_rung": int(data["rung"]) % len(known.rungs) + 1,
         "attempts": int(data["attempts"]),
         "next_try_at": iso_epoch(due) if unwell else None,
-        "rungs": [
-            rung(step, (figures or {}).get((known.service, redact(step.name)))) for step in known.rungs
-        ],
+        "rungs": [rung(step, (figures or {}).get((known.service, step.name))) for step in known.rungs],
         **NOTHING_KNOWN,
     }
 
@@ -92,7 +89,7 @@ def rung(step: Rung, figures: RungFigures | None = None) -> dict[str, Any]:
     tries, proven = (figures.tries, figures.proven) if figures else (0, 0)
     return {
         "rung": step.number,
-        "name": redact(step.name),
+        "name": step.name,
         "action": str(step.kind),
         "verify": step.verify,
         "max": step.max,

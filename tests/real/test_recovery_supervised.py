@@ -282,3 +282,42 @@ def test_workers_that_crash_or_hang_are_errors_of_the_application(project: Proje
 
     wait_for(told, "both to be recorded", evidence=seen)
     assert "WorkerEnded" in seen()
+
+
+STUCK_APP = """
+import os, time
+STARTED = time.time()
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    stuck = scope["path"] == "/ready" and os.path.exists("stuck") and os.path.getmtime("stuck") > STARTED
+    status = 503 if stuck else 200
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_an_application_that_lives_and_answers_wrongly_is_replaced_without_losing_a_request(
+    project: Project,
+) -> None:
+    (project.root / "stuck_app.py").write_text(STUCK_APP)
+    project.configure(
+        app={"run": "stuck_app:app"},
+        services={
+            "app": {
+                "check": {"type": "http", "path": "/ready", **FAST},
+                "recover": [{"restart": "worker", "settle": "0s"}],
+            }
+        },
+    )
+    project.start()
+    wait_for(lambda: status(project, "app")["status"] == "pass", "the application to be well")
+    before = {worker["pid"] for worker in project.workers()}
+    with project.load("/", new=2, keep=2) as load:
+        (project.root / "stuck").touch()
+        entry = ended(project, "app", "proven")
+        result = load.finish()
+    assert [t["name"] for t in entry["tries"]] == ["restart worker"]
+    assert not before & {worker["pid"] for worker in project.workers()}
+    assert result["failed"] == 0, result
