@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 import pytest
 
+from oatie_ops.performance.samples import Samples, samples_path
 from tests.real.harness import Project
 from tests.real.loadrun import lost
 from tests.real.waiting import wait_for
@@ -95,3 +98,39 @@ def test_advice_refuses_over_http_and_on_the_command_line_alike(project: Project
     applied = project.oatie("scale", "--apply").expect(3)
     assert "of load above 1 rps" in applied.said
     json.dumps(told)
+
+
+@pytest.mark.slow
+def test_the_supervisor_follows_the_load_within_its_bounds(project: Project) -> None:
+    project.version("1")
+    assert "needs a bound" in project.oatie("scale", "--auto").expect(2).said
+    project.state.ensure()
+    write_an_hour_of_load(project.state.home)
+    project.start()
+    status = project.oatie("scale", "--auto", "--max", "4", "--json").expect(0).json
+    assert (status["auto"], status["min"], status["max"]) == (True, 1, 4)
+    wait_for(lambda: project.status()["wanted_workers"] == 4, "as many as the bound allows")
+    wait_for(lambda: serving(project) == 4, "them to serve")
+    assert "following the load with 1 to 4 workers" in project.oatie("scale").said
+    project.oatie("scale", "workers=2").expect(0)
+    assert '"auto": false' in (project.state.home / "scale.json").read_text()
+
+
+def write_an_hour_of_load(home: Path) -> None:
+    """70 minutes until now that keep six workers busy, each doing one request after the other."""
+    values = {
+        "app.arrivals_per_s": 100.0,
+        "app.completions_per_s": 100.0,
+        "app.concurrency": 5.0,
+        "app.in_flight": 2.0,
+        "app.service_seconds": 0.05,
+        "app.cpu_cores": 0.5,
+        "app.rss_bytes": 1e8,
+        "app.workers": 2.0,
+    }
+    samples = Samples(samples_path(home))
+    now = int(time.time())
+    for second in range(now - 70 * 60, now, 2):
+        samples.add(second, values)
+    samples.flush()
+    samples.close()

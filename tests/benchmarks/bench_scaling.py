@@ -1,0 +1,174 @@
+"""Does the model of the workers say what workers do? `python tests/benchmarks/bench_scaling.py`.
+
+An application that burns processor time and waits is run under ``oatie start``, with as many clients as keep
+every worker busy. What one request costs (processor time of the workers, waiting) is measured with one
+client; the model then says what so many workers can do, on the cores that the clients and everything else
+on the machine leave; and that is compared with what they did. Exits 1 where a ratio is outside of ± 10 %.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from oatie_ops.scaling.observed import host_cores
+from oatie_ops.scaling.queueing import throughput
+from tests.real.harness import Project
+from tests.real.waiting import wait_for
+
+APPLICATION = """\
+import asyncio
+import time
+
+
+def burn(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    words = scope["path"].strip("/").split("/")
+    if len(words) == 3:
+        cpu, wait = float(words[1]) / 1000, float(words[2]) / 1000
+        burn(cpu)
+        if words[0] == "block":
+            time.sleep(wait)
+        else:
+            await asyncio.sleep(wait)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+TOLERANCE = 0.10
+ALONE_SECONDS = 1.5
+BUSY_SECONDS = 4.0
+CLIENTS_EACH = 6
+
+
+@dataclass(frozen=True)
+class Mix:
+    """``kind`` block: a worker does one request after the other; await: its loop goes on meanwhile."""
+
+    kind: str
+    cpu_ms: float
+    wait_ms: float
+    workers: int
+
+    @property
+    def path(self) -> str:
+        return f"/{self.kind}/{self.cpu_ms:g}/{self.wait_ms:g}"
+
+    @property
+    def slots(self) -> int | None:
+        return 1 if self.kind == "block" else None
+
+
+MIXES = (
+    Mix("block", 10, 40, 2),
+    Mix("block", 10, 40, 5),
+    Mix("block", 10, 40, 13),
+    Mix("block", 10, 10, 2),
+    Mix("block", 10, 10, 4),
+    Mix("block", 10, 10, 6),
+    Mix("block", 20, 5, 3),
+    Mix("block", 5, 45, 8),
+    Mix("block", 30, 0, 2),
+    Mix("await", 10, 40, 1),
+    Mix("await", 10, 40, 2),
+    Mix("await", 20, 100, 2),
+)
+
+
+async def one(port: int, request: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    await reader.read()
+    writer.close()
+
+
+async def load(port: int, path: str, clients: int, seconds: float) -> tuple[int, float, list[float]]:
+    """Requests that ended, the time it took, and how long each took. One connection for each request."""
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    took: list[float] = []
+    until = time.monotonic() + seconds
+
+    async def client() -> None:
+        while (began := time.monotonic()) < until:
+            await one(port, request)
+            took.append(time.monotonic() - began)
+
+    began = time.monotonic()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return len(took), time.monotonic() - began, took
+
+
+def busy_seconds() -> float:
+    """Processor time of the whole machine."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
+def worker_seconds(project: Project) -> float:
+    times = [psutil.Process(worker["pid"]).cpu_times() for worker in project.workers()]
+    return sum(one.user + one.system for one in times)
+
+
+def measure(project: Project, mix: Mix, port: int) -> tuple[float, float, float]:
+    """What the model says, what happened (requests per second), and the cores that others used."""
+    project.oatie("scale", f"workers={mix.workers}").expect(0)
+    wait_for(
+        lambda: [worker["state"] for worker in project.workers()] == ["serving"] * mix.workers, "the workers"
+    )
+    before = worker_seconds(project)
+    done, _, took = asyncio.run(load(port, mix.path, 1, ALONE_SECONDS))
+    cpu = (worker_seconds(project) - before) / done
+    wait = max(0.0, min(statistics.median(took) - cpu, mix.wait_ms / 1000 + 0.002))
+    before, machine = worker_seconds(project), busy_seconds()
+    done, seconds, _ = asyncio.run(load(port, mix.path, CLIENTS_EACH * mix.workers, BUSY_SECONDS))
+    used = worker_seconds(project) - before
+    others = max(0.0, busy_seconds() - machine - used) / seconds
+    return throughput(mix.workers, mix.slots, host_cores() - others, cpu, wait), done / seconds, others
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as directory:
+        project = Project(Path(directory))
+        (project.root / "main.py").write_text(APPLICATION)
+        project.configure(app={"run": "main:app", "ready": None, "workers": 1})
+        try:
+            project.start()
+            return report(project)
+        finally:
+            project.close()
+
+
+def report(project: Project) -> int:
+    print(f"{'MIX':<18}{'WORKERS':>8}{'MODEL':>9}{'MEASURED':>10}{'RATIO':>8}{'OTHERS':>8}")
+    outside = 0
+    for mix in MIXES:
+        said, was, others = measure(project, mix, project.port)
+        ratio = said / was
+        outside += abs(ratio - 1) > TOLERANCE
+        print(
+            f"{mix.path:<18}{mix.workers:>8}{said:>9.1f}{was:>10.1f}{ratio:>8.3f}{others:>8.2f}", flush=True
+        )
+    print(
+        f"{len(MIXES) - outside} of {len(MIXES)} within {TOLERANCE:.0%}; OTHERS: cores that the clients and"
+    )
+    print(
+        "everything else used, which the workers could not have; worth little where it is most of the machine"
+    )
+    return 1 if outside else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
