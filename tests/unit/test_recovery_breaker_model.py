@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from oatie_ops.error_recovery import CircuitBreaker, CircuitBreakerConfig, CircuitOpenError, Outcome
-from oatie_ops.recovery.breaker.core import Permit
+from oatie_ops.recovery.breaker.gate import Permit
 
 THRESHOLD, SUCCESSES, RECOVERY, TIMEOUT, GROWTH, LONGEST = 3, 2, 8.0, 5.0, 2.0, 30.0
 

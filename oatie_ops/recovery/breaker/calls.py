@@ -15,7 +15,8 @@ from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from oatie_ops.recovery.breaker import outcome
-from oatie_ops.recovery.breaker.core import Core, Permit
+from oatie_ops.recovery.breaker.core import Core, was_interrupted
+from oatie_ops.recovery.breaker.gate import Permit
 from oatie_ops.recovery.breaker.outcome import Outcome
 from oatie_ops.recovery.breaker.pulse import pulse
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError
@@ -89,8 +90,8 @@ def asynchronous(
             try:
                 result = await call
             except BaseException as error:
-                in_flight.pop(call, None)
-                if breaker.was_interrupted(call, error):
+                mark = in_flight.pop(call, None)
+                if was_interrupted(mark, error):
                     raise late(breaker, word) from None
                 breaker.raised(word, error)
                 raise
@@ -126,8 +127,8 @@ def timed_async(
         try:
             result = await call
         except BaseException as error:
-            in_flight.pop(call, None)
-            if breaker.was_interrupted(call, error):
+            mark = in_flight.pop(call, None)
+            if was_interrupted(mark, error):
                 raise late(breaker, word) from None
             permit = Permit(word, 0, began or clock())
             breaker.settle(permit, outcome.of_exception(error, breaker.config), error)
@@ -210,8 +211,8 @@ async def _finish_noted(breaker: Core, call: Coroutine[Any, Any, R], permit: Per
     try:
         result = await call
     except BaseException as error:
-        in_flight.pop(call, None)
-        if breaker.was_interrupted(call, error):
+        mark = in_flight.pop(call, None)
+        if was_interrupted(mark, error):
             raise late(breaker, permit.word) from None
         breaker.settle(permit, outcome.of_exception(error, breaker.config), error)
         raise

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import MutableSequence
+from pathlib import Path
 from typing import Protocol
 
 from oatie_ops.recovery.breaker.state import Circuit
+
+log = logging.getLogger(__name__)
 
 
 class Cell(Protocol):
@@ -70,3 +74,17 @@ class LocalCell:
                     circuit.mode_until,
                 )
             )
+
+
+def make_cell(service: str, shared: Path | None) -> Cell:
+    """A call must not fail because a file cannot be made: then the circuit is this process's alone."""
+    if shared is not None:
+        from oatie_ops.recovery.breaker.shared import SharedCell
+
+        try:
+            return SharedCell(shared)
+        except (OSError, ValueError) as error:
+            log.warning(
+                "the breaker of %s cannot use %s (%s); it is for this process alone", service, shared, error
+            )
+    return LocalCell()

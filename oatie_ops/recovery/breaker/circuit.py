@@ -16,8 +16,9 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from oatie_ops.recovery.breaker import calls, gate, opened, streams
 from oatie_ops.recovery.breaker import half_open as half
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
-from oatie_ops.recovery.breaker.core import Core, Permit
+from oatie_ops.recovery.breaker.core import Core
 from oatie_ops.recovery.breaker.events import Listener
+from oatie_ops.recovery.breaker.gate import Permit
 from oatie_ops.recovery.breaker.guard import Guard, ended, entered, leave
 from oatie_ops.recovery.breaker.pulse import pulse
 from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State

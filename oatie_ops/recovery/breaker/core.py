@@ -4,40 +4,27 @@ call runs or a listener is told."""
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from oatie_ops.recovery.breaker import gate, opened, outcome
 from oatie_ops.recovery.breaker import half_open as half
-from oatie_ops.recovery.breaker.cell import Cell, LocalCell
+from oatie_ops.recovery.breaker.cell import make_cell
 from oatie_ops.recovery.breaker.closed import window_of
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
-from oatie_ops.recovery.breaker.events import Change, Listener, tell
+from oatie_ops.recovery.breaker.events import Listener, tell_move, tell_shadow
+from oatie_ops.recovery.breaker.gate import Permit
 from oatie_ops.recovery.breaker.outcome import Outcome
 from oatie_ops.recovery.breaker.pulse import pulse
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError
 from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State
 
-log = logging.getLogger(__name__)
-
-# Equal to no word of a circuit.
+# Equal to no word of a circuit. OVERDUE: what a call in flight is marked with when it was interrupted.
 NEVER = -1
-
-
-class Permit(NamedTuple):
-    """``word``: the circuit's when the call was let in, the fence for its result; ``began``: seconds."""
-
-    word: int
-    token: int
-    began: float
-
-    def restarted(self, now: float) -> Permit:
-        """For a stream, which may last: its deadline is not that of the whole."""
-        return self._replace(began=now)
+OVERDUE = -2
 
 
 class Core:
@@ -50,7 +37,6 @@ class Core:
         "_cell",
         "_listeners",
         "_lock",
-        "_overdue",
         "_random",
         "_window",
         "adopted",
@@ -93,13 +79,12 @@ class Core:
         self.failed = 0
         self.rejected = 0
         self.in_flight: dict[Coroutine[Any, Any, Any], int] = {}
-        self._overdue: set[Coroutine[Any, Any, Any]] = set()
         self.clock = clock
         self._random = random
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
         self._window = window_of(config)
-        self._cell = self._make_cell(shared)
+        self._cell = make_cell(name, shared)
         self.words = self._cell.words
         self.adopted = self.quick = self.shut = NEVER
         self.shut_until = 0.0
@@ -110,22 +95,6 @@ class Core:
             or clock is not time.monotonic
         )
         pulse.know(self)
-
-    def _make_cell(self, shared: Path | None) -> Cell:
-        if shared is not None:
-            from oatie_ops.recovery.breaker.shared import SharedCell
-
-            try:
-                return SharedCell(shared)
-            except (OSError, ValueError) as error:
-                # A call must not fail because a file cannot be made; it is protected all the same.
-                log.warning(
-                    "the breaker of %s cannot use %s (%s); it is for this process alone",
-                    self.name,
-                    shared,
-                    error,
-                )
-        return LocalCell()
 
     # --- a call -----------------------------------------------------------------------------------------
 
@@ -256,7 +225,7 @@ class Core:
             self._moved(before, circuit, error)
         else:
             self._forget_counts()
-            tell(self._listeners, Change(self.name, State.CLOSED, State.OPEN, 0.0, _text(error), shadow=True))
+            tell_shadow(self._listeners, self.name, error)
 
     def _adopt(self, circuit: Circuit) -> None:
         """Closed (again): counting begins anew, and calls may take the quick way."""
@@ -285,13 +254,8 @@ class Core:
             self._window.clear()
 
     def _moved(self, before: Circuit, after: Circuit, error: BaseException | None = None) -> None:
-        if not self._listeners:
-            return
-        now = self.clock()
-        old, new = _named(before), _named(after)
-        if old is not new or (new is State.OPEN and before.generation != after.generation):
-            left = max(0.0, after.open_until - now) if new is State.OPEN else 0.0
-            tell(self._listeners, Change(self.name, old, new, left, _text(error)))
+        if self._listeners:
+            tell_move(self._listeners, self.name, before, after, self.clock(), error)
 
     def move(self, change: Callable[[Circuit], Circuit]) -> None:
         """By hand."""
@@ -309,36 +273,21 @@ class Core:
 
     def interrupt(self, call: Coroutine[Any, Any, Any], future: asyncio.Future[Any]) -> None:
         """In the event loop of an overdue call, which waits for ``future``."""
-        self._overdue.add(call)
-        if not future.cancel():
-            self._overdue.discard(call)
-
-    def was_interrupted(self, call: Coroutine[Any, Any, Any], error: BaseException) -> bool:
-        """Whether this end of a call is our doing, and not also somebody else's who cancelled its task."""
-        if call not in self._overdue:
-            return False
-        self._overdue.discard(call)
-        task = asyncio.current_task()
-        return isinstance(error, asyncio.CancelledError) and (task is None or not task.cancelling())
+        if future.cancel():
+            self.in_flight[call] = OVERDUE
 
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._cell.after_fork()
         self.words = self._cell.words
         self.in_flight = {}  # those of the parent, and no coroutine of its may be touched here
-        self._overdue.clear()
         # The first call finds its way anew and starts the thread that keeps deadlines.
         self.adopted = self.quick = self.shut = NEVER
 
 
-def _named(circuit: Circuit) -> State:
-    return circuit.state if circuit.mode is NORMAL else circuit.mode
-
-
-def _text(error: BaseException | None) -> str:
-    if error is None:
-        return ""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - an exception that cannot say what it is
-        return type(error).__name__
+def was_interrupted(mark: int | None, error: BaseException) -> bool:
+    """Whether this end of a call is our doing, and not also somebody else's who cancelled its task."""
+    if mark != OVERDUE or not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oatie_ops.recovery.breaker.state import State
+from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +36,36 @@ def tell(listeners: tuple[Listener, ...], change: Change) -> None:
             listener(change)
         except Exception:
             log.exception("a listener of the breaker of %s failed", change.service)
+
+
+def tell_move(  # noqa: PLR0917
+    listeners: tuple[Listener, ...],
+    service: str,
+    before: Circuit,
+    after: Circuit,
+    now: float,
+    error: BaseException | None,
+) -> None:
+    """Where the state is another one, or open again."""
+    old, new = _named(before), _named(after)
+    if old is not new or (new is State.OPEN and before.generation != after.generation):
+        left = max(0.0, after.open_until - now) if new is State.OPEN else 0.0
+        tell(listeners, Change(service, old, new, left, _text(error)))
+
+
+def tell_shadow(listeners: tuple[Listener, ...], service: str, error: BaseException | None) -> None:
+    """It would have opened."""
+    tell(listeners, Change(service, State.CLOSED, State.OPEN, 0.0, _text(error), shadow=True))
+
+
+def _named(circuit: Circuit) -> State:
+    return circuit.state if circuit.mode is NORMAL else circuit.mode
+
+
+def _text(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an exception that cannot say what it is
+        return type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from oatie_ops.recovery.breaker import half_open, opened
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
@@ -10,6 +11,18 @@ from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State
 
 # Tokens of a permit; a probe's is 1 or more.
 COUNTED, UNCOUNTED = 0, -1
+
+
+class Permit(NamedTuple):
+    """``word``: the circuit's when the call was let in, the fence for its result; ``began``: seconds."""
+
+    word: int
+    token: int
+    began: float
+
+    def restarted(self, now: float) -> Permit:
+        """For a stream, which may last: its deadline is not that of the whole."""
+        return self._replace(began=now)
 
 
 @dataclass(frozen=True, slots=True)
