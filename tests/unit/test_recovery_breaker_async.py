@@ -353,3 +353,19 @@ def test_nothing_is_waited_for_in_a_coroutine_that_was_not_begun() -> None:
     call = hang()
     assert awaited_future(call) is None
     call.close()
+
+
+def test_two_orders_to_end_one_call_are_one() -> None:
+    async def case() -> None:
+        breaker = made(timeout=60)
+        task = asyncio.ensure_future(breaker.call(hang))
+        await asyncio.sleep(0)
+        [call] = breaker.in_flight
+        waits_for = awaited_future(call)
+        assert waits_for is not None
+        breaker.interrupt(call, waits_for)
+        breaker.interrupt(call, waits_for)
+        with pytest.raises(TimeoutError):
+            await task
+
+    run(case())
