@@ -17,8 +17,10 @@ from tests.unit.test_recovery_breaker import Clock, Down
 QUICK = {"failure_threshold": 2, "success_threshold": 2, "recovery_timeout": 0.1, "timeout": 0.2}
 
 
-def made(**named: Any) -> CircuitBreaker:
-    return CircuitBreaker("db", CircuitBreakerConfig(**{**QUICK, **named}))
+def made(clock: Clock | None = None, **named: Any) -> CircuitBreaker:
+    """With a clock of the test's own, only the deadlines of calls are in real time."""
+    config = CircuitBreakerConfig(**{**QUICK, **named})
+    return CircuitBreaker("db", config) if clock is None else CircuitBreaker("db", config, clock=clock)
 
 
 async def fail() -> None:
@@ -45,7 +47,8 @@ def run(case: Any) -> None:
 
 def test_it_opens_rejects_and_closes() -> None:
     async def case() -> None:
-        breaker = made(recovery_timeout=0.2, timeout=60)
+        clock = Clock()
+        breaker = made(clock, recovery_timeout=10, timeout=60)
         guarded = breaker(ok)
         assert await guarded() == 1
         await failing(breaker, 2)
@@ -53,9 +56,24 @@ def test_it_opens_rejects_and_closes() -> None:
             await guarded()
         with pytest.raises(CircuitOpenError):
             await breaker.call(ok)
-        await asyncio.sleep(0.25)
+        clock.now += 10
         assert [await guarded(), await breaker.call(ok)] == [1, 1]
         assert breaker.state is State.CLOSED
+
+    run(case())
+
+
+def test_with_the_systems_clock_it_opens_and_rejects() -> None:
+    async def case() -> None:
+        breaker = made(recovery_timeout=3600, timeout=3600)
+        guarded, broken = breaker(ok), breaker(fail)
+        assert await guarded() == 1
+        for _ in range(2):
+            with pytest.raises(Down):
+                await broken()
+        with pytest.raises(CircuitOpenError) as caught:
+            await guarded()
+        assert 3500 < caught.value.retry_after <= 3600
 
     run(case())
 
@@ -135,9 +153,10 @@ def test_cancelling_a_call_is_neither_failure_nor_success() -> None:
 
 def test_of_fifty_callers_only_so_many_probe() -> None:
     async def case() -> None:
-        breaker = made(recovery_timeout=0.3, timeout=60)
+        clock = Clock()
+        breaker = made(clock, recovery_timeout=10, timeout=60)
         await failing(breaker, 2)
-        await asyncio.sleep(0.4)
+        clock.now += 10
         inside, release = [], asyncio.Event()
 
         async def probe() -> None:
@@ -180,11 +199,16 @@ def test_a_cancelled_probe_gives_its_place_back() -> None:
 
 def test_a_hung_probe_does_not_wedge_it_although_the_deadline_is_long() -> None:
     async def case() -> None:
-        breaker = made(timeout=3600, recovery_timeout=0.1, success_threshold=1)
+        clock = Clock()
+        breaker = made(clock, timeout=3600, recovery_timeout=10, success_threshold=1)
         await failing(breaker, 2)
-        await asyncio.sleep(0.15)
+        clock.now += 10
         hung = asyncio.create_task(breaker.call_async(hang))
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(CircuitOpenError):
+            await breaker.call(ok)
+        clock.now += 10
         assert await breaker.call(ok) == 1
         assert breaker.state is State.CLOSED
         hung.cancel()
@@ -196,9 +220,10 @@ def test_a_hung_probe_does_not_wedge_it_although_the_deadline_is_long() -> None:
 
 def test_an_overdue_probe_is_interrupted_and_opens_it_again() -> None:
     async def case() -> None:
-        breaker = made(recovery_timeout=0.1, timeout=0.2, recovery_timeout_growth=10, probe_lease=5)
+        clock = Clock()
+        breaker = made(clock, recovery_timeout=10, timeout=0.2)
         await failing(breaker, 2)
-        await asyncio.sleep(0.15)
+        clock.now += 10
         with pytest.raises(TimeoutError):
             await breaker.call(hang)
         assert breaker.state is State.OPEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
@@ -172,5 +172,10 @@ def _neither() -> None:
 
 _ACTS = {"good": lambda: None, "bad": _bad, "neither": _neither}
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+Machine.TestCase.settings = settings(
+    max_examples=100,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 TestModel = Machine.TestCase
