@@ -16,7 +16,9 @@ from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Snapshot
+from oatie_ops.recovery.declared import config_of
 from oatie_ops.recovery.errors_inbox import ErrorsInbox
+from oatie_ops.recovery.errors_services import breakers
 from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.view import SupervisorView
@@ -48,7 +50,12 @@ def ops_services(view: SupervisorView) -> OpsServices:
         lambda: loop.snapshot,
         lambda: _source(view),
     )
-    switches = Conductor(view, lambda: _conditions(loop.snapshot), lambda: _load(view))
+    switches = Conductor(
+        view,
+        lambda: _conditions(loop.snapshot),
+        lambda: _load(view),
+        open_breakers=lambda: _open_breakers(view),
+    )
     recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page, switches)
     context = OpsContext(
         view,
@@ -112,6 +119,16 @@ async def _share(view: SupervisorView, switches: Conductor) -> None:
 def _conditions(snapshot: Snapshot) -> dict[str, Condition]:
     """What automatic switches go by: the checks themselves, without the switches laid over them."""
     return {name: Condition(state.status.value, state.output) for name, state in snapshot.services.items()}
+
+
+def _open_breakers(view: SupervisorView) -> list[str]:
+    """Services that the workers do not call any more; half-open ones are called again, to find out."""
+    services = view.settings.services.values()
+    if not any((service.degrade or {}).get("auto") for service in services):
+        return []
+    configs = {each.name: config_of(each.breaker) for each in services if each.breaker}
+    found = breakers(view.paths.breakers, configs)
+    return [name for name, breaker in found.items() if breaker["state"] in ("open", "forced_open")]
 
 
 def _load(view: SupervisorView) -> tuple[float, float]:

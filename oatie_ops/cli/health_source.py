@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.health.words import SEVERITY
 from oatie_ops.supervisor.client import ControlClient, NotRunning
+
+if TYPE_CHECKING:
+    from oatie_ops.health.model import Snapshot
 
 RETRY_SECONDS = 0.1
 FIRST_CHECKS_SECONDS = 3.0
@@ -69,7 +72,7 @@ def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> 
         timeout_seconds=timeout_seconds,
         serving=status is not None and status["state"] in ("running", "degraded"),
     )
-    health = detailed(snapshot, system_clock())
+    health = detailed(_with_switches(context, snapshot), system_clock())
     health["groups"]["live"] = {"status": "fail", "output": "no supervisor is running"}
     if status is not None:
         word = {"running": "pass", "degraded": "warn"}.get(status["state"], "fail")
@@ -87,6 +90,20 @@ def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> 
         "workers": [],
         "supervised": False,
     }
+
+
+def _with_switches(context: Context, snapshot: Snapshot) -> Snapshot:
+    """What is degraded stays so without a supervisor; a look makes no file."""
+    if not context.paths.switches.exists():
+        return snapshot
+    from oatie_ops.degradation.decision import effective
+    from oatie_ops.degradation.desk import Desk
+    from oatie_ops.degradation.overlay import overlaid
+
+    desk = Desk(context.paths)
+    now = desk.now()
+    known = {n: each for n, each in effective(desk.read().decisions, now).items() if n in snapshot.services}
+    return overlaid(snapshot, known, now)
 
 
 def narrowed(health: dict[str, Any], services: Sequence[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from oatie_ops.degradation.manager import DegradationManager
 from oatie_ops.degradation.middleware import OatieMiddleware
 from oatie_ops.degradation.page import locked
 from oatie_ops.degradation.reader import Reader
+from oatie_ops.degradation.wsgi import OatieWsgiMiddleware
 from oatie_ops.identity import boot_id
 from oatie_ops.paths import StatePaths
 
@@ -185,6 +186,27 @@ def test_a_reader_tells_what_it_acted_on_and_a_forked_child_takes_a_place_of_its
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_wsgi_obeys_the_same_switches(reader: Reader, paths: StatePaths) -> None:
+    def bare_wsgi(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"application"]
+
+    app = OatieWsgiMiddleware(bare_wsgi, reader=reader)
+    told: list[Any] = []
+
+    def ask_wsgi(method: str, path: str) -> bytes:
+        environ = {"REQUEST_METHOD": method, "SCRIPT_NAME": "/api", "PATH_INFO": path}
+        return b"".join(app(environ, lambda status, headers: told.append((status, dict(headers)))))
+
+    assert ask_wsgi("GET", "/reports") == b"application"
+    decide(paths)
+    assert json.loads(ask_wsgi("GET", "/reports")) == BODY and told[-1][1]["x-degraded"] == "reports"
+    assert ask_wsgi("HEAD", "/reports") == b""
+    assert json.loads(ask_wsgi("POST", "/reports"))["status"] == 503
+    assert told[-1][0] == "503 Service Unavailable"
+    assert ask_wsgi("GET", "/other") == b"application"
 
 
 # --- the library ------------------------------------------------------------------------------------------
