@@ -9,6 +9,7 @@ from oatie_ops.api.context import OpsContext
 from oatie_ops.api.recorder import Recorder
 from oatie_ops.degradation.automatic import Condition
 from oatie_ops.degradation.conductor import Conductor
+from oatie_ops.degradation.decider import Decider, overload_of
 from oatie_ops.degradation.overlay import overlaid
 from oatie_ops.errors import OatieError
 from oatie_ops.health.alerts.pager import Pager
@@ -50,12 +51,14 @@ def ops_services(view: SupervisorView) -> OpsServices:
         lambda: loop.snapshot,
         lambda: _source(view),
     )
-    switches = Conductor(
-        view,
+    decider = Decider(
+        view.settings.services.values(),
+        overload_of(view.settings.switches),
         lambda: _conditions(loop.snapshot),
         lambda: _load(view),
-        open_breakers=lambda: _open_breakers(view),
+        lambda: _open_breakers(view),
     )
+    switches = Conductor(view, decider)
     recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page, switches)
     context = OpsContext(
         view,

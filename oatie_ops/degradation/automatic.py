@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from oatie_ops.config.settings import ServiceSettings
-from oatie_ops.degradation.decision import FULL, Decision
+from oatie_ops.degradation.decision import FULL, Decision, Now
 
 LOAD = "load"
 # An automatic decision ends by itself soon after whoever renews it is gone.
@@ -57,6 +57,24 @@ def for_needs(
 def by_itself(decision: Decision) -> bool:
     """Made by `for_needs` on this host."""
     return decision.cause.startswith((BY_HEALTH, BY_BREAKER)) and not decision.host
+
+
+def decision(key: Key, reason: str, level: int, now: Now) -> Decision:
+    """That ends after a lease, if nobody renews it."""
+    service, owner, cause = key
+    return Decision(
+        service=service,
+        owner=owner,
+        level=level,
+        reason=reason,
+        actor="oatie",
+        origin="automatic",
+        cause=cause,
+        started_at=now.epoch_seconds,
+        until=now.epoch_seconds + LEASE_SECONDS,
+        deadline=now.monotonic_seconds + LEASE_SECONDS,
+        boot_id=now.boot_id,
+    )
 
 
 @dataclass(frozen=True)

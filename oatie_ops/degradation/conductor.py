@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oatie_ops.degradation import automatic
-from oatie_ops.degradation.automatic import Condition, Overload, Pressure
+from oatie_ops.degradation.automatic import Key
 from oatie_ops.degradation.bulletin import Bulletin
+from oatie_ops.degradation.decider import Decider
 from oatie_ops.degradation.decision import DEFAULT_SECONDS, FULL, Decision, Now, effective
 from oatie_ops.degradation.desk import Desk, Published
 from oatie_ops.degradation.edit import Edit, Ended, Ending
@@ -24,11 +25,9 @@ from oatie_ops.supervisor.view import SupervisorView
 # What another process decided is seen after this time; ends that are due are waited for exactly.
 LOOK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.005
-LOAD_SECONDS = 0.9  # a little less than the look that it is done with
 DESK_SECONDS = 5.0
 OBEY_SECONDS = 1.0
 POLL_SECONDS = 0.0003
-BY_LOAD = "overload"
 # The owner of what follows from a failing service.
 BY_CAUSE = "breaker"
 
@@ -57,38 +56,24 @@ class Done:
 
 
 class Conductor:
-    """Lives in the supervisor's event loop, which it never blocks.
-
-    ``conditions`` is what health knows; ``load`` how late event loops are (seconds), and requests under way
-    per worker; ``open_breakers`` names the services whose breakers are open in the workers.
-    """
+    """Lives in the supervisor's event loop, which it never blocks. ``decider`` does what is automatic."""
 
     def __init__(
         self,
         view: SupervisorView,
-        conditions: Callable[[], Mapping[str, Condition]],
-        load: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
+        decider: Decider,
         *,
-        open_breakers: Callable[[], Collection[str]] = tuple,
         desk: Desk | None = None,
     ) -> None:
         self._view = view
-        self._services = list(view.settings.services.values())
-        self._conditions = conditions
-        self._load = load
-        self._open_breakers = open_breakers
+        self._decider = decider
         self._desk = desk or Desk(view.paths)
         self._threads = CheckThreads(limit=1)
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._known = self._desk.read()
-        self._pressure = Pressure()
-        self._order = automatic.classes(self._services)
-        self._overload = overload_of(view.settings.switches)
-        self._load_at = 0.0
         self._changes = -1
-        self._held: set[automatic.Key] = set()
-        self._ended: dict[tuple[str, str, str], Ended] = {}
+        self._ended: dict[Key, Ended] = {}
         self.on_change: Callable[[], None] = lambda: None
 
     # --- what others see ----------------------------------------------------------------------------------
@@ -146,15 +131,14 @@ class Conductor:
         Where an operator has restored the service meanwhile, that stays so. Raises `OatieError`.
         """
         key = (service, BY_CAUSE, cause)
-        self._held.add(key)
-        wanted = self._automatic(*key, reason, FULL)
-        return await self._change(lambda: self._desk.decide(wanted))
+        self._decider.held.add(key)
+        return await self.decide(automatic.decision(key, reason, FULL, self.now()))
 
     async def let_go(self, service: str, cause: str) -> None:
         """Ends what `hold` began; harmless where it is over. Raises `OatieError`."""
         key = (service, BY_CAUSE, cause)
-        self._held.discard(key)
-        await self._change(lambda: self._desk.withdraw([key], "recovered", "oatie"))
+        self._decider.held.discard(key)
+        await self.withdraw([key])
 
     # --- other hosts --------------------------------------------------------------------------------------
 
@@ -193,15 +177,11 @@ class Conductor:
 
     async def obeyed(self, published: Published) -> Obeyed:
         """Tells the workers and waits until they act on it, for `OBEY_SECONDS` at most."""
-        page, places = self._desk.page, self._view.look_at_switches()
+        places = self._view.look_at_switches()
         deadline = time.monotonic() + OBEY_SECONDS
         while True:
             now = time.monotonic()
-            told = [page.reader(place) for place in places.values()]
-            obeying = sum(
-                pid == expected and seen >= published.changes
-                for expected, (pid, seen) in zip(places, told, strict=True)
-            )
+            obeying = sum(self._desk.obeys(place, pid) for pid, place in places.items())
             if obeying == len(places) or now >= deadline:
                 seconds = max(0.0, now - published.at) if places and obeying == len(places) else None
                 return Obeyed(len(places), obeying, seconds)
@@ -214,8 +194,7 @@ class Conductor:
         while True:
             try:
                 await self._look()
-                await self._decide_by_needs()
-                await self._decide_by_load()
+                await self._decider.look(self)
                 pause = self._pause_seconds()
             except OatieError as error:
                 log.warning("switches: %s: %s", error.what, error.why)
@@ -250,62 +229,13 @@ class Conductor:
         if published.bulletin.decisions != before.decisions:
             self._view.look_at_switches()
 
-    async def _decide_by_needs(self) -> None:
-        active = self._known.decisions
-        missing, over = automatic.for_needs(self._services, self._conditions(), self._open_breakers(), active)
-        now = self.now()
-        renewed = [
-            each
-            for each in active
-            if (automatic.by_itself(each) or each.key in self._held)
-            and not each.host
-            and each.key not in over
-            and (each.left_seconds(now) or automatic.LEASE_SECONDS) < automatic.RENEW_BELOW_SECONDS
-        ]
-        for (service, owner, cause), reason in missing.items():
-            await self._decide(self._automatic(service, owner, cause, reason, FULL))
-        for each in renewed:
-            await self._decide(self._automatic(*each.key, each.reason, FULL))
-        if over:
-            await self._change(lambda: self._desk.withdraw(sorted(over), "recovered", "oatie"))
+    async def withdraw(self, keys: Collection[Key]) -> None:
+        """Of automatic owners, whose cause is over. Raises `OatieError`."""
+        await self._change(lambda: self._desk.withdraw(sorted(keys), "recovered", "oatie"))
 
-    async def _decide_by_load(self) -> None:
-        now = time.monotonic()
-        if not self._order or now < self._load_at:
-            return
-        self._load_at = now + LOAD_SECONDS
-        reason = self._overload.reason(*self._load())
-        self._pressure = self._pressure.next(bool(reason), FULL * len(self._order))
-        active = {each.service: each for each in self._known.decisions if each.cause == BY_LOAD}
-        over = []
-        for service, level in automatic.levels(self._pressure.value, self._order).items():
-            held = active.get(service)
-            if level and (held is None or (reason and held.level != level) or held.level > level):
-                told = reason or (held.reason if held else "")
-                await self._decide(self._automatic(service, "load", BY_LOAD, told, level))
-            elif not level and held is not None:
-                over.append(held.key)
-        if over:
-            await self._change(lambda: self._desk.withdraw(over, "recovered", "oatie"))
-
-    async def _decide(self, wanted: Decision) -> None:
-        await self._change(lambda: self._desk.decide(wanted))
-
-    def _automatic(self, service: str, owner: str, cause: str, reason: str, level: int) -> Decision:
-        now = self.now()
-        return Decision(
-            service=service,
-            owner=owner,
-            level=level,
-            reason=reason,
-            actor="oatie",
-            origin="automatic",
-            cause=cause,
-            started_at=now.epoch_seconds,
-            until=now.epoch_seconds + automatic.LEASE_SECONDS,
-            deadline=now.monotonic_seconds + automatic.LEASE_SECONDS,
-            boot_id=now.boot_id,
-        )
+    async def decide(self, wanted: Decision) -> Done:
+        """Raises `OatieError`."""
+        return await self._change(lambda: self._desk.decide(wanted))
 
     def _take(self, published: Published) -> None:
         self._known, self._changes = published.bulletin, published.changes
@@ -325,13 +255,3 @@ class Conductor:
                 why=str(error) or f"the disk did not answer within {DESK_SECONDS:g} s",
                 fix="look at the disk that holds the state directory, then try again",
             ) from error
-
-
-def overload_of(declared: Mapping[str, Any]) -> Overload:
-    return Overload(
-        lag_seconds=float(declared.get("overload_lag", DEFAULT_LAG_SECONDS)),
-        in_flight=int(declared.get("overload_in_flight", 0)),
-    )
-
-
-DEFAULT_LAG_SECONDS = 0.25

@@ -56,13 +56,21 @@ class Desk:
         self._paths = paths
         self._clock = clock
         self._bulletin_path = bulletins.path_of(paths.switches)
-        self._page: Page | None = None
+        # More than one where the file was removed: processes that mapped the first still read it.
+        self._pages: list[Page] = []
+        self._rules: Mapping[str, Mapping[str, Any]] = {}
 
     @property
     def page(self) -> Page:
-        if self._page is None:
-            self._page = Page.open(self._paths.switches)
-        return self._page
+        """Of the file that is in place now. Raises `SwitchesUnusable`."""
+        if not self._pages or not self._pages[-1].in_place:
+            self._pages.append(Page.open(self._paths.switches))
+        return self._pages[-1]
+
+    def obeys(self, place: int, pid: int) -> bool:
+        """Whether the process at this place has acted on everything that was published."""
+        told = ((page, *page.reader(place)) for page in self._pages)
+        return any(found == pid and seen >= page.changes for page, found, seen in told)
 
     @property
     def path(self) -> Path:
@@ -73,7 +81,10 @@ class Desk:
 
     def read(self) -> Bulletin:
         """What was published last, without the store and without the lock."""
-        return bulletins.read(self._bulletin_path)
+        told = bulletins.read(self._bulletin_path)
+        if told.rules:
+            self._rules = told.rules
+        return told if told.rules else told.with_(rules=self._rules)
 
     def decide(self, wanted: Decision) -> Published:
         return self.change(lambda active, now: deciding(active, wanted.in_this_boot(now)))
@@ -98,8 +109,7 @@ class Desk:
             if known is not None and (not known.get(REGISTERED) or known == source):
                 return
             bulletins.write(self._bulletin_path, told.with_(rules={**told.rules, service: source}))
-            self.page.number_of(service)
-            self.page.beat()
+            self._beat(lambda page: page.number_of(service))
 
     def past(self) -> list[Ended]:
         """What ended lately, oldest first; nothing where the store cannot tell."""
@@ -122,8 +132,7 @@ class Desk:
             told = self.read()
             if told.stale != why:
                 bulletins.write(self._bulletin_path, told.with_(stale=why))
-                self.page.mark_stale(bool(why))
-                self.page.beat()
+                self._beat(lambda page: page.mark_stale(bool(why)))
 
     def change(self, plan: Plan) -> Published:
         """``plan`` sees what is in force. Raises `SwitchesUnusable` where the file cannot be written."""
@@ -159,8 +168,7 @@ class Desk:
             return _in_force(store, now), edit
 
     def _publish(self, told: Bulletin, edit: Edit, now: Now) -> Published:
-        page = self.page
-        if told != self.read():
+        if told != bulletins.read(self._bulletin_path):
             try:
                 bulletins.write(self._bulletin_path, told)
             except OSError as error:
@@ -169,15 +177,31 @@ class Desk:
                     why=error.strerror or str(error),
                     fix=f"free some space, or make {self._bulletin_path.parent} writable",
                 ) from error
-        if not page.of_this_boot:
-            page.forget_boot()
         counting = effective(told.decisions, now)
-        changed = False
-        for service in dict.fromkeys([*page.names(), *counting]):
-            changed |= _set(page, service, counting.get(service))
+        changed = [page for page in self._all_pages() if _write(page, counting)]
         at = time.monotonic()
-        changes = page.beat() if changed else page.changes
-        return Published(told, changes, edit, changed, at)
+        for page in changed:
+            page.beat()
+        return Published(told, self.page.changes, edit, bool(changed), at)
+
+    def _all_pages(self) -> list[Page]:
+        newest = self.page
+        return [*self._pages[:-1], newest]
+
+    def _beat(self, work: Callable[[Page], object]) -> None:
+        for page in self._all_pages():
+            work(page)
+            page.beat()
+
+
+def _write(page: Page, counting: Mapping[str, Decision]) -> bool:
+    """True where a word had to be changed."""
+    if not page.of_this_boot:
+        page.forget_boot()
+    changed = False
+    for service in dict.fromkeys([*page.names(), *counting]):
+        changed |= _set(page, service, counting.get(service))
+    return changed
 
 
 def _set(page: Page, service: str, decision: Decision | None) -> bool:

@@ -62,6 +62,7 @@ class Page:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
+        self._inode = os.fstat(descriptor).st_ino
         self._map = mmap.mmap(descriptor, SIZE)
         self.words = memoryview(self._map).cast("Q")
         self._indexes: dict[str, int] = {}
@@ -89,6 +90,14 @@ class Page:
     def close(self) -> None:
         self.words.release()
         self._map.close()
+
+    @property
+    def in_place(self) -> bool:
+        """False once the file was removed or made anew: whoever comes now finds another one."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     # --- reading ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -195,6 +196,27 @@ def test_writers_queue(paths: StatePaths) -> None:
     for thread in threads:
         thread.join()
     assert [level(paths, f"s{number}") for number in range(6)] == [100] * 6
+
+
+def test_a_removed_directory_is_made_anew_and_those_who_mapped_the_old_file_still_obey(
+    paths: StatePaths,
+) -> None:
+    desk = Desk(paths)
+    desk.decide(wanted(owner="breaker", cause="health:db"))
+    before = Page.open(paths.switches)
+    shutil.rmtree(paths.run)
+    paths.ensure()
+    desk.decide(wanted(level=40))
+    after = Page.open(paths.switches)
+    for page in (before, after):
+        assert level_now(page.of("reports"), time.monotonic()) == 40
+    assert desk.read().rules == RULES
+    after.acknowledge(0, after.changes)
+    before.acknowledge(1, before.changes)
+    assert desk.obeys(0, os.getpid()) and desk.obeys(1, os.getpid()) and not desk.obeys(2, os.getpid())
+    desk.restore("reports", "bob", "ssh")
+    assert not desk.obeys(0, os.getpid())
+    assert level_now(before.of("reports"), time.monotonic()) == 0
 
 
 def test_readers_that_live_are_counted_and_the_dead_are_not(paths: StatePaths) -> None:
