@@ -15,6 +15,7 @@ from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.api.scaling import advice_of
 from oatie_ops.performance.optimizer import NoSuchProfile
 from oatie_ops.performance.overview import overview
 from oatie_ops.performance.samples import samples_path
@@ -138,9 +139,10 @@ async def finish(request: Request, caller: Operator, profile_id: ProfileId) -> R
 async def whole(request: Request, hours: Hours = 1.0) -> Response:
     context = context_of(request)
     path, usage = samples_path(context.view.paths.home), _usage(context)
+    advice = (await advice_of(context)).as_dict()
 
     def read() -> dict[str, Any]:
-        return overview(usage, read_trends(path, hours), read_stats(path)).as_dict()
+        return overview(usage, read_trends(path, hours), read_stats(path), advice).as_dict()
 
     return JSONResponse(await _read(read))
 

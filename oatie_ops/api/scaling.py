@@ -34,7 +34,7 @@ router = APIRouter(tags=["performance"])
     openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def recommendations(request: Request) -> Response:
-    return JSONResponse((await _advice(context_of(request))).as_dict())
+    return JSONResponse((await advice_of(context_of(request))).as_dict())
 
 
 @router.get(
@@ -45,7 +45,7 @@ async def recommendations(request: Request) -> Response:
     openapi_extra=OPEN_ON_LOOPBACK,
 )
 async def configuration(request: Request) -> Response:
-    return JSONResponse((await _advice(context_of(request))).configuration())
+    return JSONResponse((await advice_of(context_of(request))).configuration())
 
 
 @router.post(
@@ -71,7 +71,7 @@ async def apply(
 
 
 async def _recommended(context: OpsContext) -> int:
-    advice = await _advice(context)
+    advice = await advice_of(context)
     found = advice.of("workers")
     if found is None or found.value is None:
         unknown = next((one for one in advice.unknown if one.type == "workers"), None)
@@ -84,7 +84,8 @@ async def _recommended(context: OpsContext) -> int:
     return int(found.value)
 
 
-async def _advice(context: OpsContext) -> Advice:
+async def advice_of(context: OpsContext) -> Advice:
+    """Of the running application; kept for half a minute. Raises `ApiError` 503."""
     view = context.view
     totals = view.traffic()
     facts = facts_of(

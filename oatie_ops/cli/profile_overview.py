@@ -51,9 +51,12 @@ def _read(context: Context, hours: float) -> dict[str, Any]:
     from oatie_ops.performance.samples import samples_path
     from oatie_ops.performance.startstats import read_stats
     from oatie_ops.performance.trends import read_trends
+    from oatie_ops.scaling.engine import advise
+    from oatie_ops.scaling.live import facts_of, setup_of
 
-    path = samples_path(context.paths.home)
-    return overview(None, read_trends(path, hours), read_stats(path)).as_dict()
+    path, settings = samples_path(context.paths.home), context.loaded.settings
+    scaling = advise(context.paths.home, facts_of(settings), setup=setup_of(settings.scale)).as_dict()
+    return overview(None, read_trends(path, hours), read_stats(path), scaling).as_dict()
 
 
 def render(document: Mapping[str, Any]) -> Iterator[str]:
@@ -116,7 +119,7 @@ def _scaling(scaling: Mapping[str, Any] | None) -> Iterator[str]:
     if scaling is None:
         return
     yield ""
-    for one in scaling.get("recommendations", ()):
-        yield f"scaling: {one['title']} [{one['priority']}, confidence {one['confidence']}]"
-    if scaling.get("refusal"):
-        yield f"scaling: {scaling['refusal']}"
+    for one in scaling["recommendations"]:
+        yield f"scaling: {one['title']} ({one['priority']}, confidence {one['confidence']})"
+    for one in scaling["unknown"]:
+        yield paint(f"scaling: {one['type']} unknown: {one['reason']}; {one['needs']}", "dim", sys.stdout)

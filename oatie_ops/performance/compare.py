@@ -112,10 +112,16 @@ def wilcoxon(differences: Sequence[float]) -> float:
 
 
 def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
-    """Two-sided p by the normal approximation with the correction for ties (Mann & Whitney 1947)."""
+    """Two-sided p (Mann & Whitney 1947): exact for small sets without ties.
+
+    Else the normal approximation with the correction for ties.
+    """
     n, m = len(old), len(new)
     ranks = _ranks([*old, *new])
     u = sum(ranks[:n]) - n * (n + 1) / 2
+    if n + m <= EXACT_UP_TO and len(set(ranks)) == n + m:
+        lower = int(min(u, n * m - u)) + n * (n + 1) // 2
+        return min(1.0, 2 * _subsets_of_size_up_to(n, n + m, lower) / math.comb(n + m, n))
     ties = sum(t**3 - t for t in _tie_sizes(ranks))
     total = n + m
     variance = n * m / 12 * (total + 1 - ties / (total * (total - 1)))
@@ -135,6 +141,16 @@ def _subsets_up_to(n: int, limit: int) -> int:
         for total in range(limit, rank - 1, -1):
             counts[total] += counts[total - rank]
     return sum(counts)
+
+
+def _subsets_of_size_up_to(size: int, n: int, limit: int) -> int:
+    """How many subsets of ``size`` of 1 … n have a sum of at most ``limit``."""
+    counts = [[1 if k == total == 0 else 0 for total in range(limit + 1)] for k in range(size + 1)]
+    for rank in range(1, n + 1):
+        for k in range(min(rank, size), 0, -1):
+            for total in range(limit, rank - 1, -1):
+                counts[k][total] += counts[k - 1][total - rank]
+    return sum(counts[size])
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

@@ -24,6 +24,7 @@ SCALES: dict[str, tuple[float, float, float, str]] = {
     "errors": (20, 0.0, 5.0, "answers of 500 and above, percent"),
     "startup": (10, 3.0, 60.0, "median start of the newest release, seconds"),
     "findings": (10, 0.0, 2.0, "leaks and things that run out"),
+    "scaling": (10, 0.0, 2.0, "urgent changes of size that are recommended"),
 }
 GRADES = ((90.0, "A"), (75.0, "B"), (60.0, "C"), (40.0, "D"), (0.0, "E"))
 REGRESSION_COSTS = 30.0
@@ -74,7 +75,7 @@ def overview(
     startup: StartStats,
     scaling: Mapping[str, Any] | None = None,
 ) -> Overview:
-    parts = tuple(_parts(trends, startup))
+    parts = tuple(_parts(trends, startup, scaling))
     known = [part for part in parts if part.score is not None]
     weight = sum(part.weight for part in known)
     score = round(sum(part.weight * (part.score or 0.0) for part in known) / weight, 1) if known else None
@@ -82,7 +83,7 @@ def overview(
     return Overview(trends.hours, score, grade, parts, usage, trends, startup, scaling)
 
 
-def _parts(trends: Trends, startup: StartStats) -> Iterable[Part]:
+def _parts(trends: Trends, startup: StartStats, scaling: Mapping[str, Any] | None) -> Iterable[Part]:
     values = {
         "cpu": _highest(trends, "cpu_percent", "p95"),
         "memory": _highest(trends, "memory_percent", "max"),
@@ -91,6 +92,7 @@ def _parts(trends: Trends, startup: StartStats) -> Iterable[Part]:
         "errors": _errors(trends),
         "startup": _start_seconds(startup),
         "findings": float(len(trends.findings)) if trends.coverage > 0 else None,
+        "scaling": _urgent(scaling),
     }
     for name, (weight, good, bad, what) in SCALES.items():
         value = values[name]
@@ -150,6 +152,13 @@ def _errors(trends: Trends) -> float | None:
 
 def _start_seconds(startup: StartStats) -> float | None:
     return next((stats.median_seconds for stats in startup.releases if stats.kind == "worker"), None)
+
+
+def _urgent(scaling: Mapping[str, Any] | None) -> float | None:
+    """None where too little is known to recommend anything."""
+    if scaling is None or not scaling["recommendations"]:
+        return None
+    return float(sum(one["priority"] == "high" for one in scaling["recommendations"]))
 
 
 def _slower(startup: StartStats) -> bool:

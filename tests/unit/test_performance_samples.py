@@ -15,7 +15,7 @@ from oatie_ops.performance import packing
 from oatie_ops.performance.buckets import History, blank, coarser, merge, percentile, summarise
 from oatie_ops.performance.samples import Reader, Samples, history
 from oatie_ops.performance.tiers import DAY, HOUR, MINUTE, SECOND, TEN_MINUTES, THREE_HOURS, Keep, choose_step
-from oatie_ops.store.errors import StoreError
+from oatie_ops.store.errors import StoreBusy, StoreError, StoreFull
 
 START = 1_790_000_000 // DAY * DAY
 FLOATS = st.floats(-(2.0**40), 2.0**40, width=32, allow_subnormal=False)
@@ -217,3 +217,38 @@ def test_coarser_keeps_gaps_apart() -> None:
     assert list(found.counts) == [120, 0, 60]
     assert (found.mins[0], found.means[0], found.maxes[0]) == (0, 1.5, 3)
     assert found.step_seconds == 180
+
+
+def test_a_file_that_is_full_is_told_apart_and_written_again_once_there_is_room(path: Path) -> None:
+    samples = Samples(path)
+    fill(samples, START, START + 10)
+    samples.flush()
+    pages = samples.file.read("PRAGMA page_count")[0][0]
+    samples.file.read(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreFull):
+        for at in range(START + 10, START + 400):
+            samples.add(at, {f"worker.{n}.rss_bytes": float(at) for n in range(40)})
+    samples.file.read("PRAGMA max_page_count = 1000000")
+    samples.flush()
+    assert read(path, 10, START + 20, SECOND, "worker.3.rss_bytes").gaps == 0
+
+
+def test_two_processes_do_not_measure_into_one_file(path: Path) -> None:
+    first = Samples(path)
+    with pytest.raises(StoreBusy):
+        Samples(path)
+    first.close()
+    Samples(path).close()
+
+
+def test_a_month_is_summed_up_from_its_hours(path: Path) -> None:
+    samples = Samples(path)
+    end = START + 2 * DAY
+    fill(samples, START, end + 120, step=60)
+    samples.flush()
+    found = read(path, DAY, end, THREE_HOURS)
+    assert (len(found), found.gaps) == (8, 0)
+    assert list(found.counts) == [180] * 8
+    exact = [value_at(at) for at in range(end - THREE_HOURS, end, 60)]
+    assert found.means[-1] == pytest.approx(sum(exact) / len(exact), rel=1e-3)
+    assert found.maxes[-1] == max(exact)

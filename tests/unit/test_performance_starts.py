@@ -117,6 +117,9 @@ def test_the_rank_tests_agree_with_published_tables() -> None:
     assert wilcoxon([1, 2, 3, 4, 5, 6, 7, 8]) == pytest.approx(2 / 256)
     assert wilcoxon([]) == 1.0
     assert wilcoxon([-1, 1, -2, 2]) == 1.0
+    # Complete separation of five and five: one way in 252 at each end.
+    assert mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(2 / 252)
+    assert mann_whitney([2, 4, 6], [1, 3, 5]) == pytest.approx(0.7)
     assert mann_whitney([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]) == pytest.approx(1.0, abs=0.1)
     assert mann_whitney(range(20), range(20, 40)) < 1e-6  # type: ignore[arg-type]
 
