@@ -22,7 +22,8 @@ from oatie_ops.api import (
     scaling,
 )
 from oatie_ops.api.context import OpsContext
-from oatie_ops.api.dashboard import assets, signin
+from oatie_ops.api.dashboard import act, assets, pages, signin
+from oatie_ops.api.dashboard.hub import Hub
 from oatie_ops.api.requests import Counted
 from oatie_ops.api.shield import Application, Shield
 
@@ -61,6 +62,7 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
         redoc_url=None,
     )
     app.state.context = context
+    app.state.hub = Hub(context)
     problems.install(app)
     rooms = (
         health,
@@ -71,6 +73,8 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
         degradation,
         performance,
         scaling,
+        pages,
+        act,
         assets,
         signin,
         docs,

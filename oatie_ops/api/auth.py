@@ -9,7 +9,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -21,6 +21,7 @@ from oatie_ops.api.sessions import Session, same_secret
 from oatie_ops.api.shield import TRUSTED
 from oatie_ops.api.shield import Scope as ConnectionScope
 from oatie_ops.api.tokens import MAX_TOKEN_CHARACTERS, Scope, Token, match
+from oatie_ops.api.visible import visible
 from oatie_ops.config.address import is_loopback
 
 COOKIE = "oatie_session"
@@ -62,6 +63,12 @@ async def reader(request: Request, credentials: _Credentials, _described: _Cooki
 Operator = Annotated[Caller, Depends(operator)]
 Reader = Annotated[Caller, Depends(reader)]
 READER = Depends(reader)
+
+
+def seen(request: Request, data: Any) -> Any:
+    """``data`` as far as the caller, whom `reader` or `operator` has let in, may see it."""
+    caller = request.scope[NOTES]["caller"]
+    return visible(data, caller.scope)
 
 
 async def identify(request: Request) -> Caller:

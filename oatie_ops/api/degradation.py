@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
 from oatie_ops.api import models
-from oatie_ops.api.auth import READER, Caller, Operator
+from oatie_ops.api.auth import READER, Caller, Operator, seen
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, refused
 from oatie_ops.api.problems import ApiError, NotFound
@@ -174,7 +174,7 @@ def _described(model: type[models.Shape], example: dict[str, Any], *problems: in
 )
 async def status(request: Request) -> Response:
     conductor = _conductor(context_of(request))
-    return JSONResponse(statuses.status(conductor.known, conductor.now()))
+    return JSONResponse(seen(request, statuses.status(conductor.known, conductor.now())))
 
 
 @router.post(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from oatie_ops.api.dashboard.layout import PAGE_HEADERS, layout
+from oatie_ops.api.dashboard.words import marked
 from oatie_ops.api.described import refused
 
 MAX_EXAMPLE_CHARACTERS = 4000
@@ -45,7 +46,7 @@ def page(description: Mapping[str, Any], base: str) -> dict[str, Any]:
     return {
         "title": description["info"]["title"],
         "version": description["info"]["version"],
-        "about": description["info"].get("description", ""),
+        "about": marked(description["info"].get("description", "")),
         "groups": [
             {"name": name, "about": about.get(name, ""), "operations": operations}
             for name, operations in groups.items()
@@ -60,8 +61,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any], base: str) 
         "method": method.upper(),
         "method_class": method,
         "path": path,
-        "summary": operation.get("summary", ""),
-        "description": operation.get("description", ""),
+        "summary": marked(operation.get("summary", "")),
+        "description": marked(operation.get("description", "")),
         "access": _access(security),
         "parameters": [_parameter(parameter) for parameter in operation.get("parameters", ())],
         "body": [_body(*request_body)] if request_body else [],
@@ -88,7 +89,7 @@ def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
         "kind": ", ".join(kind for kind in kinds if kind and kind != "null") or "text",
         "values": " | ".join(map(str, values)),
         "required": "required" if parameter.get("required") else "",
-        "description": parameter.get("description", ""),
+        "description": marked(parameter.get("description", "")),
     }
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from oatie_ops.api import models_errors
-from oatie_ops.api.auth import READER
+from oatie_ops.api.auth import READER, seen
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.problems import ApiError
@@ -42,7 +42,7 @@ async def errors(
         found = await asyncio.to_thread(errors_summary.from_database, path, service, shown=limit)
     except StoreError as error:
         raise ApiError(503, "the store cannot be used now", why=error.why, fix=error.fix) from error
-    return JSONResponse(redact_value(dated(found)))
+    return JSONResponse(seen(request, redact_value(dated(found))))
 
 
 @router.get(

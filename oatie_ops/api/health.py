@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from oatie_ops._version import __version__
 from oatie_ops.api import models
-from oatie_ops.api.auth import READER, Operator
+from oatie_ops.api.auth import READER, Operator, seen
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described, refused
+from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.recovery import accepted, restart_declared
 from oatie_ops.health import report
@@ -176,46 +176,7 @@ async def operation(request: Request, operation: OperationPath) -> Response:
     found = context_of(request).operations.get(operation)
     if found is None:
         raise NotFound("there is no such operation", fix="only the latest hundred are kept, in memory")
-    return JSONResponse(found.as_dict())
-
-
-@router.get(
-    "/health/dashboard",
-    summary="Everything that the dashboard shows; 200 whatever the health.",
-    responses=described(models.Dashboard, 200, problems=GUARDED),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
-)
-async def dashboard(request: Request) -> Response:
-    return JSONResponse(dashboard_data(context_of(request)))
-
-
-@router.get(
-    "/health/dashboard/html",
-    summary="The dashboard for a browser; works without scripts and renews itself.",
-    response_class=HTMLResponse,
-    responses=refused(*GUARDED),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
-)
-async def dashboard_html(request: Request) -> Response:
-    from oatie_ops.api.dashboard import page
-
-    return HTMLResponse(page.render(dashboard_data(context_of(request))), headers=page.HEADERS)
-
-
-def dashboard_data(context: OpsContext) -> dict[str, Any]:
-    running = context.view.status()
-    return {
-        **report.detailed(context.snapshot(), context.clock()),
-        "version": __version__,
-        "state": running.get("state", ""),
-        "detail": running.get("detail", ""),
-        "release": running.get("release"),
-        "app": running.get("app") or {},
-        "ops": running.get("ops") or {},
-        "workers": list(running.get("workers") or ()),
-    }
+    return JSONResponse(seen(request, found.as_dict()))
 
 
 def _group(request: Request, name: str) -> Response:

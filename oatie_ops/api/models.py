@@ -140,7 +140,36 @@ class Detailed(Services):
     groups: Groups
 
 
-class Dashboard(Detailed):
+class Worst(Shape):
+    """Where the overall status comes from."""
+
+    service: str
+    status: StatusWord
+    output: str
+    since: str | None
+    for_seconds: float | None
+
+
+class UptimeBar(Shape):
+    """Shares from 0 to 1 of the known time of each cell, oldest first; null where nothing is known."""
+
+    span_seconds: int
+    step_seconds: int
+    start: int
+    cells: list[float | None]
+
+
+class Part(BaseModel):
+    """What another room knows; where ``known`` is false, ``why`` tells the reason and the rest is missing."""
+
+    model_config = ConfigDict(extra="allow")
+    known: bool
+    why: str
+
+
+class Running(Detailed):
+    """Health, and what runs: the shape of ``oatie health --json``, which adds ``supervised``."""
+
     version: str
     state: str
     detail: str
@@ -148,6 +177,38 @@ class Dashboard(Detailed):
     app: dict[str, Any]
     ops: dict[str, Any]
     workers: list[dict[str, Any]]
+
+
+class Dashboard(Running):
+    """``order``: the worst first; ``actions``: of each service why one is not possible, empty: it is."""
+
+    now: str
+    worst: Worst | None
+    order: list[str]
+    actions: dict[str, dict[str, str]]
+    uptime_bars: dict[str, UptimeBar]
+    operations: list[dict[str, Any]]
+    resources: Part
+    traffic: Part
+    events: Part
+    releases: Part
+    startup: Part
+    scaling: Part
+    recovery: Part
+    degradation: Part
+
+
+class FrameChange(Shape):
+    """``sections``: HTML by the id of its element; ``series``: for the charts. Times in epoch seconds."""
+
+    version: int
+    now: float
+    taken: float
+    status: StatusWord
+    title: str
+    order: list[str]
+    sections: dict[str, str]
+    series: dict[str, Any] | None = None
 
 
 class Operation(Shape):
@@ -287,20 +348,55 @@ _DETAILED = {
     },
     "services": {"db": _SERVICE},
 }
+_RUNNING = {
+    **_DETAILED,
+    "version": "1.0.0",
+    "state": "running",
+    "detail": "",
+    "release": "7",
+    "app": {"name": "shop", "url": "http://127.0.0.1:8080"},
+    "ops": {"url": "http://127.0.0.1:8000"},
+    "workers": [{"id": 1, "pid": 4711, "state": "serving", "release": "7", "requests": 1200}],
+}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     Brief: {"status": "pass"},
     Service: _SERVICE,
     Services: {"status": "fail", "services": {"db": _SERVICE}},
     Detailed: _DETAILED,
+    Running: _RUNNING,
     Dashboard: {
-        **_DETAILED,
-        "version": "1.0.0",
-        "state": "running",
-        "detail": "",
-        "release": "7",
-        "app": {"name": "shop", "url": "http://127.0.0.1:8080"},
-        "ops": {"url": "http://127.0.0.1:8000"},
-        "workers": [{"id": 1, "pid": 4711, "state": "serving", "release": "7", "requests": 1200}],
+        **_RUNNING,
+        "now": "2026-01-02T03:04:18.300Z",
+        "worst": {
+            "service": "db",
+            "status": "fail",
+            "output": _TRANSITION["output"],
+            "since": _TRANSITION["at"],
+            "for_seconds": 12.3,
+        },
+        "order": ["db"],
+        "actions": {"db": {"restart": "nothing is declared that restarts it", "recover": ""}},
+        "uptime_bars": {
+            "db": {"span_seconds": 3600, "step_seconds": 300, "start": 1767319500, "cells": [None, 1.0, 0.96]}
+        },
+        "operations": [],
+        "resources": {"known": True, "why": "", "cpu_percent": 12.5, "memory_percent": 41.0},
+        "traffic": {"known": True, "why": "", "completions_per_s": 31.0, "errors_per_s": 0.0},
+        "events": {"known": True, "why": "", "items": []},
+        "releases": {"known": True, "why": "", "items": []},
+        "startup": {"known": False, "why": "no start of this release has been measured yet"},
+        "scaling": {"known": False, "why": "nothing was ever measured here"},
+        "recovery": {"known": True, "why": "", "ladders": {}},
+        "degradation": {"known": True, "why": "", "degraded": False, "services": {}},
+    },
+    FrameChange: {
+        "version": 1767323058123,
+        "now": 1767323058.3,
+        "taken": 1767323058.0,
+        "status": "fail",
+        "title": "✗ failing · shop",
+        "order": ["svc-0"],
+        "sections": {"release": "release 7"},
     },
     Operation: {
         "id": "0f8e2c1d4b6a7990",

@@ -58,6 +58,10 @@ class Operations:
     def get(self, operation_id: str) -> Operation | None:
         return self._operations.get(operation_id)
 
+    def all(self) -> list[Operation]:
+        """Oldest first."""
+        return list(self._operations.values())
+
     async def start(
         self,
         kind: str,

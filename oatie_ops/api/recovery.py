@@ -98,7 +98,7 @@ async def restart_declared(context: OpsContext, service: str, caller: Caller, re
     """For ``POST /health/services/{service}/restart`` of what is not the application."""
     recovery = known(context, service)
     ladder = recovery.ladders.get(service)
-    rung = ladder.restart if ladder else None
+    rung = restart_rung(ladder)
     if rung is None:
         raise _no_restart(service, ladder)
     chosen: Rung = rung
@@ -116,6 +116,11 @@ async def _from_store(read: Callable[[], dict[str, Any]]) -> Response:
         return JSONResponse(await asyncio.to_thread(read))
     except StoreError as error:
         raise ApiError(503, "the store cannot be used now", why=error.why, fix=error.fix) from error
+
+
+def restart_rung(ladder: Ladder | None) -> Rung | None:
+    """The rung that restarts the service; None where nothing is declared for that."""
+    return ladder.restart if ladder else None
 
 
 def accepted(operation: Operation) -> Response:

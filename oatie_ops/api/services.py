@@ -73,6 +73,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
         recovery=recovery,
         switches=switches,
         measured=view.measured,
+        ledgers=loop.uptime_buckets,
     )
     apps = create_ops_app(context)
     inbox = ErrorsInbox(view.paths.errors_socket, recorder.errors)

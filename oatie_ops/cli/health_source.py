@@ -24,7 +24,7 @@ Health = Mapping[str, Any]
 def fetch(
     context: Context, services: Sequence[str], timeout_seconds: float, *, settle: bool = True
 ) -> dict[str, Any]:
-    """The object of ``GET /health/dashboard``, with ``supervised`` telling who did the checking.
+    """The object of ``GET /health/dashboard/brief``, with ``supervised`` telling who did the checking.
 
     ``settle``: give a supervisor that has just started a moment for its first checks.
     """
@@ -35,7 +35,10 @@ def fetch(
     while True:
         left = max(0.1, deadline - time.monotonic())
         try:
-            health = {**client.call("GET", "/health/dashboard", timeout_seconds=left), "supervised": True}
+            health = {
+                **client.call("GET", "/health/dashboard/brief", timeout_seconds=left),
+                "supervised": True,
+            }
             if not settle or _all_checked(health) or time.monotonic() > settled:
                 return health
         except NotRunning:

@@ -65,7 +65,7 @@ def _done_here(context: Context, service: str, from_rung: int, reason: str, show
 
 
 def _asked(client: ControlClient, service: str, from_rung: int, reason: str, show: Show) -> Event:
-    known = list(_call(client, "GET", "/health/dashboard")["services"])
+    known = list(_call(client, "GET", "/health/dashboard/brief")["services"])
     require_service(service, known)
     if from_rung > 1:
         declared = _call(client, "GET", "/api/performance/errors/recovery")["ladders"].get(service)

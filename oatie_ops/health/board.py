@@ -24,6 +24,7 @@ from oatie_ops.health.model import (
 from oatie_ops.health.plan import NEEDS, ServicePlan
 from oatie_ops.health.standing import Maintenance, Transition
 from oatie_ops.health.track import TRUST_SECONDS, Track
+from oatie_ops.health.uptime import Bucket
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,10 @@ class Board:
         for name, state in services.items():
             services[name] = replace(state, standing=self._tracks[name].standing)
         self._publish(services, self.snapshot.taken_at)
+
+    def uptime_buckets(self) -> dict[str, tuple[list[Bucket], list[Bucket]]]:
+        """By service, of five minutes and of an hour: what the uptime is the sum of."""
+        return {name: track.uptime_buckets() for name, track in self._tracks.items()}
 
     def memory(self, service: str) -> dict[str, Any]:
         """For `restore`, as JSON."""

@@ -75,6 +75,10 @@ class HealthLoop:
     def snapshot(self) -> Snapshot:
         return self._board.snapshot
 
+    def uptime_buckets(self) -> Mapping[str, Any]:
+        """See `Board.uptime_buckets`. From the loop's thread only."""
+        return self._board.uptime_buckets()
+
     def nudge(self, service: str) -> None:
         """Checks a service at once, because something happened to it. From the loop's thread only."""
         for event in self._wake.get(service, ()):

@@ -11,7 +11,7 @@ from oatie_ops.health.flapping import ENTER_CHANGES, is_flapping
 from oatie_ops.health.latency import LatencyWindow, counts
 from oatie_ops.health.model import CheckSpec, Instant, Result, Status
 from oatie_ops.health.standing import Latency, Standing, Transition
-from oatie_ops.health.uptime import UptimeLedger
+from oatie_ops.health.uptime import Bucket, UptimeLedger
 
 KEEP_TRANSITIONS = 10
 # A service that nobody looked at for longer (a stopped process, a sleeping laptop) was in no known status.
@@ -55,6 +55,10 @@ class Track:
             "uptime": self._uptime.buckets(),
             "latency": {check: window.microseconds() for check, window in self._latency.items()},
         }
+
+    def uptime_buckets(self) -> tuple[list[Bucket], list[Bucket]]:
+        """Of five minutes and of an hour, as `UptimeLedger.buckets`."""
+        return self._uptime.buckets()
 
     def measured(self, spec: CheckSpec, result: Result) -> None:
         if counts(spec, result):

@@ -168,9 +168,9 @@ def test_without_a_supervisor_the_checks_are_run_once(tmp_path: Path) -> None:
 
 def good_keys() -> set[str]:
     """The shape of ``--json``, the same with and without a supervisor."""
-    from oatie_ops.api.models import Dashboard
+    from oatie_ops.api.models import Running
 
-    return {*Dashboard.model_fields, "supervised"}
+    return {*Running.model_fields, "supervised"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    )
+    ),
+    # With "no-referrer" browsers send `Origin: null` with a form, as an opaque page of others would.
+    "Referrer-Policy": "same-origin",
 }
 
 
@@ -25,7 +27,7 @@ def layout(name: str, title: str, values: Mapping[str, Any], *, script: str = ""
         {
             "title": title,
             "content": content,
-            "style": url("app.css"),
+            "styles": [url("uplot.css"), url("app.css")] if script else [url("app.css")],
             "icon": url("icon.svg"),
             "scripts": [url(script)] if script else [],
             "csrf": values.get("csrf", ""),
