@@ -90,6 +90,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
                 tasks.create_task(_share(view, switches), name="switches of other hosts")
         finally:
             pager.stop()
+            recovery.close()
             recorder.close()
 
     return OpsServices(

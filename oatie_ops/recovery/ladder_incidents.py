@@ -62,6 +62,11 @@ class Incidents:
             await self._journal.tried(name, rung.name, outcome, failed_at - BLAME_SECONDS)
         return tried
 
+    def close(self) -> None:
+        """This process ends in an orderly way; what is open is cut off."""
+        if any(number is not None for number, _ in self._open.values()):
+            self._journal.close()
+
     async def event(self, subject: str, text: str, **data: Any) -> None:
         log.info("%s", text)
         await self._journal.event(subject, text, data)

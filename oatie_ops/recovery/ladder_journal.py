@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from oatie_ops.store.recoveries import RecoveryRow
 
 PATIENCE_SECONDS = 2.0
 BUSY_TIMEOUT_SECONDS = 1.0
+CLOSE_SECONDS = 1.5
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -79,6 +82,20 @@ class Journal:
 
     async def audit(self, actor: str, origin: str, service: str, result: str, detail: str) -> None:
         await self._do(lambda store: store.audit.add(actor, origin, "recover", service, result, detail))
+
+    def close(self) -> None:
+        """What is unfinished now stays so; a store that hangs is not waited for long."""
+
+        def interrupt() -> None:
+            with (
+                contextlib.suppress(StoreError, OSError),
+                Store.open(self._database, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS) as store,
+            ):
+                store.recoveries.interrupt()
+
+        last = threading.Thread(target=interrupt, name="recovery-close", daemon=True)
+        last.start()
+        last.join(CLOSE_SECONDS)
 
     async def _do(self, work: Callable[[Store], T]) -> T | None:
         def run() -> T:

@@ -97,6 +97,10 @@ class Recovery:
             if wait != 0.0:
                 await self._pause(wait)
 
+    def close(self) -> None:
+        """After everything else of the supervisor has ended."""
+        self._incidents.close()
+
     async def _step(self) -> float | None:
         """One look, and one try where one is due. Seconds to wait; None: until something changes."""
         async with self._turn:

@@ -21,6 +21,7 @@ from oatie_ops.recovery.ladder_climber import Climber, Emit
 from oatie_ops.recovery.ladder_journal import Journal
 from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.recovery.ladder_proof import provers
+from oatie_ops.recovery.ladder_switches import DeskSwitches
 from oatie_ops.recovery.rungs.base import ActionFailed, Rollout, Tools
 
 
@@ -47,7 +48,15 @@ async def recover_once(
     for name in provers(order.service, checks.snapshot()):
         await checks.look(name)
     threads, journal = CheckThreads(), Journal(paths.database)
-    tools = Tools(settings.root, threads, rollout=rollout, page=_pager(settings, threads))
+    switches = DeskSwitches(paths, threads)
+    tools = Tools(
+        settings.root,
+        threads,
+        rollout=rollout,
+        degrade=switches.degrade,
+        restore=switches.restore,
+        page=_pager(settings, threads),
+    )
     climber = Climber(tools, journal, checks.snapshot, checks.look)
     recovery = Recovery(
         settings,

@@ -12,10 +12,10 @@ from oatie_ops.recovery.ladder_climber import Climber
 from oatie_ops.recovery.ladder_journal import Journal
 from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.recovery.ladder_proof import Look
+from oatie_ops.recovery.ladder_switches import HeldSwitches
 from oatie_ops.recovery.rungs.base import ActionFailed, Tools
 from oatie_ops.supervisor.view import SupervisorView
 
-BY_RECOVERY = "recovery:"
 # What a deploy or a reload under way would be disturbed by, and refuses.
 OF_WORKERS = ("worker", "process", "app")
 Page = Callable[[Collection[str], str, str], None]
@@ -44,21 +44,13 @@ def supervised(
             return True
         return rung.target in OF_WORKERS and running["switch"] is not None
 
-    async def degrade(service: str, failing: str, reason: str) -> str:
-        assert switches is not None
-        done = await switches.hold(service, f"{BY_RECOVERY}{failing}", reason)
-        return f"{service} is degraded, {done.obeyed.obeying} of {done.obeyed.workers} workers obey"
-
-    async def restore(service: str, failing: str) -> None:
-        assert switches is not None
-        await switches.let_go(service, f"{BY_RECOVERY}{failing}")
-
+    switched = HeldSwitches(switches) if switches else None
     tools = Tools(
         settings.root,
         CheckThreads(),
         workers=view,
-        degrade=degrade if switches else None,
-        restore=restore if switches else None,
+        degrade=switched.degrade if switched else None,
+        restore=switched.restore if switched else None,
         page=page_one,
         kept=view.keep,
     )

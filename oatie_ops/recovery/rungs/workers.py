@@ -48,7 +48,7 @@ class RestartWorkers:
             count = await workers.restart_hard(f"recovery of {occasion.service} ({occasion.actor})")
         except OatieError as error:
             raise ActionFailed(_told(error)) from error
-        return f"all workers were ended, {count} new ones serve"
+        return f"all workers were ended, {count} new one{' serves' if count == 1 else 's serve'}"
 
 
 def _told(error: OatieError) -> str:
