@@ -58,6 +58,10 @@ def command(
             "--output", "-o", metavar="yaml", help="With --dry-run: print the objects for Kubernetes."
         ),
     ] = None,
+    accessory: Annotated[
+        str | None,
+        typer.Option("--accessory", metavar="NAME", help="Only this accessory: made anew as declared."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON event a line; the last one is the result.")
@@ -94,6 +98,11 @@ def command(
         require_possible(output, loaded.settings.deploy.target, dry_run=dry_run)
         print_manifests(loaded, context.paths)
         return ExitCode.OK
+
+    if accessory is not None:
+        from oatie_ops.cli.on_engine import deploy_accessory
+
+        return deploy_accessory(context, accessory, environment=environment, dry_run=dry_run, as_json=json)
 
     def look(events: Events) -> Found | Result:
         from oatie_ops.config.load import load

@@ -11,7 +11,7 @@ import typer
 
 from oatie_ops.cli.init_write import write_whole
 from oatie_ops.cli.output import emit, emit_json, warn
-from oatie_ops.errors import OatieError
+from oatie_ops.errors import OatieError, UsageError
 
 if TYPE_CHECKING:
     from oatie_ops.config.discover import Candidate
@@ -24,7 +24,7 @@ class AlreadyConfigured(OatieError):
     """There is a configuration, which is not overwritten without being asked."""
 
 
-def command(
+def command(  # noqa: PLR0917 - each is an option
     force: Annotated[bool, typer.Option("--force", help="Replace an oatie.toml that is there.")] = False,
     systemd: Annotated[
         bool, typer.Option("--systemd", help="Write a systemd unit instead (Type=notify).")
@@ -33,6 +33,15 @@ def command(
         bool, typer.Option("--github", help="Write a GitHub Actions workflow instead.")
     ] = False,
     gitlab: Annotated[bool, typer.Option("--gitlab", help="Write a GitLab pipeline instead.")] = False,
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Write a Dockerfile and .dockerignore instead.")
+    ] = False,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", help="With --docker: oatie is process 1 in the container.")
+    ] = False,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="IMAGE", help="With --docker: the image to build on.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object with a stable shape.")] = False,
 ) -> None:
     """Write a commented oatie.toml for the application found in this directory.
@@ -47,6 +56,10 @@ def command(
     from oatie_ops.config.template import render, survey
 
     kinds = [name for name, asked in (("systemd", systemd), ("github", github), ("gitlab", gitlab)) if asked]
+    if docker:
+        return _write_docker(base, supervised=supervised, force=force, as_json=json)
+    if supervised or base is not None:
+        raise UsageError("--supervised and --base say how a Dockerfile is made", fix="add --docker")
     if kinds:
         return _write_files(kinds, force=force, as_json=json)
     root = Path.cwd()
@@ -87,6 +100,27 @@ def _write_files(kinds: list[str], *, force: bool, as_json: bool) -> None:
         emit_json({"schema": FILES_SCHEMA, "files": [str(file) for file in written]})
     else:
         emit("\n".join(f"Wrote {file}" for file in written))
+
+
+def _write_docker(base: str | None, *, supervised: bool, force: bool, as_json: bool) -> None:
+    from oatie_ops.cli.context import Context
+    from oatie_ops.cli.init_write import write_new
+    from oatie_ops.config.found import require_decided
+    from oatie_ops.deployment.containers import dockerfile as text
+
+    context = Context()
+    require_decided(context.loaded.discovery)
+    settings = context.loaded.settings
+    around = text.surroundings(settings, base=base, supervised=supervised)
+    directory = settings.root / settings.image.context
+    files = [(settings.image.dockerfile, text.dockerfile(around)), (".dockerignore", text.DOCKERIGNORE)]
+    written = write_new(directory, files, force=force)
+    if as_json:
+        emit_json({"schema": FILES_SCHEMA, "files": [str(file) for file in written]})
+    else:
+        emit("\n".join(f"Wrote {file}" for file in written))
+        if text.kind(around) == "other":
+            warn("what this program needs is not known: choose a base image that has it (--base IMAGE)")
 
 
 def document(file: Path, best: Candidate, others: list[Candidate]) -> dict[str, Any]:

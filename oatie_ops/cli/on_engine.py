@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -189,3 +189,50 @@ def scale_on_engine(context: Context, replicas: int, *, quiet: bool) -> str:
         f"release {spec.name} has {replicas} replica{'s' if replicas != 1 else ''}; the next deploy makes as "
         "many as oatie.toml says"
     )
+
+
+def deploy_accessory(
+    context: Context, name: str, *, environment: str | None, dry_run: bool, as_json: bool
+) -> int:
+    """`oatie deploy --accessory NAME`: the one way in which an accessory is changed.
+
+    Exits 7 where the new one did not start and the old one runs again.
+    """
+    from oatie_ops.cli.filling import filled
+    from oatie_ops.cli.output import emit, emit_json
+    from oatie_ops.cli.waiting import Waiting
+    from oatie_ops.config.load import load
+    from oatie_ops.deployment.targets.docker import configured
+    from oatie_ops.deployment.who import who
+    from oatie_ops.store import Store
+
+    loaded = load(context.root, environment=environment, use_cache=not dry_run)
+    require_accessory(name, loaded.settings.accessories)
+    if dry_run:
+        emit(f"would make the accessory {name} anew, with a gap; the application is not touched")
+        return ExitCode.OK
+    context.paths.ensure()
+    target = configured(filled(loaded).settings, context.paths)
+    actor = who()
+    with Waiting(quiet=as_json) as waiting, locked(context.paths, f"deploy --accessory {name}"):
+        said = target.replace_accessory(name, waiting.update)
+        with Store.open(context.paths.database) as store:
+            store.audit.add(actor.actor, actor.origin, "deploy", f"accessory {name}", "deployed", said)
+    if as_json:
+        emit_json({"schema": "oatie.deploy.accessory/v1", "accessory": name, "message": said})
+    else:
+        emit(said)
+    return ExitCode.OK
+
+
+def require_accessory(name: str, known: Collection[str]) -> None:
+    from difflib import get_close_matches
+
+    from oatie_ops.errors import UsageError
+
+    if name in known:
+        return
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    there = f"there are: {', '.join(known)}" if known else "[accessories] in oatie.toml has none"
+    raise UsageError(f"there is no accessory {name!r}", fix=f"{hint}{there}")

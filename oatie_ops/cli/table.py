@@ -32,7 +32,10 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry(
                 "init",
                 "Write a commented oatie.toml for the application found here.",
-                (("oatie init", "look around and write oatie.toml"),),
+                (
+                    ("oatie init", "look around and write oatie.toml"),
+                    ("oatie init --docker", "a Dockerfile and .dockerignore for it"),
+                ),
             ),
             Entry(
                 "config",

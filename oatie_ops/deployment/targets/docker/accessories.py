@@ -11,9 +11,12 @@ from oatie_ops.deployment.containers.spec import Made, accessory
 from oatie_ops.deployment.targets.base import Tell
 from oatie_ops.deployment.targets.docker.fleet import Container, Fleet
 from oatie_ops.errors import OatieError
+from oatie_ops.exit_codes import ExitCode
 
 ROLE = "accessory"
 POLL_SECONDS = 0.25
+# What a replacement calls the one that it replaces, until it has succeeded.
+OLD = "-old"
 
 
 class AccessoryFailed(OatieError):
@@ -48,6 +51,7 @@ class Accessories:
         ]
 
     def start_missing(self, release: str, tell: Tell) -> str:
+        self.settle()
         names_ = self.missing()
         stopped = {each.accessory: each for each in self._fleet.all(ROLE) if not each.running}
         for name in names_:
@@ -74,6 +78,7 @@ class Accessories:
 
         Two of them on one volume would spoil its data, so there is a gap.
         """
+        self.settle()
         old = next((each for each in self._fleet.all(ROLE) if each.accessory == name), None)
         self._fleet.network(make=True)
         image = self._image(name, tell)
@@ -81,20 +86,35 @@ class Accessories:
             if old.running and old.digest == self._container(name).digest(self._key):
                 return f"{name} runs as oatie.toml says: nothing to do"
             self._fleet.stop(old.id)
-            with_old = f"{old.name}-old"
-            self._fleet.engine.api.rename(old.id, with_old)
+            self._fleet.rename(old.id, old.name + OLD)
         try:
             self._make(name, "", tell, image)
             self._wait(name, tell)
-        except BaseException:
+        except BaseException as failure:
             self.undo()
-            if old is not None:
-                self._fleet.engine.api.rename(old.id, old.name)
-                self._fleet.start(old.id)
+            self.settle()
+            if isinstance(failure, AccessoryFailed) and old is not None and old.running:
+                failure.exit_code = ExitCode.ROLLED_BACK
+                failure.fix += "; the one before runs again"
             raise
         if old is not None:
             self._fleet.remove([old.id])
         return f"{name} was replaced" if old is not None else f"{name} was started"
+
+    def settle(self) -> None:
+        """What a killed replacement left: the new one where it is healthy, else the old one again."""
+        there = {each.name: each for each in self._fleet.all(ROLE)}
+        for name, old in there.items():
+            if not name.endswith(OLD):
+                continue
+            new = there.get(name.removesuffix(OLD))
+            if new is not None and new.running and new.health in (None, "healthy"):
+                self._fleet.remove([old.id])
+                continue
+            if new is not None:
+                self._fleet.remove([new.id])
+            self._fleet.rename(old.id, name.removesuffix(OLD))
+            self._fleet.start(old.id)
 
     def _make(self, name: str, release: str, tell: Tell, image: str = "") -> None:
         made = self._container(name, release, image or self._image(name, tell))

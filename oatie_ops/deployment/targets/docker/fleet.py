@@ -93,6 +93,10 @@ class Fleet:
         with explained("stopping a container", ignore=(304, 404)):
             self.engine.api.stop(identity, timeout=timeout)
 
+    def rename(self, identity: str, name: str) -> None:
+        with explained("renaming a container"):
+            self.engine.api.rename(identity, name)
+
     def retire(self, each: Container) -> None:
         """Stopped and kept for a rollback; a restarted engine must not start it again."""
         if each.policy != "no":

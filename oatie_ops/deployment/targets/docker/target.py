@@ -33,7 +33,7 @@ from oatie_ops.deployment.targets.docker.fleet import APPLICATION, ONE_OFF, Cont
 from oatie_ops.deployment.targets.docker.gate import pass_gate, still_good
 from oatie_ops.deployment.targets.docker.operations import Operations
 from oatie_ops.deployment.targets.engine import Decision, EngineFacts, Place, Preparation
-from oatie_ops.errors import OatieError
+from oatie_ops.errors import OatieError, PrerequisiteMissing
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -424,6 +424,14 @@ class DockerTarget(Operations):
     @cached_property
     def accessories(self) -> Accessories:
         return self._accessories(dict(self.settings.accessories))
+
+    def replace_accessory(self, name: str, tell: Tell) -> str:
+        """The application is not touched. Raises `AccessoryFailed`, with the old one running again."""
+        problems = self._engine_problems()
+        for problem in problems:
+            raise PrerequisiteMissing(problem.what, why=problem.why, fix=problem.fix)
+        keep(self._paths, self._identity)
+        return self.accessories.replace(name, tell)
 
     def _accessories(self, wanted: dict[str, object]) -> Accessories:
         seconds = self._settings.docker.accessory_timeout_seconds if self._settings else 0.0
