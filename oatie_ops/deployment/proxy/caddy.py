@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -297,13 +296,6 @@ def _switch_directory(settings: Settings, key: str, paths: StatePaths) -> Path:
 
 def _absolute(settings: Settings, path: str | None) -> str | None:
     return None if path is None else str(settings.root / path)
-
-
-def free_port() -> int:
-    """A port of the loopback that is free now. The engine keeps it for the container's whole life."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _until(holds: Callable[[], bool], seconds: float) -> bool:

@@ -176,12 +176,8 @@ def serves_others(config: Mapping[str, Any] | None, key: str) -> bool:
 def _apps(wanted: Wanted, ours: dict[str, Any]) -> dict[str, Any]:
     # For the changes that do replace the configuration: what is in flight may end.
     apps: dict[str, Any] = {"http": {"grace_period": GRACE, "servers": {wanted.id: ours}}}
-    for change in _certificates({}, wanted):
-        node = apps
-        *parents, last = change.path.split("/")[1:]
-        for part in parents:
-            node = node.setdefault(part, {})
-        node[last] = change.body
+    for change in _certificates({"apps": apps}, wanted):  # one at the most, for the table "tls" as a whole
+        apps |= {change.path.rpartition("/")[2]: change.body}
     return {"apps": apps}
 
 

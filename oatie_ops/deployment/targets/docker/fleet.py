@@ -13,7 +13,7 @@ from typing import Any
 from oatie_ops.deployment.containers import names
 from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
 from oatie_ops.deployment.containers.spec import NO_RESTART, Made
-from oatie_ops.deployment.proxy.caddy import free_port
+from oatie_ops.deployment.proxy.ports import free_port
 
 APPLICATION = "app"
 ONE_OFF = "release-command"
