@@ -44,7 +44,7 @@ def run(wanted: Wanted) -> ExitCode:
     trace = read_trace(wanted.trace, wanted.column)
     load = steps_of(trace, wanted.setup.step_seconds)
     _tell_what_was_read(trace, load, wanted.setup)
-    capacity = wanted.capacity_per_replica or default_capacity(load)
+    capacity = wanted.capacity_per_replica or default_capacity([value for _, value in trace.points])
     if capacity <= 0:
         raise OatieError(
             "the load is nought nearly all the time",
@@ -58,7 +58,7 @@ def run(wanted: Wanted) -> ExitCode:
     warmup_steps = int(warmup / wanted.setup.step_seconds)
     result = backtest(demand, wanted.setup, warmup_steps, _progress(wanted.as_json))
     if wanted.decisions is not None:
-        _write(wanted.decisions, _decisions(result))
+        _write(wanted.decisions, _decisions(trace, result))
     if wanted.plot is not None:
         from oatie_ops.scaling.plot import svg
 
@@ -94,9 +94,9 @@ def _tell_what_was_read(trace: Trace, load: Sequence[float | None], setup: Setup
         )
 
 
-def _decisions(result: Backtest) -> str:
-    step = result.setup.step_seconds
-    rows = [f"{index * step:.10g},{replicas}" for index, replicas in enumerate(result.ours.decisions)]
+def _decisions(trace: Trace, result: Backtest) -> str:
+    begin, step = trace.begin, result.setup.step_seconds
+    rows = [f"{begin + index * step:.12g},{replicas}" for index, replicas in enumerate(result.ours.decisions)]
     return "\n".join(["t_s,replicas", *rows, ""])
 
 
@@ -125,7 +125,7 @@ def _document(wanted: Wanted, trace: Trace, result: Backtest, capacity: float) -
         "policies": [_policy(replay) for replay in result.replays],
         "advice": _policy(result.ours),
         "worst": [
-            {"t_s": step * setup.step_seconds, "short_by_replicas": round(short, 2)}
+            {"t_s": trace.begin + step * setup.step_seconds, "short_by_replicas": round(short, 2)}
             for step, short in result.worst
         ],
         "jumps_within_startup": round(result.surprises, 4),
@@ -164,7 +164,7 @@ def _show(document: dict[str, Any], result: Backtest, *, chosen_capacity: bool) 
         ours = replay is not None and replay.score.policy == OURS
         emit(paint(line, "bold", sys.stdout) if ours or replay is None else line)
     emit("\ncost: replica-steps against a clairvoyant that has exactly what each step needs")
-    _show_ours(result)
+    _show_ours(document, result)
 
 
 def _row(replay: Replay) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def _row(replay: Replay) -> tuple[str, ...]:
     )
 
 
-def _show_ours(result: Backtest) -> None:
+def _show_ours(document: dict[str, Any], result: Backtest) -> None:
     score, budget = result.ours.score, result.setup.budget
     low, high = score.interval
     emit(
@@ -192,5 +192,5 @@ def _show_ours(result: Backtest) -> None:
             f"the budget of {budget:.2%} was not met: {result.surprises:.0%} of the violations are jumps "
             f"above 1.5 x the hour before, faster than the start-up of {result.setup.startup_seconds:g} s"
         )
-    for step, short in result.worst:
-        emit(f"  worst: t_s {step * result.setup.step_seconds:.0f}, {short:.1f} replicas short")
+    for worst in document["worst"]:
+        emit(f"  worst: t_s {worst['t_s']:.12g}, {worst['short_by_replicas']:.1f} replicas short")

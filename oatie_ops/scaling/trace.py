@@ -32,12 +32,13 @@ class BadTrace(UsageError):
 class Trace:
     """``points``: (seconds from the first row, load), strictly later and never negative.
 
-    ``missing``: the lines without a value.
+    ``missing``: the lines without a value. ``begin``: the time of the first row, as the file has it.
     """
 
     column: str
     points: tuple[tuple[float, float], ...]
     missing: tuple[int, ...] = ()
+    begin: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -84,7 +85,7 @@ def parse_trace(text: str, name: str, column: str | None = None) -> Trace:
             why=f"{len(missing)} of {len(missing) + len(points)} rows have no value",
         )
     begin = points[0][0]
-    return Trace(chosen, tuple((time - begin, value) for time, value in points), tuple(missing))
+    return Trace(chosen, tuple((time - begin, value) for time, value in points), tuple(missing), begin)
 
 
 def _choose_column(header: Sequence[str], name: str, column: str | None) -> str:
