@@ -44,7 +44,7 @@ def run(wanted: Wanted) -> ExitCode:
     trace = read_trace(wanted.trace, wanted.column)
     load = steps_of(trace, wanted.setup.step_seconds)
     _tell_what_was_read(trace, load, wanted.setup)
-    capacity = wanted.capacity_per_replica or default_capacity([value for _, value in trace.points])
+    capacity = wanted.capacity_per_replica or default_capacity(load)
     if capacity <= 0:
         raise OatieError(
             "the load is nought nearly all the time",

@@ -37,7 +37,8 @@ def advise_pool(seen: Observed, workers: int) -> Recommendation | Unknown:
     return Recommendation(
         type="pool",
         priority="low",
-        title=f"{size} connections in the pool of each worker, {size * workers} together",
+        title=f"{size} connection{'s' if size != 1 else ''} in the pool of each worker,"
+        f" {size * workers} together",
         description=f"A request waits {holding * 1000:.1f} ms for others. How much of that is the database"
         " was not measured, so a connection is taken to be held all that time: this is an upper bound.",
         action=f"pool size {size} (SQLAlchemy: pool_size={size}, max_overflow=0); the database must allow"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.scaling.advise_workers import MOST_HIDDEN, capacity, too_little
-from oatie_ops.scaling.advisor import Advisor
+from oatie_ops.scaling.advisor import Advisor, Candidate
 from oatie_ops.scaling.backtest import MOST_GAPS, NotEnough, Score, check_enough, score
 from oatie_ops.scaling.candidates import Flat, Priced, ScoredHpa
 from oatie_ops.scaling.observed import Observed
@@ -60,17 +60,17 @@ def _replayed(
     each = next(a / d for a, d in zip(seen.arrivals, demand, strict=True) if a and d)
     advisor = Advisor(setup)
     ours = [advisor.observe(value) for value in demand]
-    result = score("oatie advice", demand, ours, setup, learned)
+    result = score("chosen anew each hour (backtest)", demand, ours, setup, learned)
     fixed = score("1 replica, as now", demand, [1] * len(demand), setup, learned)
-    chosen = advisor.chosen
-    # A constant number that is the same everywhere needs no policy.
-    wanted, most = ours[-1], max(ours[-min(len(ours), setup.steps(DAY_SECONDS)) :])
+    chosen, attainable = best_of(advisor.candidates, setup.budget)
+    wanted, most = chosen.lane.wanted, max(ours[-min(len(ours), setup.steps(DAY_SECONDS)) :])
     if fixed.within_budget:
         wanted = most = 1
+        attainable = True
     hpa = None
     if isinstance(chosen, ScoredHpa) and not fixed.within_budget:
         hpa = manifest(chosen.target, setup.min_replicas, max(most, setup.min_replicas))
-    attainable = result.within_budget or fixed.within_budget
+    short = fixed.violations if fixed.within_budget else rate_of(chosen)
     policies = (_row(fixed), *_rows(advisor), _row(result))
     hidden = seen.saturated_share > MOST_HIDDEN
     title = (
@@ -81,10 +81,10 @@ def _replayed(
         type="replicas",
         priority="high" if fixed.violations > 2 * setup.budget else ("medium" if most > 1 else "low"),
         title=("At least " if hidden and most > 1 else "") + title,
-        description=_describe(result, fixed, setup, policy, attainable=attainable),
+        description=_describe(short, fixed, setup, policy, attainable=attainable),
         action=_action(wanted, hpa),
         estimated_impact=f"short of capacity {fixed.violations:.2%} of the time with one replica,"
-        f" {(fixed if most == 1 else result).violations:.2%} then",
+        f" {short:.2%} then",
         complexity="low" if most == 1 else "medium: an engine that runs replicas",
         confidence=CONFIDENCE["C"] if hidden or not attainable else CONFIDENCE[grade],
         evidence=Evidence(
@@ -111,12 +111,12 @@ def _replayed(
     return ReplicaAdvice(found, policies, hpa)
 
 
-def _describe(result: Score, fixed: Score, setup: Setup, policy: str, *, attainable: bool) -> str:
+def _describe(short: float, fixed: Score, setup: Setup, policy: str, *, attainable: bool) -> str:
     told = f"{policy}. Replayed on this service's own history with a start-up of {setup.startup_seconds:g} s."
     if not attainable:
         told += (
             f" The budget of {setup.budget:.2%} is not attainable: the best policy was short"
-            f" {result.violations:.2%} of the time, because the load jumps faster than a replica starts."
+            f" {short:.2%} of the time, because the load jumps faster than a replica starts."
         )
     elif fixed.within_budget:
         told += f" One replica was short of capacity {fixed.violations:.2%} of the time."
@@ -138,20 +138,31 @@ def _row(found: Score) -> dict[str, Any]:
     }
 
 
+def rate_of(candidate: Candidate) -> float:
+    """Of violations, faded: the last week counts."""
+    return candidate.score.violated / candidate.score.weight if candidate.score.weight else 0.0
+
+
+def best_of(candidates: Sequence[Candidate], budget: float) -> tuple[Candidate, bool]:
+    """The cheapest that kept the budget; where none did, the least violated, and False."""
+    kept = [candidate for candidate in candidates if rate_of(candidate) <= budget]
+    if kept:
+        return min(kept, key=lambda one: one.score.cost), True
+    return min(candidates, key=lambda one: (rate_of(one), one.score.cost)), False
+
+
 def _rows(advisor: Advisor) -> list[dict[str, Any]]:
-    """The cheapest of each kind that kept the budget (the least violated where none did), the last week."""
+    """The best of each kind."""
     rows = []
     for kind in (ScoredHpa, Flat, Priced):
         candidates = [candidate for candidate in advisor.candidates if isinstance(candidate, kind)]
-        rates = {candidate: candidate.score.violated / candidate.score.weight for candidate in candidates}
-        kept = [candidate for candidate in candidates if rates[candidate] <= advisor.setup.budget]
-        best = min(kept, key=lambda one: one.score.cost) if kept else min(candidates, key=lambda c: rates[c])
+        best, kept = best_of(candidates, advisor.setup.budget)
         rows.append(
             {
                 "policy": best.name,
                 "mean_replicas": round(best.score.cost / best.score.weight, 2),
-                "violations": round(rates[best], 5),
-                "within_budget": best in kept,
+                "violations": round(rate_of(best), 5),
+                "within_budget": kept,
             }
         )
     return rows

@@ -83,9 +83,9 @@ def default_warmup_seconds(seconds: float) -> float:
     return min(0.125 * DAY_SECONDS, seconds / 2)
 
 
-def default_capacity(loads: Sequence[float]) -> float:
-    """The load of one replica that makes the 99th percentile of the recorded rows twelve of them."""
-    return quantile(loads, 0.99) / REPLICAS_AT_P99
+def default_capacity(load: Sequence[float | None]) -> float:
+    """The load of one replica that makes the 99th percentile of the steps twelve of them."""
+    return quantile(policies.known(load), 0.99) / REPLICAS_AT_P99
 
 
 def check_enough(load: Sequence[float | None], setup: Setup, warmup_steps: int) -> None:
