@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oatie_ops.config.settings import (
     AppSettings,
     DeploySettings,
+    HistorySettings,
     LogSettings,
     OpsSettings,
     ScaleSettings,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[Any]] = {
     "proxy": ProxySettings,
     "ops": OpsSettings,
     "scale": ScaleSettings,
+    "history": HistorySettings,
 }
 # Keys of the file whose field in the settings is not just the key and its unit.
 LOG_KEYS = {"max_bytes": "max_size", "keep_files": "keep"}

@@ -38,6 +38,7 @@ from oatie_ops.config.schema_engines import (
     Proxy,
     Swarm,
 )
+from oatie_ops.config.schema_history import History
 from oatie_ops.config.schema_services import Service, ShareUrl, Table
 
 
@@ -270,6 +271,8 @@ class File(Table):
     """The ops API: health, metrics, dashboard."""
     scale: Scale = Field(default_factory=Scale)
     """How far `oatie scale` may go, by hand and by itself."""
+    history: History = Field(default_factory=History)
+    """What is measured once a second, and how long it is kept."""
     logs: Logs = Field(default_factory=Logs)
     """Captured output of the workers."""
     alerts: dict[Name, Alert] = Field(default_factory=dict)

@@ -142,6 +142,17 @@ class ScaleSettings:
 
 
 @dataclass(frozen=True)
+class HistorySettings:
+    """What is measured once a second, and how long seconds, minutes and hours are kept."""
+
+    measure: bool = True
+    fine_seconds: float = defaults.HISTORY_FINE_SECONDS
+    medium_seconds: float = defaults.HISTORY_MEDIUM_SECONDS
+    coarse_seconds: float = defaults.HISTORY_COARSE_SECONDS
+    max_size_bytes: int = defaults.HISTORY_MAX_BYTES
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything. ``root`` is the checkout, ``file`` the oatie.toml (or pyproject.toml) it came from."""
 
@@ -164,5 +175,6 @@ class Settings:
     alerts: Mapping[str, Any] = field(default_factory=dict)
     switches: Mapping[str, Any] = field(default_factory=dict)
     scale: ScaleSettings = field(default_factory=ScaleSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     # Of services, alerts, accessories, switches: where a value came from a store of secrets; its template.
     stored: tuple[tuple[KeyPath, str], ...] = ()

@@ -101,6 +101,7 @@ def _values(loaded: Loaded) -> Iterator[tuple[KeyPath, Any]]:
     yield from _table(("secrets",), settings.secrets)
     yield from _section(("ops",), settings.ops)
     yield from _section(("scale",), settings.scale)
+    yield from _section(("history",), settings.history)
     yield from ((("logs", key), getattr(settings.logs, name)) for name, key in LOG_KEYS.items())
     for name, alert in settings.alerts.items():
         yield from _table(("alerts", name), alert)

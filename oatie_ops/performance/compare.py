@@ -52,7 +52,8 @@ def suspect(old: Sequence[float], new: Sequence[float]) -> Comparison:
     """From history: at most a suspicion. Mann-Whitney and a shift of the median of 5 %."""
     method = "history (Mann-Whitney U)"
     if len(old) < MIN_HISTORY or len(new) < 3:
-        why = f"{len(old)} old and {len(new)} new starts are known; {MIN_HISTORY} and 3 are needed"
+        why = f"{len(old)} old and {len(new)} new starts are known; {MIN_HISTORY} and 3 are needed; "
+        why += "--verify runs both and needs no history"
         return _unknown(method, old, new, why)
     before, after = median(old), median(new)
     ratio, p = after / before, mann_whitney(old, new)

@@ -49,7 +49,7 @@ class Detail:
         self._main = threading.get_ident()
         self._native = threading.get_native_id()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = threading.Event()
+        self._begun, self._ended = threading.Event(), threading.Event()
         self._known = set(sys.modules)
         self._stderr = -1
         self._thread = threading.Thread(target=self._watch, name="oatie-profile", daemon=True)
@@ -62,6 +62,7 @@ class Detail:
         os.dup2(file, 2)
         os.close(file)
         self._thread.start()
+        self._begun.set()  # only now: the main thread waits while this one is being started
 
     def looping(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -80,6 +81,7 @@ class Detail:
         (self._directory / DETAIL_FILE).write_text(json.dumps(detail))
 
     def _watch(self) -> None:
+        self._begun.wait()
         clock = time.pthread_getcpuclockid(self._main)
         before, cpu, queued = time.monotonic(), time.clock_gettime(clock), self._queued()
         while not self._ended.wait(INTERVAL_SECONDS) and len(self._samples) < MAX_SAMPLES:

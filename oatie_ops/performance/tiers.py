@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oatie_ops.config.settings import HistorySettings
+
 SECOND, MINUTE, TEN_MINUTES, HOUR, THREE_HOURS, DAY = 1, 60, 600, 3600, 10_800, 86_400
 # Ten minutes and three hours are what a day and a month are drawn from: 1440 minutes or 720 hours of dozens
 # of series would take longer to read than to look at.
@@ -37,6 +39,19 @@ class Keep:
 
 
 DEFAULT_KEEP = Keep()
+
+
+def keep_of(history: HistorySettings) -> Keep:
+    """As declared; what a day and a month are drawn from follows."""
+    coarse = int(history.coarse_seconds)
+    return Keep(
+        seconds_for=int(history.fine_seconds),
+        minutes_for=int(history.medium_seconds),
+        ten_minutes_for=min(coarse, max(Keep.ten_minutes_for, int(history.medium_seconds))),
+        hours_for=coarse,
+        workers_for=min(coarse, Keep.workers_for),
+        max_bytes=history.max_size_bytes,
+    )
 
 
 def choose_step(span_seconds: float, keep: Keep = DEFAULT_KEEP, max_points: int = MAX_POINTS) -> int:

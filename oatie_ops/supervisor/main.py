@@ -212,7 +212,8 @@ class _Main:
         self._start(EmbeddedServer(application, control).run_until_told())
         self._start(self._stay_reachable(supervisor, application, stack))
         ops_task = self._start(self._serve_ops(supervisor, trusted))
-        self._start(self._measure(supervisor))
+        if self.settings.history.measure:
+            self._start(self._measure(supervisor))
         self._start(self._follow_load(supervisor))
         if self.options.dev:
             self._start(self._watch_files(supervisor))

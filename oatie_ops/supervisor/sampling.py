@@ -15,6 +15,7 @@ from oatie_ops.performance.readings import Load, Running, Worker
 from oatie_ops.performance.sampler import Sampler
 from oatie_ops.performance.samples import samples_path
 from oatie_ops.performance.starts import start_of
+from oatie_ops.performance.tiers import keep_of
 from oatie_ops.store.errors import StoreError
 from oatie_ops.store.samplefile import SampleFile
 from oatie_ops.store.starts import Starts
@@ -35,6 +36,7 @@ def make_sampler(supervisor: Supervisor) -> Sampler:
         lambda: running(supervisor),
         supervisor.paths.home,
         samples_path(supervisor.paths.home),
+        keep=keep_of(supervisor.settings.history),
         bounds_seconds=LATENCY_BOUNDS_SECONDS,
         beside=StartWriter(supervisor.machinery.starts, supervisor.settings.services).write,
     )
