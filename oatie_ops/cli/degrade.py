@@ -54,7 +54,7 @@ def command(
     if list_:
         _refuse("--list", service, reason, for_, permanent, level, restore)
         return _list(Switchboard(context).status(), as_json=json)
-    if service is None:
+    if not service:
         raise _nameless(Switchboard(context).status(), restoring=restore)
     if restore:
         if for_ is not None or permanent or level is not None:
@@ -169,7 +169,7 @@ def _show_degraded(service: str, done: dict[str, Any], *, as_json: bool) -> int:
         share = "" if done["level"] == 100 else f" ({done['level']}% of its requests)"
         emit(f"{paint(f'{service} is degraded', 'yellow', sys.stdout)}{share} {ends}: {done['reason']}")
         if not done["routes"]:
-            warn(f"services.{service} declares no routes: only code that asks for {service} obeys")
+            warn(f"services.{service} declares no routes: its breaker opens, and code that asks obeys")
     return _show_obeyed(done)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.degradation import bulletin as bulletins
+from oatie_ops.degradation.breakers import follow
 from oatie_ops.degradation.bulletin import Bulletin
 from oatie_ops.degradation.decision import Decision, Now, decision_from, effective
 from oatie_ops.degradation.edit import Edit, Ended, deciding, expiring, restoring, withdrawing
@@ -150,7 +151,10 @@ class Desk:
                 pending = told.pending if edit.empty else (*told.pending, edit)
                 problem = f"{error.what}: {error.why}" if isinstance(error, StoreError) else str(error)
             told = told.with_(decisions=tuple(decisions), pending=pending, problem=problem)
-            return self._publish(told, edit, now)
+            published = self._publish(told, edit, now)
+        # Not under the lock: the locks of breakers are held by the application's processes.
+        follow(self._paths, edit.services, effective(told.decisions, now), now)
+        return published
 
     def _through_store(self, plan: Plan, told: Bulletin, now: Now) -> tuple[tuple[Decision, ...], Edit]:
         with Store.open(self._paths.database, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS) as store:

@@ -49,6 +49,12 @@ class Edit:
     def empty(self) -> bool:
         return not (self.added or self.ended or self.overruled)
 
+    @property
+    def services(self) -> set[str]:
+        """Those that it is about."""
+        made = (*self.added, *self.overruled, *(ending.decision for ending in self.ended))
+        return {each.service for each in made}
+
     def apply(self, active: Iterable[Decision]) -> tuple[Decision, ...]:
         """The decisions in force after it."""
         gone = {ending.decision.key for ending in self.ended} | {each.key for each in self.overruled}

@@ -20,6 +20,10 @@ from oatie_ops.degradation.page import SIZE, Page, SwitchesUnusable, locked
 from oatie_ops.degradation.word import Owner, level_now, unpack
 from oatie_ops.identity import boot_id
 from oatie_ops.paths import StatePaths
+from oatie_ops.recovery.breaker.circuit import CircuitBreaker
+from oatie_ops.recovery.breaker.state import State
+from oatie_ops.recovery.declared import publish
+from oatie_ops.recovery.errors_services import file_of
 from oatie_ops.store import Store
 
 RULES = {"reports": {"routes": ["/api/reports*"], "responses": [], "retry_after": 30.0, "auto": []}}
@@ -217,6 +221,25 @@ def test_a_removed_directory_is_made_anew_and_those_who_mapped_the_old_file_stil
     desk.restore("reports", "bob", "ssh")
     assert not desk.obeys(0, os.getpid())
     assert level_now(before.of("reports"), time.monotonic()) == 0
+
+
+def test_an_operator_opens_the_breaker_of_a_service_and_only_he_does(paths: StatePaths) -> None:
+    paths.breakers.mkdir(exist_ok=True)
+    publish(paths.breakers, {"database": {"failure_threshold": 3}})
+    breaker = CircuitBreaker("database", shared=file_of(paths.breakers, "database"))
+    desk = Desk(paths)
+    desk.decide(wanted(service="database", owner="breaker", cause="recovery:x"))
+    assert breaker.state is State.CLOSED
+    desk.decide(wanted(service="database"))
+    assert breaker.state is State.FORCED_OPEN and 3500 < breaker.retry_after <= 3600
+    desk.decide(wanted(service="database", level=50))
+    assert breaker.state is State.CLOSED
+    desk.decide(wanted(seconds=None, service="database"))
+    assert breaker.state is State.FORCED_OPEN
+    desk.restore("database", "bob", "ssh")
+    assert breaker.state is State.CLOSED
+    desk.decide(wanted(service="reports"))
+    assert not file_of(paths.breakers, "reports").exists()
 
 
 def test_readers_that_live_are_counted_and_the_dead_are_not(paths: StatePaths) -> None:
