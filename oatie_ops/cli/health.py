@@ -146,7 +146,7 @@ def command(
 def _answer_group(group: Group, health: Health, *, as_json: bool) -> int:
     verdict = health["groups"][group.value]
     if as_json:
-        emit_json({"group": group.value, **verdict})
+        emit_json({"schema": "oatie.health.group/v1", "group": group.value, **verdict})
     else:
         from oatie_ops.cli.health_text import state
 

@@ -88,6 +88,6 @@ def _actor() -> str:
 
 def _tell(document: Mapping[str, Any], line: str, as_json: bool) -> None:
     if as_json:
-        emit_json(document)
+        emit_json({"schema": "oatie.health.maintenance/v1", **document})
     else:
         emit(line)

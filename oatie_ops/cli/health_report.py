@@ -11,6 +11,7 @@ from oatie_ops.cli.output import emit, emit_json, emit_json_line
 from oatie_ops.exit_codes import ExitCode
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
+SCHEMA = "oatie.health/v1"
 BY_DEFAULT = {"pass": ExitCode.OK, "fail": ExitCode.FAILED}
 EXIT_CODES: Mapping[str | None, Mapping[str, ExitCode]] = {
     None: BY_DEFAULT,
@@ -25,9 +26,9 @@ def exit_code(status: str, fail_on: str | None = None) -> int:
 
 def show(health: Health, *, as_json: bool, as_line: bool = False) -> None:
     if as_json:
-        emit_json(health)
+        emit_json({"schema": SCHEMA, **health})
     elif as_line:
-        emit_json_line(health)
+        emit_json_line({"schema": SCHEMA, **health})
     else:
         from oatie_ops.cli.health_text import render
 

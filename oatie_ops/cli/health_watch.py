@@ -73,7 +73,7 @@ def follow(context: Context, wanted: Wanted) -> Verdict:
         look = look_once(context, wanted, asked - began)
         looks += 1
         if wanted.as_json:
-            emit_json_line(sample(look))
+            emit_json_line({"schema": "oatie.health.sample/v1", **sample(look)})
         else:
             for line in changes(before, look, sys.stdout):
                 emit(line)

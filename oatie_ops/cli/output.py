@@ -140,6 +140,6 @@ def _labelled(label: str, style: str, text: str, stream: TextIO | None) -> str:
 def report_error(error: OatieError, *, as_json: bool = False) -> None:
     """Shows an error in the one form that was asked for: a document on stdout, or lines on stderr."""
     if as_json:
-        emit_json({"error": error.as_dict()})
+        emit_json({"schema": "oatie.error/v1", "error": error.as_dict()})
     else:
         _to_stderr(render_error(error, sys.stderr))

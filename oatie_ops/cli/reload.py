@@ -67,7 +67,7 @@ def _follow(client: ControlClient, *, as_json: bool) -> Event:
     with Waiting(quiet=as_json) as waiting:
         for event in client.stream("POST", "/control/reload", timeout_seconds=SILENCE_SECONDS):
             if as_json:
-                emit_json_line(event)
+                emit_json_line({**event, "schema": "oatie.reload/v1"})
             if event["event"] == "result":
                 return event
             waiting.update(describe(event))

@@ -28,7 +28,7 @@ def show(*, as_json: bool) -> int:
     context = Context()
     document, following = fetch(context)
     if as_json:
-        emit_json({**document, "following": following})
+        emit_json({"schema": "oatie.scale/v1", **document, "following": following})
     else:
         for line in lines(context, document, following):
             emit(line)

@@ -65,7 +65,7 @@ def run(wanted: Wanted) -> ExitCode:
         _write(wanted.plot, svg(result, f"{wanted.trace.name} {trace.column}"))
     document = _document(wanted, trace, result, capacity)
     if wanted.as_json:
-        emit_json(document)
+        emit_json({"schema": "oatie.scale.backtest/v1", **document})
     else:
         _show(document, result, chosen_capacity=wanted.capacity_per_replica is None)
     return ExitCode.OK if result.ours.score.within_budget else ExitCode.DEGRADED

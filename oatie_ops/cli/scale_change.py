@@ -63,7 +63,7 @@ def resize(context: Context, workers: int | None, *, as_json: bool) -> int:
     with Waiting(quiet=as_json) as waiting:
         for event in client.stream("POST", "/control/scale", body, timeout_seconds=SILENCE_SECONDS):
             if as_json:
-                emit_json_line(event)
+                emit_json_line({**event, "schema": "oatie.scale.change/v1"})
             if event["event"] == "result":
                 result = event
                 break
@@ -99,7 +99,7 @@ def follow_load(auto: bool, least: int | None, most: int | None, *, as_json: boo
     body = {"auto": auto, "min": low, "max": high, "actor": f"{_user()} (oatie scale)"}
     status = ControlClient(context.paths.control_socket).call("POST", "/control/autoscale", body)
     if as_json:
-        emit_json(status)
+        emit_json({"schema": "oatie.scale.auto/v1", **status})
     elif auto:
         emit(f"the supervisor follows the load with {low} to {high} workers; it looks once a minute")
     else:

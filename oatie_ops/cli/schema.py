@@ -14,8 +14,8 @@ DIRECTORY = Path(__file__).parent / "schemas"
 
 
 def command(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[COMMAND]", help="Such as status, or config.check.")
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[COMMAND]", help="Such as `status`, or `config check`.")
     ] = None,
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of what a command prints with --json.
@@ -23,9 +23,10 @@ def command(
     Without COMMAND: the names there are. Within a version (`oatie.status/v1`) keys are only added.
     """
     known = names()
-    if name is None:
+    if not words:
         emit("\n".join(known))
         return
+    name = ".".join(words)
     require_one_of("schema", name, known)
     emit((DIRECTORY / f"{name}.json").read_text(encoding="utf-8").rstrip("\n"))
 

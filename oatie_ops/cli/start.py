@@ -154,6 +154,6 @@ def _in_background(choice: Choice, paths: StatePaths, pid_file: Path | None, *, 
             on_trying=lambda why: say(f"not yet, trying again: {why}"),
         )
     if as_json:
-        emit_json(status)
+        emit_json({"schema": "oatie.status/v1", **status})
     else:
         emit("\n".join(render(status, time.time())))
