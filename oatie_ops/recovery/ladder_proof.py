@@ -7,13 +7,16 @@ and after its time to settle, so that neither failures before it nor luck count.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from oatie_ops.health.heartbeats import HEARTBEAT
 from oatie_ops.health.model import CheckSpec, Result, Snapshot, Status
 from oatie_ops.health.plan import NEEDS
 
 PAUSE_SECONDS = 0.5
+# So many failures in a row refute it, whatever the check's own `fall`: a start takes a moment.
 MAX_FALL = 3
 
 Look = Callable[[str], Awaitable[Sequence[tuple[CheckSpec, Result]]]]
@@ -45,11 +48,11 @@ class Tally:
 
 def judge(found: Iterable[tuple[CheckSpec, Result, Tally]], *, falls: int) -> Proof | None:
     """Proven once every check has passed as often in a row as its ``rise`` asks; refuted as soon as one has
-    failed ``falls`` times in a row (at most its own ``fall``). None: look again.
+    failed ``falls`` times in a row. None: look again.
     """
     entries = list(found)
     for spec, result, tally in entries:
-        if tally.fails >= min(falls, spec.fall):
+        if tally.fails >= max(falls, _silent_looks(spec) if falls > 1 else 0):
             return Proof(False, result.output)
     if entries and all(tally.passes >= spec.rise for spec, _, tally in entries):
         return Proof(True, entries[-1][1].output)
@@ -106,8 +109,21 @@ async def prove(
         await asyncio.sleep(PAUSE_SECONDS)
 
 
+def _silent_looks(spec: CheckSpec) -> int:
+    """A service that calls in is waited for: as many failing looks as there are until its call is overdue."""
+    if spec.type != HEARTBEAT:
+        return 0
+    silence_seconds = float(spec.options.get("every", 60.0)) + float(spec.options.get("grace", 10.0))
+    return math.ceil(silence_seconds / PAUSE_SECONDS)
+
+
 def _patience_seconds(specs: Iterable[CheckSpec]) -> float:
     """Long enough for every check to fail and then to pass as often as it must."""
     return max(
-        ((spec.rise + spec.fall) * (spec.timeout_seconds + PAUSE_SECONDS) for spec in specs), default=0.0
+        (
+            (spec.rise + max(spec.fall, MAX_FALL)) * (spec.timeout_seconds + PAUSE_SECONDS)
+            + _silent_looks(spec) * 2 * PAUSE_SECONDS
+            for spec in specs
+        ),
+        default=0.0,
     )

@@ -14,9 +14,18 @@ import time
 
 from oatie_ops._version import __version__
 
-# What the service manager tells the supervisor is not for its workers (sd_notify(3), sd_listen_fds(3)).
+# What the service manager tells the supervisor is not for its workers (sd_notify(3), sd_listen_fds(3)), nor
+# that a recovery ladder has started it: what such a ladder leaves running outlives its supervisor.
 SUPERVISORS_OWN = frozenset(
-    {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
+    {
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "OATIE_RECOVERY",
+    }
 )
 
 _started: tuple[socket.socket, int] | None = None

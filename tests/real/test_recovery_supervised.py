@@ -10,7 +10,10 @@ from typing import Any
 import psutil
 import pytest
 
+from oatie_ops.errors import OatieError
+from oatie_ops.recovery.rungs.command import MARKER
 from oatie_ops.store import Store
+from oatie_ops.supervisor.client import ControlClient
 from tests.real.harness import Project
 from tests.real.receivers import Webhook
 from tests.real.waiting import free_port, wait_for
@@ -85,11 +88,18 @@ def test_a_parent_is_repaired_before_what_needs_it_and_a_feature_is_degraded_mea
     )
     project.start()
     wait_for(lambda: status(project, "api")["status"] == "pass", "all to be well")
-    for name in ("db-up", "api-up"):
-        (project.root / name).unlink()
+    (project.root / "db-up").unlink()
+    client = ControlClient(project.state.control_socket)
+
+    def found_down() -> bool:
+        return bool(client.call("GET", "/health/dashboard")["services"]["db"]["status"] == "fail")
+
+    wait_for(found_down, "db to be found failing")
+    (project.root / "api-up").unlink()
 
     def degraded() -> dict[str, Any] | None:
-        known = project.oatie("degrade", "--list", "--json").json["services"].get("reports", {})
+        told = client.call("GET", "/api/performance/errors/degradation/status")
+        known: dict[str, Any] = told["services"].get("reports", {})
         return known if known.get("degraded") else None
 
     assert wait_for(degraded, "reports to be degraded")["reason"].startswith("db fails")
@@ -143,7 +153,7 @@ def test_giving_up_is_loud_and_an_operator_can_always_try_again(project: Project
         known = ladder(project, "queue")
         assert (known["state"], known["attempts"]) == ("well", 0), "the budget is whole again"
     assert "did you mean queue" in project.oatie("recover", "quee").expect(2).stderr
-    assert history(project, "queue")[1]["reason"] == "let me see"
+    assert "let me see" in [entry["reason"] for entry in history(project, "queue")]
 
 
 def test_maintenance_keeps_the_ladder_away_but_no_operator(project: Project) -> None:
@@ -171,20 +181,23 @@ def test_where_most_services_fail_together_nothing_is_restarted(project: Project
     project.configure(services=services)
     project.start()
     wait_for(lambda: status(project, "d")["status"] == "pass", "all to be well")
+    # Maintenance makes them fail at the same moment as far as recovery is concerned.
+    project.oatie("health", "--maintenance", "1h").expect(0)
     for name in names:
         (project.root / name).unlink()
+    wait_for(lambda: all(status(project, name)["status"] == "fail" for name in names), "all to fail")
+    project.oatie("health", "--maintenance", "off").expect(0)
 
     def braked() -> bool:
         answer = project.ask("/health/metrics", port=project.ops_port)
         return answer is not None and b"oatie_recovery_braked 1" in answer[2]
 
     wait_for(braked, "the brake")
-    wait_for(lambda: status(project, "a")["for_seconds"] > 5.0, "a to fail for longer than a recovery waits")
-    tried = [name for name in names if history(project, name)]
-    assert len(tried) <= 1, "one may have been due before the others were found failing"
+    until = status(project, "a")["for_seconds"] + 6.0
+    wait_for(lambda: status(project, "a")["for_seconds"] > until, "longer than a recovery usually waits")
+    assert history(project) == []
     assert any("fail together" in event.message for event in _events(project))
-    left = next(name for name in names if name not in tried)
-    project.oatie("recover", left).expect(0)
+    project.oatie("recover", "a").expect(0)
 
 
 def test_a_killed_supervisor_takes_its_rung_along_and_the_next_one_goes_on(project: Project) -> None:
@@ -236,9 +249,6 @@ def test_restart_of_a_service_is_its_rung_and_says_where_none_is_declared(projec
     wait_for(lambda: status(project, "feature")["status"] == "pass", "the feature to be well")
     before = {worker["pid"] for worker in project.workers()}
 
-    from oatie_ops.errors import OatieError
-    from oatie_ops.supervisor.client import ControlClient
-
     client = ControlClient(project.state.control_socket)
     operation = client.call("POST", "/health/services/feature/restart")
 
@@ -255,14 +265,17 @@ def test_restart_of_a_service_is_its_rung_and_says_where_none_is_declared(projec
 
 
 def test_a_hard_restart_replaces_stopped_workers_and_refuses_nobody(project: Project) -> None:
-    project.start()
+    # As if a ladder of somebody else's had started it: its workers are its own all the same.
+    project.start(env={MARKER: "site"})
     old = [worker["pid"] for worker in project.workers()]
     for pid in old:
         psutil.Process(pid).suspend()
     done = project.oatie("recover", "app", "--from", "2", "--json").expect(0)
     assert done.json["tries"][0]["output"] == "all workers were ended, 2 new ones serve"
     assert project.get("/") == 200
-    assert not set(old) & {worker["pid"] for worker in project.workers()}
+    new = {worker["pid"] for worker in project.workers()}
+    assert not set(old) & new
+    assert all(MARKER not in psutil.Process(pid).environ() for pid in new)
 
 
 def test_workers_that_crash_or_hang_are_errors_of_the_application(project: Project) -> None:
@@ -280,7 +293,7 @@ def test_workers_that_crash_or_hang_are_errors_of_the_application(project: Proje
     def seen() -> str:
         return project.oatie("recover", "--errors").stdout
 
-    wait_for(told, "both to be recorded", evidence=seen)
+    wait_for(told, "both to be recorded", seconds=60.0, evidence=seen)
     assert "WorkerEnded" in seen()
 
 

@@ -50,6 +50,16 @@ def test_a_slow_start_is_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome([FAIL, FAIL, PASS, PASS], monkeypatch).proven
 
 
+def test_a_service_that_calls_in_is_given_until_its_call_is_overdue() -> None:
+    options = {"every": 20.0, "grace": 5.0}
+    beat = CheckSpec("job", "heartbeat", "heartbeat", options, rise=1, fall=1)
+    silent = 25.0 / ladder_proof.PAUSE_SECONDS
+    assert judge([(beat, FAIL, Tally(fails=int(silent) - 1))], falls=3) is None
+    assert judge([(beat, FAIL, Tally(fails=int(silent)))], falls=3) == Proof(False, "refused")
+    assert judge([(beat, FAIL, Tally(fails=1))], falls=1) == Proof(False, "refused")
+    assert judge([(beat, PASS, Tally(passes=1))], falls=3) == Proof(True, "answers")
+
+
 def test_what_repairs_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome([FAIL], monkeypatch, patient=False) == Proof(False, "refused", 1)
 
