@@ -76,6 +76,12 @@ class Start:
     first_request: Phase | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def all_phases(self) -> tuple[Phase, ...]:
+        """With those that do not follow the others: the dependencies and the first request."""
+        beside = (self.reached, self.first_request)
+        return (*self.phases, *(phase for phase in beside if phase is not None))
+
     def phase(self, name: str) -> Phase | None:
         return next((phase for phase in self.phases if phase.name == name), None)
 
@@ -134,20 +140,28 @@ def with_interpreter(began: float, phases: Sequence[Phase], marks: Mapping[str, 
     second = min(max(first, imported.at - began), end)
     spawned = marks.get("spawned", Mark(began))
     parts = (
-        _shared(Phase(INTERPRETER, 0.0, first), entered.at - spawned.at, entered.cpu),
+        _shared(Phase(INTERPRETER, 0.0, first), entered.at - spawned.at, entered.cpu, None),
         _shared(
-            Phase(IMPORTS, first, second - first), imported.at - entered.at, _more(entered.cpu, imported.cpu)
+            Phase(IMPORTS, first, second - first),
+            imported.at - entered.at,
+            _more(entered.cpu, imported.cpu),
+            imported.queued,
         ),
         Phase(SPAWN, second, end - second, spawn.cpu_seconds, spawn.queued_seconds),
     )
     return (*(part for part in parts if part.seconds > 0 or part.name == SPAWN), *phases[1:])
 
 
-def _shared(phase: Phase, whole_seconds: float, cpu: float | None) -> Phase:
+def _shared(phase: Phase, whole_seconds: float, cpu: float | None, queued: float | None) -> Phase:
     """The part of the fork server's own way that this start had to wait for."""
     if cpu is None or whole_seconds <= 0:
         return phase
-    return replace(phase, cpu_seconds=min(phase.seconds, cpu * phase.seconds / whole_seconds))
+    part = phase.seconds / whole_seconds
+    return replace(
+        phase,
+        cpu_seconds=min(phase.seconds, cpu * part),
+        queued_seconds=None if queued is None else min(phase.seconds, queued * part),
+    )
 
 
 def bottleneck(phases: Iterable[Phase]) -> Phase | None:

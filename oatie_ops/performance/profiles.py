@@ -124,6 +124,9 @@ class Profile:
             "budget_seconds": self.budget_seconds,
             "within_budget": self.within_budget,
             "phases": [{**p.__dict__, "waiting_seconds": p.waiting_seconds} for p in self.phases()],
+            "dependencies_reached_seconds": None
+            if (reached := self.typical.reached) is None
+            else reached.seconds,
             "first_request_seconds": _first_request(self.starts),
             "dependencies": [dict(one.__dict__) for one in self.typical.dependencies],
             "imports": None if self.inside is None else _imports(self, self.inside),

@@ -37,7 +37,9 @@ def start_of(
     }
     times = reports.get("loaded", {}).get("times", {})
     marks |= {
-        name: Mark(float(at), times.get(f"{name} cpu")) for name, at in times.items() if " " not in name
+        name: Mark(float(at), times.get(f"{name} cpu"), times.get(f"{name} queued"))
+        for name, at in times.items()
+        if " " not in name
     }
     if "born" in marks:
         marks["born"] = Mark(marks["born"].at, 0.0, 0.0)

@@ -20,6 +20,8 @@ KINDS = ("worker", "profile", "library")
 
 @dataclass(frozen=True)
 class PhaseStats:
+    """Of "dependencies reached" (within the others) and "first request" (after them) as well."""
+
     name: str
     median_seconds: float
     p95_seconds: float
@@ -128,8 +130,9 @@ def _release(rows: Sequence[StartRow]) -> ReleaseStats:
 
 def _phases(starts: Sequence[Start]) -> Iterable[PhaseStats]:
     total = median(start.seconds for start in starts) or 1.0
-    for name in dict.fromkeys(phase.name for start in starts for phase in start.phases):
-        found = [phase for start in starts if (phase := start.phase(name)) is not None]
+    every = [start.all_phases for start in starts]
+    for name in dict.fromkeys(phase.name for phases in every for phase in phases):
+        found = [phase for phases in every for phase in phases if phase.name == name]
         seconds = sorted(phase.seconds for phase in found)
         waits = [phase.waiting_seconds for phase in found if phase.waiting_seconds is not None]
         middle = median(seconds)

@@ -44,6 +44,8 @@ def main(
     die_with_parent(supervisor_pid)
     _import_server()
     times |= {"imported": time.monotonic(), "imported cpu": time.process_time()}
+    if (queued := _queued_seconds()) is not None:
+        times["imported queued"] = queued
     give_back(borrowed)
     channel = socket.socket(fileno=channel_fd)
     gc.freeze()  # keeps the shared pages shared: the collector would touch every object after a fork
@@ -70,6 +72,12 @@ def _import_server() -> None:
         import uvicorn.protocols.http.httptools_impl
     import uvicorn.lifespan.on
     import uvicorn.protocols.http.auto  # noqa: F401
+
+
+def _queued_seconds() -> float | None:
+    from oatie_ops.supervisor.worker import queued_seconds
+
+    return queued_seconds()
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], dict[str, int]] | None:

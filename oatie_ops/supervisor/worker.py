@@ -128,7 +128,7 @@ def _websocket_protocol(**arguments: Any) -> Any:
     return AutoWebSocketsProtocol(**arguments)
 
 
-def _queued_seconds() -> float | None:
+def queued_seconds() -> float | None:
     """In which the main thread could have run, but the processor was taken (Linux; proc_pid_schedstat(5))."""
     try:
         with open("/proc/self/schedstat", "rb") as file:  # noqa: PTH123 - on the way of a boot
@@ -142,7 +142,7 @@ class _Reporter:
         self._control = control
 
     def send(self, event: str, **facts: Any) -> None:
-        moment = {"at": time.monotonic(), "cpu": time.process_time(), "queued": _queued_seconds()}
+        moment = {"at": time.monotonic(), "cpu": time.process_time(), "queued": queued_seconds()}
         line = json.dumps({"event": event, **moment, **facts}) + "\n"
         # Nobody to report to: the lifeline ends this process within the same moment.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -96,6 +96,7 @@ def test_connections_are_named_by_their_service() -> None:
     start = start_of(10.0, reports(booted=booted), program=False, services=services, peers=["10.0.0.9:6379"])
     assert [(d.service, d.seconds) for d in start.dependencies] == [("db", 0.4), ("cache", None)]
     assert start.reached == Phase("dependencies reached", pytest.approx(1.0), pytest.approx(0.4))
+    assert [phase.name for phase in start.all_phases][-1] == "dependencies reached"
     assert service_of("127.0.0.1:9", services) == ""
     assert service_of("localhost:5432", services) == "db"
 
