@@ -94,10 +94,10 @@ class Scaling:
         return Remembered(count, declared, "oatie.toml", 0.0, True, scale.min, scale.max)
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Until ``--auto`` is turned on or off, or so long."""
-        self._changed.clear()
+        """Until ``--auto`` is turned on or off, also while nobody waited, or so long."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
+        self._changed.clear()
 
     def status(self) -> dict[str, Any]:
         following = self.following
