@@ -26,7 +26,7 @@ from oatie_ops.supervisor.view import SupervisorView
 LOOK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.005
 DESK_SECONDS = 5.0
-OBEY_SECONDS = 1.0
+OBEY_SECONDS = 2.0
 POLL_SECONDS = 0.0003
 # The owner of what follows from a failing service.
 BY_CAUSE = "breaker"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.real.degrading import degrade
 from tests.real.harness import Project
 from tests.real.waiting import free_port, wait_for
 
@@ -16,7 +17,7 @@ CHECK = {"type": "tcp", "interval": "200ms", "timeout": "2s", "rise": 1, "fall":
 
 
 def listed(project: Project) -> dict[str, Any]:
-    done = project.oatie("degrade", "--list", "--json").expect(0)
+    done = degrade(project, "--list", "--json")
     status: dict[str, Any] = done.json
     return status
 
@@ -44,7 +45,7 @@ def test_a_failing_dependency_degrades_until_it_is_back_and_never_against_an_ope
     told = listed(project)["services"]["reports"]
     assert told["owner"] == "breaker" and "database is failing" in told["reason"]
     # An operator's word goes before it, and it is not decided again while its cause lasts.
-    said = project.oatie("degrade", "reports", "--restore").expect(0).stdout
+    said = degrade(project, "reports", "--restore").stdout
     assert "overruled until it is over" in said
     project.oatie("reload").expect(0)
     assert header(project, "/work") is None
@@ -52,7 +53,7 @@ def test_a_failing_dependency_degrades_until_it_is_back_and_never_against_an_ope
     wait_for(lambda: not listed(project)["services"]["reports"]["decisions"], "the cause to be over")
     database.close()
     wait_for(lambda: header(project, "/work") == "reports", "reports to be degraded again")
-    project.oatie("degrade", "reports", "--level", "0", "--reason", "needed", "--for", "1h").expect(0)
+    degrade(project, "reports", "--level", "0", "--reason", "needed", "--for", "1h")
     assert header(project, "/work") is None
     database = socket.create_server(("127.0.0.1", port))
     wait_for(
@@ -112,7 +113,7 @@ def test_one_worker_that_degrades_a_service_degrades_it_in_all(project: Project)
     ask("/switch/off")
     wait_for(lambda: everywhere(False), "every worker to be restored")
     # The application has registered it, so an operator can, too.
-    project.oatie("degrade", "search", "--reason", "by hand").expect(0)
+    degrade(project, "search", "--reason", "by hand")
     assert everywhere(True)
 
 
@@ -143,7 +144,7 @@ def test_the_demo_shows_it(project: Project) -> None:
     try:
         assert header(project, "/api/reports") is None
         wait_for(lambda: "reports" in listed(project)["services"], "the demo to tell of its reports")
-        project.oatie("degrade", "reports", "--reason", "try").expect(0)
+        degrade(project, "reports", "--reason", "try")
         answer = project.ask("/api/reports")
         assert answer is not None and json.loads(answer[2])["message"] == "Report service degraded"
         assert project.get("/api/reports/1") == 503 and project.get("/ready") == 200

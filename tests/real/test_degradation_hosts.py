@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.real.databases import Postgres, Redis
+from tests.real.degrading import degrade
 from tests.real.harness import Project, ProjectMaker
 from tests.real.waiting import free_port, wait_for
 
@@ -36,7 +37,7 @@ def hosts(make_project: ProjectMaker, server: Redis | Postgres) -> tuple[Project
 
 
 def status(project: Project) -> dict[str, Any]:
-    told: dict[str, Any] = project.oatie("degrade", "--list", "--json").expect(0).json
+    told: dict[str, Any] = degrade(project, "--list", "--json").json
     return told
 
 
@@ -69,23 +70,23 @@ def test_decisions_cross_hosts_and_survive_a_server_that_dies_hangs_and_comes_ba
 ) -> None:
     one, other = hosts
     in_step(hosts)
-    one.oatie("degrade", "reports", "--reason", "everywhere", "--for", "1h").expect(0)
+    degrade(one, "reports", "--reason", "everywhere", "--for", "1h")
     soon(hosts, True)
     decision = status(other)["services"]["reports"]["decisions"][0]
     assert decision["host"] and decision["reason"] == "everywhere"
     assert 3000 < decision["left_seconds"] <= 3600
-    other.oatie("degrade", "reports", "--restore").expect(0)
+    degrade(other, "reports", "--restore")
     soon(hosts, False)
 
     # Paused: the last known stays in force, is marked, and nobody's request waits.
-    one.oatie("degrade", "reports", "--reason", "before the pause").expect(0)
+    degrade(one, "reports", "--reason", "before the pause")
     soon(hosts, True)
     server.signal(signal.SIGSTOP)
     try:
         stale(hosts)
         assert all(degraded(project) for project in hosts)
         assert all(_answers_quickly(project) for project in hosts)
-        done = other.oatie("degrade", "reports", "--restore", "--json").expect(0).json
+        done = degrade(other, "reports", "--restore", "--json").json
         assert done["stale"] and done["obeying"] == done["workers"]
         assert not degraded(other) and degraded(one)
     finally:
@@ -96,7 +97,7 @@ def test_decisions_cross_hosts_and_survive_a_server_that_dies_hangs_and_comes_ba
     # Killed: what is decided meanwhile is told when it is back.
     server.kill()
     stale(hosts)
-    other.oatie("degrade", "reports", "--reason", "while it was gone").expect(0)
+    degrade(other, "reports", "--reason", "while it was gone")
     assert degraded(other) and not degraded(one)
     server.start()
     in_step(hosts)
@@ -121,6 +122,6 @@ def test_a_share_that_was_never_there_keeps_nobody_from_serving(project: Project
     )
     project.start()
     wait_for(lambda: "Redis" in (status(project)["stale"] or ""), "staleness to be marked")
-    done = project.oatie("degrade", "reports", "--reason", "alone").expect(0)
+    done = degrade(project, "reports", "--reason", "alone")
     assert "other hosts do not hear of it yet" in done.stderr
     assert degraded(project)
