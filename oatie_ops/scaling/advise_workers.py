@@ -9,6 +9,7 @@ from oatie_ops.scaling.recommendation import CONFIDENCE, Evidence, Number, Recom
 ENOUGH_MINUTES = 60
 MOST_HIDDEN = 0.01
 MEMORY_MARGIN = 1.15
+MOST_ERRORS = 0.05  # a failure costs something else than an answer
 TIGHT, ROOMY = 0.7, 0.2  # peak load over capacity: act soon; capacity that more workers would add
 MODEL = "machine repairman M/M/c//N: oatie_ops.scaling.queueing"
 
@@ -68,6 +69,8 @@ def advise_workers(seen: Observed, grade: str) -> Recommendation | Unknown:
     peak = high(seen.arrivals, 0.99)
     capped = " (as many as the memory holds)" if workers < wanted else ""
     hidden = seen.saturated_share
+    failing = seen.error_share
+    doubtful = hidden > MOST_HIDDEN or failing > MOST_ERRORS
     least = "at least " if hidden > MOST_HIDDEN else ""
     if workers == current:
         title = f"Keep {current} workers"
@@ -79,12 +82,12 @@ def advise_workers(seen: Observed, grade: str) -> Recommendation | Unknown:
         type="workers",
         priority=_priority(peak, now, then, changed=workers != current),
         title=title,
-        description=_describe(seen, hidden),
+        description=_describe(seen, hidden, failing),
         action=action,
         estimated_impact=f"the most that can be served goes from {now:.0f} to {then:.0f} requests a second"
         f" ({then / now - 1:+.0%}); the busiest minutes (p99) had {peak:.1f}",
         complexity="low: no restart, no lost request",
-        confidence=CONFIDENCE["C"] if hidden > MOST_HIDDEN else CONFIDENCE[grade],
+        confidence=CONFIDENCE["C"] if doubtful else CONFIDENCE[grade],
         evidence=Evidence(
             numbers={
                 "cpu_seconds_per_request": round(seen.cpu_seconds, 6),
@@ -98,6 +101,7 @@ def advise_workers(seen: Observed, grade: str) -> Recommendation | Unknown:
                 "memory_per_worker_bytes": round(memory_each(seen)),
                 "workers_that_fit_in_memory": cap,
                 "saturated_share": round(hidden, 4),
+                "error_share": round(failing, 4),
             },
             window=f"{len(seen.loaded)} minutes above 1 rps of {seen.span_seconds / 3600:.1f} h",
             formula="the fewest workers w with X(w) >= 0.95 cores / cpu_seconds, at most"
@@ -117,7 +121,7 @@ def _priority(peak: float, now: float, then: float, *, changed: bool) -> str:
     return "medium" if then > (1 + ROOMY) * now else "low"
 
 
-def _describe(seen: Observed, hidden: float) -> str:
+def _describe(seen: Observed, hidden: float, failing: float) -> str:
     cpu, wait = seen.cpu_seconds * 1000, seen.wait_seconds * 1000
     slots = seen.places_at_a_time
     hand = "as many requests in hand as come" if slots is None else f"{slots} at a time"
@@ -130,6 +134,8 @@ def _describe(seen: Observed, hidden: float) -> str:
             f" For {hidden:.0%} of the loaded time everything was busy: there was more demand than was seen,"
             " so this is the least that it should be."
         )
+    if failing > MOST_ERRORS:
+        told += f" {failing:.0%} of the answers were failures (5xx), which may cost less than an answer does."
     return told
 
 

@@ -126,6 +126,12 @@ class Observed:
         return max(0.0, service - self.cpu_seconds)
 
     @property
+    def error_share(self) -> float:
+        """Of the answers of the loaded minutes, those of 500 and above."""
+        done = sum(self.completions[minute] or 0.0 for minute in self.loaded)
+        return sum(self.errors[minute] or 0.0 for minute in self.loaded) / done if done else 0.0
+
+    @property
     def saturated_share(self) -> float:
         """Of the loaded minutes: all processors or all workers busy, so that more demand would not show."""
         loaded = self.loaded
