@@ -17,7 +17,7 @@ from tests.real.harness import Project
 from tests.real.test_recovery_supervised import FAST, history, status
 from tests.real.waiting import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 class Client(threading.Thread):
@@ -212,6 +212,8 @@ def test_postgresql_is_killed_and_paused_and_comes_back(project: Project) -> Non
 
 def test_redis_is_killed_and_paused_and_comes_back(project: Project) -> None:
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     with Redis() as server:
         server.start("--pidfile", str(server.directory / "redis.pid"), "--daemonize", "no")
@@ -223,7 +225,11 @@ def test_redis_is_killed_and_paused_and_comes_back(project: Project) -> None:
         story = Story(project, server, {"type": "redis", "url": server.url}, start)
 
         def use() -> None:
-            with redis.Redis(port=server.port, socket_timeout=2, socket_connect_timeout=2) as connection:
+            # By default a failing call is repeated for half a minute.
+            once = Retry(NoBackoff(), 0)
+            with redis.Redis(
+                port=server.port, socket_timeout=2, socket_connect_timeout=2, retry=once
+            ) as connection:
                 connection.ping()
 
         try:
