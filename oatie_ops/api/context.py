@@ -39,9 +39,6 @@ class Deed:
     detail: str = ""
 
 
-NO_ADVICE: Mapping[str, Any] = {"known": False, "why": "nothing has been asked for advice yet"}
-
-
 @dataclass
 class OpsContext:
     """``snapshot`` gives the newest health; ``audit`` takes a line and must not block.
@@ -49,8 +46,7 @@ class OpsContext:
     ``beat`` takes the call of a service that has a heartbeat and is False for the others.
     ``windows_changed`` hears of each maintenance window that was begun or ended here; ``notifications``
     counts alerts by (channel, result), ``in_flight`` the checks that run now, ``events`` what was recorded.
-    ``ledgers``: of each service, what its uptime is the sum of; ``advice`` is the dashboard's part on
-    scaling, and may block.
+    ``ledgers``: of each service, what its uptime is the sum of.
     """
 
     view: SupervisorView
@@ -69,7 +65,6 @@ class OpsContext:
     measured: Callable[[], Measured | None] = lambda: None
     scaling: Desk = field(default_factory=Desk)
     ledgers: Callable[[], Mapping[str, Any]] = dict
-    advice: Callable[[], Mapping[str, Any]] = lambda: NO_ADVICE
     reading: asyncio.Future[Any] | None = None
     operations: Operations = field(init=False)
     tokens: TokenFile = field(init=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from oatie_ops.api.context import OpsContext
 from oatie_ops.api.dashboard import readings, records
 from oatie_ops.api.dashboard.frame import ACTIONS, NOT_ASKED, Part, Sources, unknown
 from oatie_ops.api.recovery import restart_rung
+from oatie_ops.api.scaling import advice_of
 from oatie_ops.errors import OatieError
 from oatie_ops.health.plan import APP
 
@@ -31,7 +32,7 @@ class Reading:
 
     name: str
     every_seconds: float
-    read: Callable[[], Part]
+    read: Callable[[], Awaitable[Part]]
     part: Part = field(default_factory=lambda: NOT_ASKED)
     task: asyncio.Future[Part] | None = None
     read_at: float = float("-inf")
@@ -39,7 +40,7 @@ class Reading:
     async def fresh(self) -> Part:
         """The newest part, or the one before where the new one takes too long."""
         if self.task is None and time.monotonic() - self.read_at >= self.every_seconds:
-            self.task = asyncio.ensure_future(asyncio.to_thread(self._read))
+            self.task = asyncio.ensure_future(self._read())
         if self.task is not None:
             done, _ = await asyncio.wait({self.task}, timeout=PATIENCE_SECONDS)
             if done:
@@ -49,9 +50,9 @@ class Reading:
                 return unknown(f"the store has not answered within {PATIENCE_SECONDS:g} s")
         return self.part
 
-    def _read(self) -> Part:
+    async def _read(self) -> Part:
         try:
-            return self.read()
+            return await self.read()
         except OatieError as error:
             return unknown(f"{error.what}: {error.why}" if error.why else error.what)
         except Exception as crash:
@@ -65,12 +66,17 @@ class Collector:
     def __init__(self, context: OpsContext) -> None:
         self._context = context
         database, home = context.view.paths.database, context.view.paths.home
-        self._events = Reading("events", 1.0, lambda: records.events(database))
-        self._releases = Reading("releases", 3.0, lambda: records.releases(database))
-        self._recovery = Reading("recovery", 2.0, lambda: records.recovery(database, self._ladders()))
-        self._startup = Reading("start-up", 20.0, lambda: records.startup(home, self._release()))
-        self._history = Reading("history", 5.0, lambda: readings.history(home))
-        self._scaling = Reading("scaling", 60.0, context.advice)
+
+        def from_disk(name: str, every_seconds: float, read: Callable[[], Part]) -> Reading:
+            return Reading(name, every_seconds, lambda: asyncio.to_thread(read))
+
+        self._events = from_disk("events", 1.0, lambda: records.events(database))
+        self._releases = from_disk("releases", 3.0, lambda: records.releases(database))
+        self._recovery = from_disk("recovery", 2.0, lambda: records.recovery(database, self._ladders()))
+        self._startup = from_disk("start-up", 20.0, lambda: records.startup(home, self._release()))
+        self._history = from_disk("history", 5.0, lambda: readings.history(home))
+        # A replay of a week of load takes a second of processor time.
+        self._scaling = Reading("scaling", 300.0, self._advice)
 
     async def sources(self) -> Sources:
         context = self._context
@@ -95,6 +101,9 @@ class Collector:
             recovery=recovery,
             degradation=self._degradation(),
         )
+
+    async def _advice(self) -> Part:
+        return readings.scaling(await advice_of(self._context))
 
     def _release(self) -> str | None:
         release = self._context.view.status().get("release")

@@ -62,8 +62,8 @@ def startup(part: Part) -> Html:
 
 
 def scaling(part: Part) -> Html:
-    items = part.get("items", ())
-    return _part(part, "scaling", {"items": items, "nothing": part.get("nothing", "")})
+    missing = part.get("missing", "")
+    return _part(part, "scaling", {"items": part.get("items", ()), "missing": missing})
 
 
 def workers(found: Sequence[Mapping[str, Any]]) -> Html:

@@ -11,6 +11,7 @@ from typing import Any
 from oatie_ops.api.dashboard.frame import Part, known, unknown
 from oatie_ops.performance.buckets import History, coarser
 from oatie_ops.performance.measured import Measured
+from oatie_ops.scaling.recommendation import Advice
 
 HOUR_SECONDS, MINUTE_SECONDS = 3600, 60
 # Until the hour has so many minutes, the last minutes are shown instead, in shorter buckets.
@@ -89,6 +90,25 @@ def traffic(measured: Measured | None, past: Part, now: Callable[[], float] = ti
     errors, done = found["errors_per_s"], found["completions_per_s"]
     ratio = min(1.0, (errors or 0.0) / done) if done else None
     return known({"at": measured.at, **found, "error_ratio": ratio, "history": _past(past, ("app",))})
+
+
+def scaling(advice: Advice) -> Part:
+    """What to change; where nothing is recommended, what is lacking to know more."""
+    items = [
+        {
+            "title": one.title,
+            "text": one.action or one.description,
+            "evidence": f"{one.evidence.window}; confidence {one.confidence}",
+            "priority": one.priority,
+        }
+        for one in advice.recommendations
+    ]
+    if not items:
+        lacking = next((one for one in advice.unknown if one.type == "workers"), None)
+        lacking = lacking or next(iter(advice.unknown), None)
+        return unknown(f"{lacking.reason}; {lacking.needs}" if lacking else "nothing was measured yet")
+    missing = ", ".join(one.type for one in advice.unknown)
+    return known({"grade": advice.grade, "window": advice.window, "items": items, "missing": missing})
 
 
 def column(history: History) -> list[float | None]:

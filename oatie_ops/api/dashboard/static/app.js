@@ -53,11 +53,11 @@ function put(id, html) {
   if (!element) return;
   const focus = element.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const open = [...element.querySelectorAll("details[open]")].map((each) => each.dataset.key);
-  const scrolled = [...element.querySelectorAll("ol, .scroll")].map((each) => [each.scrollTop, each.scrollLeft]);
+  const scrolled = [...element.querySelectorAll(".timeline, .scroll")].map((each) => [each.scrollTop, each.scrollLeft]);
   element.innerHTML = html; // made and escaped by the server
   const find = (key) => [...element.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key);
   for (const key of open) { const details = find(key); if (details) details.open = true; }
-  element.querySelectorAll("ol, .scroll").forEach((each, index) => {
+  element.querySelectorAll(".timeline, .scroll").forEach((each, index) => {
     if (scrolled[index]) [each.scrollTop, each.scrollLeft] = scrolled[index];
   });
   if (focus) find(focus)?.focus({ preventScroll: true });
