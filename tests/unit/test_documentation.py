@@ -49,11 +49,10 @@ def test_there_are_commands_to_look_at() -> None:
 
 
 def test_every_subcommand_has_a_page_or_shares_one() -> None:
-    text = "\n".join(
-        f"{page.read_text(encoding='utf-8').splitlines()[0]}" for page in helping.pages().values()
-    )
+    pages = helping.pages()
+    titles = " ".join(page.read_text(encoding="utf-8").partition("\n")[0] for page in pages.values())
     for name in set(table.ENTRIES) - {"schema", "completion", "doctor", "init", "token"}:
-        assert re.search(rf"\b{name}\b", text), f"no page of the guide has `{name}` in its title"
+        assert name in pages or re.search(rf"\b{name}\b", titles), f"no page of the guide is about {name}"
 
 
 def test_the_messages_of_troubleshooting_are_real() -> None:
