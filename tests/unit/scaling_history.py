@@ -19,6 +19,7 @@ def minutes(
     in_flight_most: float | None = None,
     cores_busy: float | None = None,
     accept_queue: float = 0.0,
+    error_share: float = 0.0,
     rss_bytes: float = 60e6,
     memory_limit_bytes: float = 8e9,
     start: int = 1_700_000_000 // MINUTE * MINUTE,
@@ -32,7 +33,7 @@ def minutes(
         values = {
             "app.arrivals_per_s": rate,
             "app.completions_per_s": rate,
-            "app.errors_per_s": 0.0,
+            "app.errors_per_s": error_share * rate,
             "app.concurrency": rate * service,
             "app.in_flight": 3.0 * workers if in_flight_most is None else in_flight_most,
             "app.service_seconds": service,

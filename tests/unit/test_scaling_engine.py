@@ -127,6 +127,13 @@ def test_hidden_demand_is_only_a_floor() -> None:
     assert "more demand than was seen" in workers.description
 
 
+def test_failures_make_the_cost_of_a_request_doubtful() -> None:
+    workers = advice([60.0] * 240, Facts(cores=2.0, slots=1), error_share=0.2).of("workers")
+    assert workers is not None
+    assert workers.confidence == "low"
+    assert "20% of the answers were failures" in workers.description
+
+
 def test_a_load_beyond_one_replica_is_replayed() -> None:
     load = [60.0 * value for value in daily(2.2)]
     found = advice(list(load), Facts(cores=2.0))
