@@ -104,7 +104,7 @@ def requests(paths: StatePaths) -> None:
 
 
 def _obey(path: Path, worker: int, wanted: Any, obeyed: Any) -> None:
-    """One worker: a request every 200 µs, and when the first one was degraded as wanted."""
+    """One worker: a request every millisecond, and when the first one was degraded as wanted."""
     middleware = OatieMiddleware(bare, reader=Reader(path, worker=worker))
     degraded: list[bool] = []
 
@@ -118,7 +118,7 @@ def _obey(path: Path, worker: int, wanted: Any, obeyed: Any) -> None:
                 await middleware(SCOPE, None, send)
                 if bool(degraded) is target:
                     break
-                await asyncio.sleep(0.0002)
+                await asyncio.sleep(0.001)
             obeyed.put(time.monotonic())
 
     asyncio.run(serve())
