@@ -138,7 +138,11 @@ def render(current: Mapping[str, Any], trends: Mapping[str, Any]) -> Iterator[st
     yield f"last {span}, a bucket is {step}, {100 * covered:.0f} % of the time measured"
     yield ""
     if not trends["series"]:
-        yield "nothing was measured in this time; a running supervisor measures (`oatie start`)"
+        yield (
+            "nothing was measured in this time; a running supervisor measures (`oatie start`)"
+            if own is None
+            else "the first minute is not over yet"
+        )
         return
     width = max(10, min(72, shutil.get_terminal_size((80, 24)).columns - LABEL - VALUES))
     yield f"{'':<{LABEL}}{'':<{width}} {'min':>8} {'mean':>8} {'max':>8}"

@@ -59,7 +59,9 @@ def main(
             answer = {"upgraded": __version__}
         for fd in fds.values():
             os.close(fd)
-        channel.sendall((json.dumps(answer) + "\n").encode())
+        # Nobody waits for the answer any more: whoever asked is leaving, and so do we.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            channel.sendall((json.dumps(answer) + "\n").encode())
 
 
 def _import_server() -> None:
@@ -83,7 +85,10 @@ def _queued_seconds() -> float | None:
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], dict[str, int]] | None:
     fds = array.array("i")
     space = socket.CMSG_SPACE(len(WORKER_FDS) * fds.itemsize)
-    data, ancillary, _, _ = channel.recvmsg(65536, space)
+    try:
+        data, ancillary, _, _ = channel.recvmsg(65536, space)
+    except ConnectionResetError:
+        return None
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])

@@ -43,6 +43,11 @@ class Machinery:
     front: Front | None = None  # Caddy, for programs that stand behind it
     _ids: set[int] = field(default_factory=set)
 
+    @property
+    def living(self) -> int:
+        """How many workers have not ended yet, those that nobody wants any more included."""
+        return len(self._ids)
+
     def take_id(self) -> int:
         """The lowest number that no living worker has, so that logs and screens stay readable."""
         worker_id = next(n for n in range(1, len(self._ids) + 2) if n not in self._ids)

@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from oatie_ops.config.settings import ServiceSettings
 from oatie_ops.errors import OatieError
@@ -33,9 +32,11 @@ from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.probe import probe
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.workers import Worker
 
 GRACE_SECONDS = 2.0
 REQUEST_SECONDS = 10.0
+END_SECONDS = 5.0
 LOG_BYTES = 10_000_000
 
 
@@ -73,7 +74,7 @@ class Scratch:
             began = time.monotonic()
             with _stderr_to(server_log):
                 generation.prepare()
-            worker = await generation.add_worker()
+            worker = await _born(generation)
             await generation.gate(worker)
             await _accepted(generation, worker)
             reports = dict(worker.reports)
@@ -108,11 +109,26 @@ async def scratch(services: Mapping[str, ServiceSettings]) -> AsyncIterator[Scra
         try:
             yield Scratch(machinery, services)
         finally:
+            # One that was being forked when we were interrupted ends by itself, and is then accounted for.
+            deadline = time.monotonic() + END_SECONDS
+            while machinery.living and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
             machinery.close()
             sink.close()
 
 
-async def _accepted(generation: Generation, worker: Any) -> None:
+async def _born(generation: Generation) -> Worker:
+    """An interrupt waits for the fork that is under way, so that the new process is known and ended."""
+    birth = asyncio.ensure_future(generation.add_worker())
+    try:
+        return await asyncio.shield(birth)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OatieError):
+            await birth
+        raise
+
+
+async def _accepted(generation: Generation, worker: Worker) -> None:
     try:
         await generation.accept_worker(worker)
     except (ChildProcessError, TimeoutError) as error:

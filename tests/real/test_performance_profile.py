@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from oatie_ops.performance.samples import samples_path
 from oatie_ops.store.samplefile import SampleFile
 from oatie_ops.store.starts import Starts
 from tests.real.harness import Completed, Project, ProjectMaker
+from tests.real.waiting import wait_for
 
 SLEEPY = """
 import asyncio
@@ -76,6 +78,18 @@ def test_an_application_that_cannot_start_is_explained(project: Project) -> None
     done = project.oatie("profile", "--runs", "1").expect(1)
     assert "a_module_that_is_not_there" in done.stderr
     assert project.processes() == [], project.describe()
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_it_and_all_that_it_started(project: Project) -> None:
+    project.version("1")
+    running = project.background("profile", "--runs", "100")
+    wait_for(lambda: "run 2 of 100" in running.so_far().stderr, "the second run", evidence=running.so_far)
+    running.signal(signal.SIGINT)
+    done = running.wait()
+    assert done.code == 130
+    assert "Traceback" not in done.said
+    wait_for(lambda: not project.processes(), "every process to end", evidence=project.describe)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from oatie_ops.performance.clock import SteadyClock
 from oatie_ops.performance.measure import load, measure, quantile
+from oatie_ops.performance.portable import PsutilSource
 from oatie_ops.performance.procfs import PAGE_BYTES, TICKS_PER_SECOND, ProcSource
 from oatie_ops.performance.rates import WRAP, delta, rates
 from oatie_ops.performance.readings import Group, Load, Look, Machine, Process, Running, Worker
@@ -263,3 +264,19 @@ def test_kept_files_are_closed_with_their_process(root: Path) -> None:
     source.forget([7])
     source.close()
     assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
+
+
+def test_the_portable_source_measures_the_same_things(tmp_path: Path) -> None:
+    source = PsutilSource(tmp_path)
+    machine = source.machine(thorough=True)
+    assert machine.counters["cpu_total"] >= machine.counters["cpu_busy"] > 0
+    assert 0 < machine.gauges["memory_percent"] < 100
+    assert machine.gauges["disk_free_bytes"] > 0
+    own = source.process(os.getpid(), thorough=True)
+    assert own is not None
+    assert own.rss_bytes > 1e6
+    assert own.fds
+    assert source.process(2**22 + 1, thorough=True) is None
+    before = Look(0.0, machine, source.group(), Running(os.getpid()), {os.getpid(): own})
+    values = measure(before, replace(before, at=1.0), BOUNDS)
+    assert [name for name in values if meaning(name) is None] == []
