@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from oatie_ops._version import __version__
 from oatie_ops.api import (
     degradation,
+    description,
     docs,
     errors,
     health,
@@ -49,8 +50,8 @@ class OpsApps:
     trusted: Application
 
 
-def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps:
-    """``hosts``: names to answer to besides loopback names, plain addresses and that of ``ops.listen``."""
+def bare_app() -> FastAPI:
+    """The routes, described, and nothing behind them."""
     # The interactive documentation of FastAPI loads scripts from elsewhere; `docs` has a page of its own.
     app = FastAPI(
         title="Oatie Ops",
@@ -58,11 +59,10 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
         summary="Health of one application and of what it needs.",
         description=ABOUT,
         openapi_tags=TAGS,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
-    app.state.context = context
-    app.state.hub = Hub(context)
     problems.install(app)
     rooms = (
         health,
@@ -78,11 +78,20 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
         assets,
         signin,
         docs,
+        description,
     )
     for room in rooms:
         app.include_router(room.router)
     app.state.routes = [route for room in rooms for route in room.router.routes]
     app.add_api_route("/", _front, include_in_schema=False)
+    return app
+
+
+def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps:
+    """``hosts``: names to answer to besides loopback names, plain addresses and that of ``ops.listen``."""
+    app = bare_app()
+    app.state.context = context
+    app.state.hub = Hub(context)
     ops = context.view.settings.ops
     own_name = ops.listen.rpartition(":")[0].strip("[]")
     counted = Counted(app, context.requests)

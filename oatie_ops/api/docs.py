@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from oatie_ops.api.dashboard.layout import PAGE_HEADERS, layout
 from oatie_ops.api.dashboard.words import marked
 from oatie_ops.api.described import refused
+from oatie_ops.api.description import text
 
 MAX_EXAMPLE_CHARACTERS = 4000
 
@@ -28,7 +29,7 @@ Body = tuple[str, Mapping[str, Any]]
     responses=refused(403, 421),
 )
 async def docs(request: Request) -> Response:
-    description = request.app.openapi()
+    description = json.loads(await text(request.app))
     base = str(request.base_url).rstrip("/")
     return HTMLResponse(
         layout("docs", f"{description['info']['title']} API", page(description, base)), headers=PAGE_HEADERS

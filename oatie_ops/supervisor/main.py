@@ -24,6 +24,7 @@ from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
+from oatie_ops.supervisor.memory import give_back, stay_small
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
@@ -118,6 +119,7 @@ class _Main:
 
     async def run(self) -> None:
         """Raises the reason for which nothing could be started."""
+        stay_small()
         self.paths.ensure()
         claim(self.paths, self.settings.root)
         with contextlib.ExitStack() as stack:
@@ -270,6 +272,7 @@ class _Main:
         await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
         services = await asyncio.to_thread(self.options.ops, supervisor)
         trusted.arrive(services.trusted)
+        await asyncio.to_thread(give_back)
         await asyncio.gather(services.run(), listener.serve(services))
 
     async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
