@@ -1,55 +1,107 @@
-"""``python -m tests.benchmarks [NAME …]`` prints figures, ratios and the targets they are held against.
+"""``python -m tests.benchmarks [NAME …] [--quick] [--out DIR]`` measures `oatie` beside its peers.
 
-Everything is measured here and now, the peers in turn with `oatie`, so ratios survive a slow machine;
-absolute figures are those of this machine. Peers that are not installed are left out:
-``pip install gunicorn uvicorn-worker granian`` brings them; ``wrk`` is a system package.
+Everything is measured here and now, the peers in turn with `oatie` within each round, so ratios survive a
+slow machine; absolute figures are those of this machine. Printed are medians, the best rounds, what was
+promised, and where a peer is better. With ``--out``: results.md, results.json, and a picture of each
+benchmark as PNG and SVG. ``pip install -e .[test,bench]`` brings the peers that are Python packages; a peer
+that is not there is left out, with the reason. Exits 1 where a promise was missed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import importlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 
-from tests.benchmarks import recovery, starting, steady, switching
-from tests.benchmarks.report import Figure, table
-from tests.benchmarks.servers import present
+from tests.benchmarks import plots
+from tests.benchmarks.report import Options, Report, missed, peer_wins, table
+from tests.benchmarks.writing import Run, as_json, as_markdown
 
-BENCHMARKS: dict[str, Callable[[bool], Iterator[Figure]]] = {
-    "throughput": lambda quick: steady.throughput(3 if quick else 8),
-    "footprint": lambda quick: steady.footprint(4 if quick else 20),
-    "start": lambda quick: starting.starting(3 if quick else 9),
-    "worker-killed": lambda _quick: recovery.worker_killed(),
-    "supervisor-killed": lambda _quick: recovery.supervisor_killed(),
-    "broken-reload": lambda _quick: recovery.broken_reload(),
-    "reloads": lambda quick: switching.reloads(2 if quick else 5),
-    "deploys": lambda quick: switching.deploys(5 if quick else 20),
+# Each module has one ``run(options) -> Report``. Imported only when asked for: some need a peer's package.
+COMPARISON = {
+    "startup": "bench_startup",
+    "tab": "bench_tab",
+    "breakers": "bench_breaker",
+    "starting": "starting",
+    "steady": "steady",
+    "switching": "switching",
+    "recovery": "recovery",
+    "checks": "bench_checks",
+    "scaling": "bench_backtest",
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(BENCHMARKS)}")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--json", action="store_true", help="the figures as one JSON array on stdout")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(BENCHMARKS):
-        parser.error(f"no benchmark called {', '.join(sorted(unknown))}")
-    figures: list[Figure] = []
-    for name in arguments.names or BENCHMARKS:
+    arguments = _arguments()
+    options = Options(arguments.quick, arguments.traces)
+    began = time.monotonic()
+    reports = []
+    for name in arguments.names or COMPARISON:
         print(f"{name} …", file=sys.stderr, flush=True)
-        figures += BENCHMARKS[name](arguments.quick)
-    if arguments.json:
-        print(json.dumps([asdict(figure) for figure in figures], indent=1))
+        report = _benchmark(COMPARISON[name], options)
+        reports.append(report)
+        _print(report)
+    run = Run(
+        taken_at=datetime.now(UTC).isoformat(timespec="minutes"),
+        machine=f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        seconds=time.monotonic() - began,
+        quick=options.quick,
+        reports=tuple(reports),
+    )
+    _close(run)
+    if arguments.out is not None:
+        _write(run, arguments.out)
+    return 1 if missed(run.figures) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    summary = (__doc__ or "").partition("\n\n")[2]
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=summary)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(COMPARISON)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; all of it within five minutes")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the tables and plots there")
+    parser.add_argument("--traces", type=Path, metavar="DIR", help="recorded loads for scaling, t_s,load CSV")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(COMPARISON):
+        parser.error(f"no benchmark called {', '.join(sorted(unknown))}; there are {', '.join(COMPARISON)}")
+    return arguments
+
+
+def _benchmark(module: str, options: Options) -> Report:
+    report = importlib.import_module(f"tests.benchmarks.{module}").run(options)
+    assert isinstance(report, Report)
+    return report
+
+
+def _print(report: Report) -> None:
+    print(f"\n{report.title}\n{table(report.figures)}")
+    for peer, why in report.left_out:
+        print(f"left out: {peer} ({why})")
+    sys.stdout.flush()
+
+
+def _close(run: Run) -> None:
+    print(f"\n{run.machine}; {run.seconds:.0f} s")
+    for title, sentences in (("a peer wins", peer_wins(run.figures)), ("MISSED", missed(run.figures))):
+        for sentence in sentences:
+            print(f"{title}: {sentence}")
+
+
+def _write(run: Run, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    drawn: list[str] = []
+    if plots.available():
+        drawn = [report.name for report in run.reports if plots.draw(report, directory)]
     else:
-        print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
-        print(f"peers: {', '.join(peer.name for peer in present())}\n")
-        print(table(figures))
-    return 1 if any(figure.met is False for figure in figures) else 0
+        print("no plots: matplotlib is missing; pip install -e .[bench] brings it", file=sys.stderr)
+    (directory / "results.json").write_text(as_json(run) + "\n")
+    (directory / "results.md").write_text(as_markdown(run, drawn))
+    print(f"written to {directory}", file=sys.stderr)
 
 
 if __name__ == "__main__":

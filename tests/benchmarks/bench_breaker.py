@@ -1,26 +1,26 @@
-"""How much a circuit breaker costs a call: ``python -m tests.benchmarks.bench_breaker``.
+"""How much a circuit breaker costs a call.
 
-All breakers in turn, many rounds, so that a slow moment of the machine meets all of them; printed are the
-medians and the best rounds in ns per call (with the bare call), and how many times longer each peer takes.
-Peers that are not installed are left out; ``pip install -e .[bench]`` brings them.
+All breakers in turn, many rounds, so that a slow moment of the machine meets all of them. What is promised
+is held against the best round: what a call costs when nothing else has the processor.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from oatie_ops.error_recovery import CircuitBreaker, CircuitBreakerConfig, CircuitOpenError
+from tests.benchmarks.measuring import Rounds
+from tests.benchmarks.report import OURS, Figure, Options, Report
 
-ROUNDS, CALLS = 25, 2000
+ROUNDS, QUICK_ROUNDS, CALLS = 25, 9, 2000
 ADDED_CLOSED, ADDED_WINDOW, REJECTION, RATIO = 250, 600, 1200, 2.5
 
 Sync = Callable[[], Any]
@@ -75,14 +75,18 @@ def ours(directory: Path) -> tuple[dict[str, Sync], dict[str, Async], dict[str, 
     )
 
 
-def peers() -> tuple[dict[str, Sync], dict[str, Async], dict[str, Sync]]:
+def peers() -> tuple[dict[str, Sync], dict[str, Async], dict[str, Sync], list[tuple[str, str]]]:
+    """Their functions behind a closed breaker, and an open one; and who is not installed."""
     sync: dict[str, Sync] = {}
     asynchronous: dict[str, Async] = {}
     refused: dict[str, Sync] = {}
+    missing: list[tuple[str, str]] = []
     for add in (_circuitbreaker, _pybreaker, _aiobreaker, _purgatory, _interlock):
-        with suppress(ImportError):
+        try:
             add(sync, asynchronous, refused)
-    return sync, asynchronous, refused
+        except ImportError as error:
+            missing.append((add.__name__.strip("_"), str(error)))
+    return sync, asynchronous, refused, missing
 
 
 def _circuitbreaker(sync: dict[str, Sync], asynchronous: dict[str, Async], refused: dict[str, Sync]) -> None:
@@ -124,8 +128,9 @@ def _interlock(sync: dict[str, Sync], asynchronous: dict[str, Async], _refused: 
     asynchronous["interlock-cb"] = module.CircuitBreaker(name="y")(bare_async)
 
 
-def measure(functions: dict[str, Sync], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in functions}
+def measure(functions: dict[str, Sync], rounds: int = ROUNDS) -> Rounds:
+    """Nanoseconds per call."""
+    found: Rounds = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
             began = time.perf_counter_ns()
@@ -135,8 +140,8 @@ def measure(functions: dict[str, Sync], rounds: int = ROUNDS) -> dict[str, list[
     return found
 
 
-async def measure_async(functions: dict[str, Async], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in functions}
+async def measure_async(functions: dict[str, Async], rounds: int = ROUNDS) -> Rounds:
+    found: Rounds = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
             began = time.perf_counter_ns()
@@ -146,48 +151,58 @@ async def measure_async(functions: dict[str, Async], rounds: int = ROUNDS) -> di
     return found
 
 
-def show(title: str, found: dict[str, list[float]], limits: dict[str, float]) -> bool:
-    """Whether every limit on the added ns holds in the best round, and the ratio to the fastest peer."""
-    base, mine = found["bare"], found["oatie"]
-    print(f"\n{title:<32} median    best   added   oatie is … times as fast")
-    for name, times in found.items():
-        added = min(times) - min(base)
-        limit = limits.get(name)
-        word = "met" if limit is None or added <= limit else "MISSED"
-        verdict = "" if limit is None else f"  (added at most {limit}: {word})"
-        # Round by round, so that both numbers come from the same moment.
-        ratio = median(theirs / own for theirs, own in zip(times, mine, strict=True))
-        print(f"{name:<32} {median(times):6.0f}  {min(times):6.0f}  {added:6.0f}   {ratio:5.2f}{verdict}")
-    rivals = {name: times for name, times in found.items() if name != "bare" and not name.startswith("oatie")}
-    held = all(min(found[name]) - min(base) <= limit for name, limit in limits.items())
-    if not rivals:
-        return held
-    fastest = min(rivals, key=lambda name: median(rivals[name]))
-    ratio = median(theirs / own for theirs, own in zip(rivals[fastest], mine, strict=True))
-    print(f"the fastest peer ({fastest}) takes {ratio:.2f} times as long (wanted: {RATIO})")
-    return held and ratio >= RATIO
-
-
-def main() -> int:
+def run(options: Options) -> Report:
+    rounds = QUICK_ROUNDS if options.quick else ROUNDS
     with tempfile.TemporaryDirectory() as directory:
         mine, mine_async, mine_open = ours(Path(directory))
-        theirs, theirs_async, theirs_open = peers()
-        windows = {name: ADDED_WINDOW for name in mine if "window" in name}
-        closed = {"oatie": ADDED_CLOSED, "oatie, shared by the host": ADDED_CLOSED, **windows}
-        held = [
-            show("closed, sync", measure({"bare": bare, **mine, **theirs}), closed),
-            show(
-                "closed, async",
-                asyncio.run(measure_async({"bare": bare_async, **mine_async, **theirs_async})),
-                closed,
-            ),
-        ]
-        rejections = measure({"bare": rejecting(raising, ConnectionError), **mine_open, **theirs_open})
-        show("open, rejected (bare: raise)", rejections, {})
-        fast = min(rejections["oatie"]) <= REJECTION
-        print(f"a rejection takes at most {REJECTION} ns: {'met' if fast else 'MISSED'}")
-    return 0 if all(held) and fast else 1
+        theirs, theirs_async, theirs_open, missing = peers()
+        limits = {name: float(ADDED_WINDOW if "window" in name else ADDED_CLOSED) for name in mine}
+        closed = measure({"bare": bare, **mine, **theirs}, rounds)
+        closed_async = asyncio.run(measure_async({"bare": bare_async, **mine_async, **theirs_async}, rounds))
+        rejected = measure({"bare": rejecting(raising, ConnectionError), **mine_open, **theirs_open}, rounds)
+    figures = [
+        *_added("closed breaker, sync", closed, limits),
+        *_faster("closed breaker, sync", closed),
+        *_added("closed breaker, async", closed_async, limits),
+        *_faster("closed breaker, async", closed_async),
+        *_whole("open breaker, rejection", rejected),
+    ]
+    return Report("breakers", "Circuit breakers", tuple(figures), tuple(missing))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _added(benchmark: str, found: Rounds, limits: Mapping[str, float]) -> Iterator[Figure]:
+    """What each adds to the bare call, its best round against the best bare one."""
+    base = found["bare"]
+    for name, times in found.items():
+        if name != "bare":
+            usual = median(a - b for a, b in zip(times, base, strict=True))
+            yield Figure(
+                benchmark,
+                name,
+                min(times) - min(base),
+                "ns added, best round",
+                limit=limits.get(name),
+                note=f"median {usual:.0f} ns",
+            )
+
+
+def _faster(benchmark: str, found: Rounds) -> Iterator[Figure]:
+    rivals = [name for name in found if name != "bare" and not name.startswith(OURS)]
+    if rivals:
+        fastest = min(rivals, key=lambda name: median(found[name]))
+        times = median(theirs / own for theirs, own in zip(found[fastest], found[OURS], strict=True))
+        unit = f"x as fast as {fastest}, call included"
+        yield Figure(benchmark, OURS, times, unit, limit=RATIO, better="higher", note="the fastest peer")
+
+
+def _whole(benchmark: str, found: Rounds) -> Iterator[Figure]:
+    for name, times in found.items():
+        yield Figure(
+            benchmark,
+            name,
+            min(times),
+            "ns a call, best round",
+            limit=REJECTION if name == OURS else None,
+            reference=name == "bare",
+            note=f"median {median(times):.0f} ns",
+        )

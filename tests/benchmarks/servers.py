@@ -2,81 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.peers import PEERS, Peer
 from tests.real.harness import Project
 
 START_DEADLINE_SECONDS = 60.0
+STOP_DEADLINE_SECONDS = 10.0
 FIRST_ANSWER_POLL_SECONDS = 0.002
 
 
-@dataclass(frozen=True)
-class Peer:
-    """``reload_signal`` asks it for new workers; None where it has no such thing."""
-
-    name: str
-    modules: tuple[str, ...]  # that must be installed
-    arguments: Callable[[Project, int], list[str]]
-    reload_signal: int | None = None
-
-    @property
-    def installed(self) -> bool:
-        return all(importlib.util.find_spec(module) for module in self.modules)
-
-
-def _oatie(_project: Project, workers: int) -> list[str]:
-    return ["-m", "oatie_ops", "start", "--workers", str(workers)]
-
-
-def _uvicorn(project: Project, workers: int) -> list[str]:
-    several = ["--workers", str(workers)] if workers > 1 else []
-    arguments = ["-m", "uvicorn", "service:app", "--port", str(project.port), "--no-access-log"]
-    return [*arguments, "--loop", "uvloop", "--http", "httptools", "--log-level", "warning", *several]
-
-
-def _gunicorn(worker_class: str) -> Callable[[Project, int], list[str]]:
-    def arguments(project: Project, workers: int) -> list[str]:
-        base = ["-m", "gunicorn", "service:app", "-k", worker_class, "-w", str(workers)]
-        return [*base, "-b", f"127.0.0.1:{project.port}", "--log-level", "warning"]
-
-    return arguments
-
-
-def _granian(project: Project, workers: int) -> list[str]:
-    base = ["-m", "granian", "--interface", "asgi", "--port", str(project.port), "--workers", str(workers)]
-    return [*base, "--respawn-failed-workers", "--log-level", "warning", "service:app"]
-
-
-OATIE = Peer("oatie", (), _oatie, signal.SIGHUP)
-UVICORN = Peer("uvicorn", ("uvicorn", "uvloop", "httptools"), _uvicorn, signal.SIGHUP)
-GUNICORN = Peer(
-    "gunicorn", ("gunicorn", "uvicorn_worker"), _gunicorn("uvicorn_worker.UvicornWorker"), signal.SIGHUP
-)
-GUNICORN_ASGI = Peer("gunicorn -k asgi", ("gunicorn.workers.gasgi",), _gunicorn("asgi"), signal.SIGHUP)
-GRANIAN = Peer("granian", ("granian",), _granian, signal.SIGHUP)
-PEERS = (OATIE, UVICORN, GUNICORN, GUNICORN_ASGI, GRANIAN)
-
-
 def present() -> list[Peer]:
-    found = []
-    for peer in PEERS:
-        try:
-            if peer.installed:
-                found.append(peer)
-        except ModuleNotFoundError:  # the package of a module is missing
-            continue
-    return found
+    return [peer for peer in PEERS if peer.missing() is None]
+
+
+def left_out() -> tuple[tuple[str, str], ...]:
+    return tuple((peer.name, why) for peer in PEERS if (why := peer.missing()) is not None)
 
 
 @dataclass
@@ -85,6 +36,17 @@ class Running:
     project: Project
     process: subprocess.Popen[bytes]
     first_answer_seconds: float
+
+    def reload(self) -> None:
+        """Asks for new workers, and does not wait for them."""
+        if self.peer.reload_command is None:
+            self.process.send_signal(signal.SIGHUP)
+            return
+        command = self.peer.reload_command(self.project)
+        with (self.project.outputs / "reload").open("wb") as out:
+            subprocess.Popen(
+                command, cwd=self.project.root, env=_environ(self.project), stdout=out, stderr=out
+            )
 
     def kill_worker(self) -> int:
         """SIGKILL to one worker that answers users; its pid."""
@@ -121,9 +83,9 @@ def running_in(project: Project, peer: Peer, *, workers: int = 2) -> Iterator[Ru
     begun = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, *peer.arguments(project, workers)],
+            peer.command(project, workers),
             cwd=project.root,
-            env=project.environ(),
+            env=_environ(project),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -136,9 +98,14 @@ def running_in(project: Project, peer: Peer, *, workers: int = 2) -> Iterator[Ru
     yield Running(peer, project, process, time.perf_counter() - begun)
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(STOP_DEADLINE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
     # What is left of it (workers that linger, orphans) would answer in the name of the next one.
     project.close()
+
+
+def _environ(project: Project) -> dict[str, str]:
+    """PM2 keeps its state in the project's own directory instead of the user's."""
+    return project.environ({"PM2_HOME": str(project.root / "pm2"), "PATH": os.environ["PATH"]})

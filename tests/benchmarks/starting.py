@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from tests.benchmarks.report import Figure, judged, median
-from tests.benchmarks.servers import GUNICORN, OATIE, UVICORN, checkout, present, running_in
+from tests.benchmarks.measuring import interleaved, ratio, summed_up
+from tests.benchmarks.peers import GUNICORN, OATIE, UVICORN, Peer
+from tests.benchmarks.report import Figure, Options, Report
+from tests.benchmarks.servers import checkout, left_out, present, running_in
+from tests.real.harness import Project
 
-
-def starting(rounds: int) -> Iterator[Figure]:
-    """A tiny application and one that takes 0.5 s to import, all peers in turn within each round.
-
-    Each peer has one directory for all rounds. The first start in it, when nothing has been compiled or
-    remembered yet, is shown for `oatie` as "first" and is in no ratio.
-    """
-    for import_seconds, most_of_gunicorn in ((0.0, 1.3), (0.5, 1.1)):
-        what = "start" if not import_seconds else f"start, {import_seconds} s import"
-        seconds: dict[str, list[float]] = defaultdict(list)
-        with contextlib.ExitStack() as stack:
-            places = {
-                peer: stack.enter_context(checkout(import_seconds=import_seconds)) for peer in present()
-            }
-            for _ in range(rounds + 1):
-                for peer, project in places.items():
-                    with running_in(project, peer) as server:
-                        seconds[peer.name].append(server.first_answer_seconds)
-        firsts = {name: values.pop(0) for name, values in seconds.items()}
-        yield Figure(what, OATIE.name, firsts[OATIE.name] * 1000, "ms to first 200", note="first")
-        yield from _ratios(what, seconds, most_of_gunicorn)
+ROUNDS, QUICK_ROUNDS = 9, 2
+IMPORT_SECONDS = 0.5
+# Most that `oatie` may take, as a multiple of each, for a tiny application and for one that imports long.
+AGAINST: dict[float, dict[str, float]] = {
+    0.0: {UVICORN.name: 1.0, GUNICORN.name: 1.3},
+    IMPORT_SECONDS: {UVICORN.name: 1.0, GUNICORN.name: 1.1},
+}
 
 
-def _ratios(what: str, seconds: dict[str, list[float]], most_of_gunicorn: float) -> Iterator[Figure]:
-    for name, values in seconds.items():
-        yield Figure(what, name, median(values) * 1000, "ms to first 200")
-    ours = seconds[OATIE.name]
-    for peer, most in ((UVICORN, 1.0), (GUNICORN, most_of_gunicorn)):
-        if theirs := seconds.get(peer.name):
-            ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
-            unit = f"x {peer.name} --workers 2"
-            yield judged(what, OATIE.name, ratio, unit, f"<= {most}", lambda v, m=most: v <= m)
+def run(options: Options) -> Report:
+    """A tiny application and (but in a quick run) one that takes 0.5 s to import."""
+    kinds = [0.0] if options.quick else [0.0, IMPORT_SECONDS]
+    rounds = QUICK_ROUNDS if options.quick else ROUNDS
+    figures = [figure for import_seconds in kinds for figure in _start(import_seconds, rounds)]
+    return Report("starting", "A server's start, two workers", tuple(figures), left_out())
+
+
+def _start(import_seconds: float, rounds: int) -> Iterator[Figure]:
+    """One directory for each peer; the first start in it, when nothing is compiled yet, is not counted."""
+    what = "start" if not import_seconds else f"start, {import_seconds} s import"
+    with contextlib.ExitStack() as stack:
+        rivals: dict[str, Callable[[], float]] = {}
+        for peer in present():
+            project = stack.enter_context(checkout(import_seconds=import_seconds))
+            rivals[peer.name] = partial(_first_answer, project, peer)
+        found = interleaved(rivals, rounds)
+    yield from summed_up(what, found, "ms to first 200", scale=1000, notes={"PM2": "one process"})
+    for name, most in AGAINST[import_seconds].items():
+        if name in found:
+            value = ratio(found[OATIE.name], found[name])
+            yield Figure(what, OATIE.name, value, f"x {name} --workers 2", limit=most)
+
+
+def _first_answer(project: Project, peer: Peer) -> float:
+    with running_in(project, peer) as server:
+        return server.first_answer_seconds

@@ -7,71 +7,83 @@ import re
 import shutil
 import subprocess
 import time
-from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
+from statistics import median
 
 import psutil
 
-from tests.benchmarks.report import Figure, judged, median
-from tests.benchmarks.servers import OATIE, UVICORN, present, running
+from tests.benchmarks.measuring import Rounds, interleaved, ratio
+from tests.benchmarks.peers import OATIE, UVICORN
+from tests.benchmarks.report import Figure, Options, Report
+from tests.benchmarks.servers import Running, left_out, present, running
 
 WRK_CONNECTIONS = 32
+ROUNDS, QUICK_ROUNDS = 8, 3
+IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 5.0
+LEAST_OF_UVICORN, MOST_RSS_MB, MOST_IDLE_PERCENT = 0.98, 60, 0.5
 
 
-def throughput(rounds: int) -> Iterator[Figure]:
-    """All servers run at once and are loaded in turn, so that a slow minute of the machine hits all."""
+def run(options: Options) -> Report:
+    """All servers run at once; loaded in turn, then left alone together."""
     wrk = shutil.which("wrk")
-    if wrk is None:
-        yield Figure("throughput", "wrk is not installed", None, "", note="apt-get install wrk")
-        return
-    rates: dict[str, list[float]] = defaultdict(list)
+    missing = () if wrk else (("throughput", "wrk is not installed (a system package)"),)
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(running(peer)) for peer in present()]
-        for server in servers:
-            _wrk(wrk, server.project.url, 1)
-        for round_number in range(rounds):
-            turn = servers if round_number % 2 == 0 else servers[::-1]
-            for server in turn:
-                rates[server.peer.name].append(_wrk(wrk, server.project.url, 2))
-    base = rates[UVICORN.name]
-    for name, values in rates.items():
-        ratio = median(value / against for value, against in zip(values, base, strict=True))
-        note = f"{median(values):.0f} requests/s"
-        if name == OATIE.name:
-            yield judged("throughput", name, ratio, "x uvicorn", ">= 0.98", lambda v: v >= 0.98, note)
-        else:
-            yield Figure("throughput", name, ratio, "x uvicorn", note=note)
+        figures = []
+        if wrk and any(server.peer is UVICORN for server in servers):
+            figures += _throughput(wrk, servers, QUICK_ROUNDS if options.quick else ROUNDS)
+        figures += _footprint(servers, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)
+    return Report("steady", "A running service", tuple(figures), left_out() + missing)
 
 
-def _wrk(program: str, url: str, seconds: int) -> float:
-    command = [program, "-t1", f"-c{WRK_CONNECTIONS}", f"-d{seconds}s", url + "/"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _throughput(wrk: str, servers: list[Running], rounds: int) -> Iterator[Figure]:
+    rivals = {
+        server.peer.name: partial(_wrk, wrk, server.project.url)
+        for server in servers
+        if not server.peer.one_process
+    }
+    found: Rounds = interleaved(rivals, rounds)
+    for name, rates in found.items():
+        yield Figure(
+            "throughput",
+            name,
+            ratio(rates, found[UVICORN.name]),
+            "x uvicorn",
+            best=max(rates) / max(found[UVICORN.name]),
+            limit=LEAST_OF_UVICORN if name == OATIE.name else None,
+            better="higher",
+            note=f"{median(rates):.0f} requests/s",
+        )
+
+
+def _wrk(program: str, url: str) -> float:
+    command = [program, "-t1", f"-c{WRK_CONNECTIONS}", "-d1s", url + "/"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     found = re.search(r"Requests/sec:\s+([\d.]+)", said)
     if found is None or "Non-2xx" in said:
         raise RuntimeError(said)
     return float(found.group(1))
 
 
-def footprint(seconds: float) -> Iterator[Figure]:
-    """The supervisor process alone (not its workers) after a minute's worth of start-up work is over."""
-    for peer in present():
-        with running(peer) as server:
-            supervisor = psutil.Process(server.process.pid)
-            time.sleep(2)
-            others = [process for process in server.project.processes() if process.pid != supervisor.pid]
-            before, begun = _cpu_seconds(supervisor), time.monotonic()
-            time.sleep(seconds)
-            used = (_cpu_seconds(supervisor) - before) / (time.monotonic() - begun) * 100
-            rss_mb = supervisor.memory_info().rss / 2**20
-            note = f"{len(others)} other processes, {sum(p.memory_info().rss for p in others) / 2**20:.0f} MB"
-            if peer is OATIE:
-                yield judged("supervisor", peer.name, rss_mb, "MB RSS", "<= 60", lambda v: v <= 60, note)
-                yield judged("supervisor", peer.name, used, "% CPU idle", "<= 0.5", lambda v: v <= 0.5)
-            else:
-                yield Figure("supervisor", peer.name, rss_mb, "MB RSS", note=note)
-                yield Figure("supervisor", peer.name, used, "% CPU idle")
+def _footprint(servers: list[Running], seconds: float) -> Iterator[Figure]:
+    """The supervisor process alone, not its workers, with nothing to do."""
+    time.sleep(2)
+    begun = time.monotonic()
+    before = [_cpu_seconds(server.process.pid) for server in servers]
+    time.sleep(seconds)
+    for server, used_before in zip(servers, before, strict=True):
+        mine = server.peer is OATIE
+        used = (_cpu_seconds(server.process.pid) - used_before) / (time.monotonic() - begun) * 100
+        others = [process for process in server.project.processes() if process.pid != server.process.pid]
+        memory = sum(process.memory_info().rss for process in others) / 2**20
+        rss = psutil.Process(server.process.pid).memory_info().rss / 2**20
+        note = f"{len(others)} other processes, {memory:.0f} MB"
+        limits = (MOST_RSS_MB, MOST_IDLE_PERCENT) if mine else (None, None)
+        yield Figure("supervisor", server.peer.name, rss, "MB RSS", limit=limits[0], note=note)
+        yield Figure("supervisor", server.peer.name, used, "% CPU idle", limit=limits[1])
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
+def _cpu_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
     return times.user + times.system

@@ -5,18 +5,36 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from tests.benchmarks.report import Figure, judged, median
-from tests.benchmarks.servers import OATIE, Peer, present, running
+from tests.benchmarks.measuring import once_each
+from tests.benchmarks.peers import OATIE, Peer
+from tests.benchmarks.report import Figure, Options, Report
+from tests.benchmarks.servers import left_out, present, running
 from tests.real.harness import Project
 
 LOAD = {"new": 12, "keep": 12}
 RELOAD_PAUSE_SECONDS = 2.5
+MOST_CUT_OVER_MS = 100
+ROUNDS, RELOADS, DEPLOYS, QUICK_DEPLOYS = 3, 2, 20, 5
 
 
-def deploys(count: int) -> Iterator[Figure]:
+def run(options: Options) -> Report:
+    rates = (
+        {"reload, 200 requests/s": 200}
+        if options.quick
+        else {"reload, full load": 0, "reload, 200 requests/s": 200}
+    )
+    figures = [*_deploys(QUICK_DEPLOYS if options.quick else DEPLOYS)]
+    for title, rate in rates.items():
+        figures += _reloads(title, rate, 1 if options.quick else ROUNDS)
+    return Report("switching", "Switches under load (24 clients)", tuple(figures), left_out())
+
+
+def _deploys(count: int) -> Iterator[Figure]:
     """Deploys under 24 clients without a pause, with 5 s requests in flight; every fifth is a rollback."""
     with tempfile.TemporaryDirectory(prefix="oatie-bench-") as directory:
         project = Project(Path(directory), "service.py")
@@ -29,14 +47,17 @@ def deploys(count: int) -> Iterator[Figure]:
             project.close()
     lost, p99 = result["failed"], result["kinds"]["keep"]["latency_ms"]["p99"]
     note = f"of {result['requests']} over {count} switches, p99 {p99} ms"
-    yield judged("switch under load", OATIE.name, lost, "failed", "0", lambda v: v == 0, note)
-    yield judged("switch under load", OATIE.name, result["cut"], "cut", "0", lambda v: v == 0)
+    yield Figure("deploy under load", OATIE.name, lost, "failed", limit=0, note=note)
+    yield Figure("deploy under load", OATIE.name, result["cut"], "cut", limit=0)
     known = [value for value in cutovers if value is not None]
-    yield judged(
-        "cut-over", OATIE.name, median(known) if known else None, "ms, median", "<= 100", lambda v: v <= 100
-    )
-    yield judged(
-        "cut-over", OATIE.name, max(known, default=None), "ms, longest", "<= 100", lambda v: v <= 100
+    yield Figure(
+        "cut-over",
+        OATIE.name,
+        median(known) if known else None,
+        "ms",
+        best=min(known, default=None),
+        limit=MOST_CUT_OVER_MS,
+        note=f"longest {max(known, default=0):.0f} ms",
     )
 
 
@@ -59,23 +80,23 @@ def cutover_ms(events: list[dict[str, Any]]) -> float | None:
     return (ended - begun) * 1000 if begun and ended else None
 
 
-def reloads(count: int) -> Iterator[Figure]:
-    """The same application reloaded: at full load, and at a rate that leaves most connections idle."""
-    for title, rate in (("reload, full load", 0), ("reload, 200/s", 200)):
-        for peer in present():
-            if peer.reload_signal is not None:
-                yield from _reload_under(peer, title, rate, count)
+def _reloads(title: str, rate: int, rounds: int) -> Iterator[Figure]:
+    """The same application reloaded: without a pause, or at a rate that leaves most connections idle."""
+    rivals = {peer.name: partial(_reload_under, peer, rate) for peer in present()}
+    for name, results in once_each(rivals, rounds).items():
+        failed = sum(result["failed"] for result in results)
+        cut = sum(result["cut"] for result in results)
+        requests = sum(result["requests"] for result in results)
+        note = f"of {requests} over {RELOADS * rounds} reloads"
+        limit = 0 if name == OATIE.name else None
+        yield Figure(title, name, failed, "failed", limit=limit, note=note)
+        yield Figure(title, name, cut, "connections cut", limit=limit)
 
 
-def _reload_under(peer: Peer, title: str, rate: int, count: int) -> Iterator[Figure]:
+def _reload_under(peer: Peer, rate: int) -> dict[str, Any]:
     with running(peer) as server, server.project.load(**LOAD, rate=rate) as load:
-        for _ in range(count):
+        for _ in range(RELOADS):
             load.wait_for_more(100)
-            server.process.send_signal(peer.reload_signal or 0)
+            server.reload()
             time.sleep(RELOAD_PAUSE_SECONDS)
-        result = load.finish()
-    note = f"of {result['requests']}, {len(result['pids'])} workers answered, {result['cut']} cut"
-    if peer is OATIE:
-        yield judged(title, peer.name, result["failed"], "failed", "0", lambda v: v == 0, note)
-    else:
-        yield Figure(title, peer.name, result["failed"], "failed", note=note)
+        return load.finish()
