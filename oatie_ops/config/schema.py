@@ -29,6 +29,7 @@ from oatie_ops.config.fields import (
     Strings,
     VariableName,
 )
+from oatie_ops.config.schema_checks import ShareUrl
 from oatie_ops.config.schema_engines import (
     Accessory,
     Container,
@@ -39,7 +40,8 @@ from oatie_ops.config.schema_engines import (
     Swarm,
 )
 from oatie_ops.config.schema_history import History
-from oatie_ops.config.schema_services import Service, ShareUrl, Table
+from oatie_ops.config.schema_services import Service
+from oatie_ops.config.schema_table import Table
 
 
 class App(Table):

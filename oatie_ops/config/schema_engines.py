@@ -19,7 +19,7 @@ from oatie_ops.config.fields import (
     Strings,
     VariableName,
 )
-from oatie_ops.config.schema_services import Table
+from oatie_ops.config.schema_table import Table
 
 
 class Image(Table):

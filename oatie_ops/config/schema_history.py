@@ -6,7 +6,7 @@ from pydantic import Field
 
 from oatie_ops.config import defaults
 from oatie_ops.config.fields import PositiveDuration, Size
-from oatie_ops.config.schema_services import Table
+from oatie_ops.config.schema_table import Table
 
 
 class History(Table):
