@@ -37,10 +37,11 @@ _oatie() {
     fi
     case "$path $word" in
       ' --color'|' --ci') pending=$word ;;
+      '/init --base') pending=$word ;;
       '/config/check -e'|'/config/check --environment'|'/config/check --env-file') pending=$word ;;
       '/config/show -e'|'/config/show --environment'|'/config/show --env-file') pending=$word ;;
       '/detect -e'|'/detect --environment') pending=$word ;;
-      '/deploy -e'|'/deploy --environment'|'/deploy --target'|'/deploy -p'|'/deploy --port'|'/deploy -w'|'/deploy --workers'|'/deploy --log-level'|'/deploy -o'|'/deploy --output'|'/deploy --wait-lock') pending=$word ;;
+      '/deploy -e'|'/deploy --environment'|'/deploy --target'|'/deploy -p'|'/deploy --port'|'/deploy -w'|'/deploy --workers'|'/deploy --log-level'|'/deploy -o'|'/deploy --output'|'/deploy --accessory'|'/deploy --wait-lock') pending=$word ;;
       '/rollback -e'|'/rollback --environment'|'/rollback --wait-lock') pending=$word ;;
       '/start -p'|'/start --port'|'/start --host'|'/start -w'|'/start --workers'|'/start --pid-file'|'/start --log-level'|'/start --env-file'|'/start -e'|'/start --environment') pending=$word ;;
       '/stop --timeout') pending=$word ;;
@@ -98,14 +99,14 @@ _oatie() {
   else
     case $path in
       '') options='--help --version --quiet --verbose --color --ci'; words='init config detect deploy rollback start stop reload status logs health dashboard token profile scale degrade recover doctor schema completion help' ;;
-      '/init') options='--help --force --systemd --github --gitlab --json' ;;
+      '/init') options='--help --force --systemd --github --gitlab --docker --supervised --base --json' ;;
       '/config') options='--help'; words='check show schema explain' ;;
       '/config/check') options='--help --environment --env-file --strict --json' ;;
       '/config/show') options='--help --origin --environment --env-file --json' ;;
       '/config/schema') options='--help' ;;
       '/config/explain') options='--help --json' ;;
       '/detect') options='--help --json --explain --probe --environment' ;;
-      '/deploy') options='--help --environment --target --use-docker --use-kubernetes --port --workers --log-level --no-health-check --dry-run --output --yes --json --wait-lock' ;;
+      '/deploy') options='--help --environment --target --use-docker --use-kubernetes --port --workers --log-level --no-health-check --dry-run --output --accessory --yes --json --wait-lock' ;;
       '/rollback') options='--help --list --environment --dry-run --yes --json --wait-lock'; ((given == 0)) && { kind=releases; } ;;
       '/start') options='--help --port --host --workers --dev --daemon --health-check --pid-file --log-level --env-file --environment --json' ;;
       '/stop') options='--help --timeout --json' ;;
@@ -121,7 +122,7 @@ _oatie() {
       '/profile') options='--help --runs --checkout --json --html --speedscope --budget --compare --verify --resources --watch --hours --overview' ;;
       '/scale') options='--help --apply --auto --no-auto --min --max --backtest --column --capacity-per-replica --startup --step --budget --warmup --plot --decisions --json' ;;
       '/degrade') options='--help --reason --for --permanent --level --restore --list --json'; ((given == 0)) && { kind=services; } ;;
-      '/recover') options='--help --dry-run --from --reason --list --history --limit --json'; ((given == 0)) && { kind=services; } ;;
+      '/recover') options='--help --dry-run --from --reason --list --history --errors --limit --json'; ((given == 0)) && { kind=services; } ;;
       '/doctor') options='--help --target --json' ;;
       '/schema') options='--help' ;;
       '/completion') options='--help'; words='show install' ;;
