@@ -138,6 +138,10 @@ class DegradationManager:
             "registered": sorted(self._responses),
         }
 
+    def after_fork(self) -> None:
+        """In the child: its writer was not taken along, nor whoever held the writer's lock."""
+        self._writer = _Writer()
+
     def flush(self, timeout_seconds: float = 5.0) -> bool:
         """Waits until what was decided here is written; for tests and for the end of a program."""
         return self._writer.flush(timeout_seconds)
@@ -220,3 +224,4 @@ def _actor() -> str:
 
 
 degradation_manager = DegradationManager()
+os.register_at_fork(after_in_child=degradation_manager.after_fork)

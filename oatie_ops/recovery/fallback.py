@@ -88,9 +88,22 @@ def call_key(
     """None where a call cannot be told from others: something in it cannot be hashed."""
     code = getattr(function, "__code__", None)
     # A lambda is made anew for each call; the same code with the same variables around it is the same call.
-    around = tuple(cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
+    try:
+        around = tuple(cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
+    except ValueError:  # a variable that has no value (yet)
+        return None
+    defaults = getattr(function, "__kwdefaults__", None) or {}
+    around = (
+        *around,
+        getattr(function, "__defaults__", None),
+        *sorted(defaults.items()),
+        id(getattr(function, "__globals__", None)),
+    )
     owner = getattr(function, "__self__", None)
-    key = (function if code is None else code, around, owner, args, tuple(sorted(kwargs.items())))
+    given = (*args, *kwargs.values())
+    # 1, 1.0 and True are equal, and yet another question.
+    kinds = tuple(map(type, given))
+    key = (function if code is None else code, around, owner, args, tuple(sorted(kwargs.items())), kinds)
     try:
         hash(key)
     except TypeError:

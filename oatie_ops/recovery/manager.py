@@ -51,8 +51,8 @@ class ErrorRecoveryManager:
         self,
         service_name: str,
         config: CircuitBreakerConfig | None = None,
-        *,
         fallback: ServiceFallback | None = None,
+        *,
         retry: Retry | None = None,
     ) -> CircuitBreaker:
         """Its breaker. Registering it again replaces what is given and keeps the rest."""

@@ -85,11 +85,20 @@ def test_the_specs_configuration_works() -> None:
         {"jitter": 1.0},
         {"recovery_timeout_growth": 0.5},
         {"recovery_timeout_max": 1.0},
+        {"failures": ("ValueError",)},
+        {"ignore": ValueError("an error")},
+        {"successes": int},
     ],
 )
 def test_nonsense_is_refused(named: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(named)) if "window" not in named else "window"):
         CircuitBreakerConfig(**named)
+
+
+def test_exception_types_may_be_one_or_any_collection() -> None:
+    for given in (NotFound, [NotFound], {NotFound}):
+        config = CircuitBreakerConfig(ignore=given)  # type: ignore[arg-type]
+        assert config.ignore == (NotFound,)
 
 
 def test_it_opens_at_exactly_the_threshold_with_the_original_error() -> None:

@@ -292,6 +292,31 @@ def test_calls_are_told_apart_by_function_arguments_and_surroundings() -> None:
     assert call_key(database.query, (), {}) != call_key(another.query, (), {})
 
 
+def test_a_call_that_only_looks_like_another_is_another_call() -> None:
+    questions = [lambda number=number: number for number in (1, 2)]
+    named = [lambda *, number=number: number for number in (1, 2)]
+    for one, other in (questions, named):
+        assert call_key(one, (), {}) == call_key(one, (), {}) != call_key(other, (), {})
+    assert len({call_key(len, (same,), {}) for same in (1, 1.0, True)}) == 3
+    assert len({call_key(len, (), {"it": same}) for same in (1, 1.0, True)}) == 3
+    modules: list[dict[str, Any]] = [{}, {}]
+    for module in modules:
+        exec(compile("def query(): return SQL", "", "exec"), module)
+    one, other = (module["query"] for module in modules)
+    assert one.__code__ == other.__code__
+    assert call_key(one, (), {}) != call_key(other, (), {})
+
+
+def test_a_call_with_a_variable_that_has_no_value_is_not_remembered(manager: ErrorRecoveryManager) -> None:
+    def query() -> int:
+        return 1 if manager else later
+
+    manager.register_service("database", CONFIG, ServiceFallback("database", fallback_data=[]))
+    assert manager.execute_with_recovery("database", query) == 1
+    assert call_key(query, (), {}) is None
+    later = 2
+
+
 def test_the_specs_names_are_where_the_spec_has_them() -> None:
     import oatie_ops
     from oatie_ops import error_recovery

@@ -69,6 +69,8 @@ class CircuitBreakerConfig:
     """Judges a result: True failure, False or None success, or an `Outcome`."""
 
     def __post_init__(self) -> None:
+        for name in ("failures", "ignore", "successes"):
+            object.__setattr__(self, name, _types(name, getattr(self, name)))
         for name in ("failure_threshold", "success_threshold", "minimum_calls"):
             _require(getattr(self, name) >= 1, f"{name} must be 1 or more")
         _require(self.timeout is None or self.timeout > 0, "timeout must be more than 0, or None")
@@ -109,6 +111,15 @@ class CircuitBreakerConfig:
         # A period of 0 says that probes may come at once, not that they are to be given up at once.
         bounds = [bound for bound in (self.timeout, self.recovery_timeout) if bound]
         return min(bounds, default=60.0)
+
+
+def _types(name: str, given: object) -> ExceptionTypes:
+    """One type, or any collection of them. Found out here: later it would hide the error of a call."""
+    types = given if isinstance(given, tuple | list | set | frozenset) else (given,)
+    for kind in types:
+        good = isinstance(kind, type) and issubclass(kind, BaseException)
+        _require(good, f"{name} must be exception types, and {kind!r} is none")
+    return tuple(types)
 
 
 def _require(condition: bool, words: str) -> None:
