@@ -51,6 +51,12 @@ class Decision:
         return Owner[self.owner.upper()]
 
     @property
+    def public_reason(self) -> str:
+        """For whoever uses the application: what people said, or which service fails. Not what its check
+        found, which names addresses and internals."""
+        return self.reason.partition(": ")[0] if self.rank is Owner.BREAKER else self.reason
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """One decision per key is in force; a newer one takes its place."""
         return (self.service, self.owner, self.cause)

@@ -53,6 +53,7 @@ class Reader:
         self._own: dict[str, Rule] = {}
         self._told: dict[str, Rule] = {}
         self._reasons: Mapping[str, str] = {}
+        self._public: Mapping[str, str] = {}
         self._raised: tuple[Rule, ...] = ()
         if path is not None:
             self._attach(path)
@@ -116,7 +117,7 @@ class Reader:
             return canned.status, canned.headers, canned.body
         return refusal(
             rule,
-            reason=self.reason(rule.service),
+            reason=self._public_reason(rule.service),
             retry_after_seconds=rule.retry_after_seconds,
             left_seconds=self._left(rule.service, now),
         )
@@ -135,6 +136,10 @@ class Reader:
     def reason(self, service: str) -> str:
         local = self.local.get(service)
         return local.reason if local is not None else self._reasons.get(service, "")
+
+    def _public_reason(self, service: str) -> str:
+        local = self.local.get(service)
+        return local.reason if local is not None else self._public.get(service, "")
 
     def raised(self) -> dict[str, int]:
         """Levels above 0 by service."""
@@ -186,9 +191,9 @@ class Reader:
                 self._told[service] = compile_rule(service, source)
         for gone in self._told.keys() - told.rules.keys():
             del self._told[gone]
-        self._reasons = {
-            each.service: each.reason for each in reversed(told.decisions) if not each.overruled_by
-        }
+        in_force = [each for each in reversed(told.decisions) if not each.overruled_by]
+        self._reasons = {each.service: each.reason for each in in_force}
+        self._public = {each.service: each.public_reason for each in in_force}
 
     def _acknowledge(self, pulse: int) -> None:
         page = self._page

@@ -136,14 +136,16 @@ class Board:
 
     @staticmethod
     def _follow(services: dict[str, ServiceState], changes: list[Change], now: Instant) -> None:
-        followed: set[str] = set()
+        # A service follows again with each of its parents that changes: the second may have followed the
+        # first, too. Where `needs` go in a circle, this has to end all the same.
+        left = dict.fromkeys(services, len(services))
         for change in changes:  # grows while it is walked: a follower may have followers
             for service in list(services.values()):
-                if change.service not in service.needs or service.name in followed:
+                if change.service not in service.needs or not left[service.name]:
                     continue
                 spec = next((entry.spec for entry in service.checks if entry.spec.type == NEEDS), None)
                 if spec is not None:
-                    followed.add(service.name)
+                    left[service.name] -= 1
                     changes += _pin(services, spec, inherited(service.needs, services), now)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from oatie_ops.degradation import reader as readers
-from oatie_ops.degradation.decision import Decision
+from oatie_ops.degradation.automatic import decision as automatic_decision
+from oatie_ops.degradation.decision import Decision, Now
 from oatie_ops.degradation.desk import Desk
 from oatie_ops.degradation.install import install
 from oatie_ops.degradation.manager import DegradationManager
@@ -81,6 +82,14 @@ def decide(paths: StatePaths, service: str = "reports", *, seconds: float = 60.0
         time.monotonic() + seconds, boot_id(),
     )  # fmt: skip
     return Desk(paths).decide(decision).changes
+
+
+def test_users_are_not_told_what_a_check_found(app: OatieMiddleware, paths: StatePaths) -> None:
+    found = "database is failing: 10.1.2.3:5432: connection refused"
+    key = ("reports", "breaker", "health:database")
+    now = Now(time.monotonic(), time.time(), boot_id())
+    Desk(paths).decide(automatic_decision(key, found, 100, now))
+    assert json.loads(ask(app, method="POST")[1]["body"])["reason"] == "database is failing"
 
 
 def test_nothing_degraded_leaves_every_request_alone(app: OatieMiddleware, reader: Reader) -> None:

@@ -214,6 +214,20 @@ def test_feature_without_a_check_is_as_well_as_what_it_needs(tmp_path: Path) -> 
     assert "needs database (fail): refused" in board.snapshot.services["reports"].output
 
 
+def test_a_feature_follows_again_when_what_it_needs_followed_too(tmp_path: Path) -> None:
+    """`late` sorts after `early`, which needs it; both need the application."""
+    board = board_of(
+        tmp_path,
+        early=ServiceSettings("early", routes=("/early",), needs=("late",)),
+        late=ServiceSettings("late", routes=("/late",)),
+    )
+    for moment, status in enumerate((PASS, FAIL, PASS), 1):
+        spec = dataclasses.replace(APP_HTTP, rise=1, fall=1)
+        board.record(spec, Result(status, "found"), at(moment))
+        found = {name: board.snapshot.services[name].status for name in ("early", "late")}
+        assert found == {"early": status, "late": status}
+
+
 def test_services_that_need_each_other_do_not_go_round_for_ever(tmp_path: Path) -> None:
     board = board_of(
         tmp_path, a=ServiceSettings("a", routes=("/a",), needs=("b",)), b=ServiceSettings("b", needs=("a",))
