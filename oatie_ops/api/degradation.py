@@ -180,7 +180,7 @@ async def status(request: Request) -> Response:
 @router.post(
     f"{PREFIX}/services/{{service}}/degrade",
     summary="Degrade a service of the running application; answers when the workers obey.",
-    responses=_described(SwitchDone, _DONE, 404, 422, 503, *GUARDED),
+    responses=_described(SwitchDone, _DONE, 400, 404, 422, 503, *GUARDED),
 )
 async def degrade(
     request: Request,
@@ -216,6 +216,7 @@ async def degrade(
     responses=_described(
         SwitchDone,
         _RESTORED,
+        400,
         404,
         422,
         503,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -198,9 +199,13 @@ class StartupOptimizer:
         return found
 
 
+# As the description of the API says it: the one set that everybody can check.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _check_name(name: str) -> None:
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise UsageError(f"a name is printable text of 1 to {MAX_NAME} characters")
+    if not name or len(name) > MAX_NAME or _CONTROL.search(name):
+        raise UsageError(f"a name is text of 1 to {MAX_NAME} characters, none of them a control character")
 
 
 startup_optimizer = StartupOptimizer()
