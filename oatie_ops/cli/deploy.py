@@ -148,6 +148,7 @@ def refuse_missing(target: str | None) -> None:
 def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events) -> Found:
     """What is to be deployed, what runs, what is in the way. A dry run looks no secret up."""
     from oatie_ops.cli.filling import filled
+    from oatie_ops.cli.on_engine import look_at_engine, refuse_rival
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.config.layers import Source
     from oatie_ops.deployment.address import at_running_address
@@ -160,9 +161,8 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     if not order.dry_run:
         loaded = filled(loaded)
     if loaded.settings.deploy.target != "process":
-        from oatie_ops.cli.on_engine import look_at_engine
-
         return look_at_engine(loaded, paths, order)
+    refuse_rival(paths, "process")
     running = ProcessSupervisor(paths).running()
     # What nobody asked for stays as it is.
     unasked = {name: loaded.origin(f"app.{name}").source < Source.FILE for name in ("port", "host")}

@@ -43,12 +43,32 @@ def serving_engine(paths: StatePaths) -> Engine | None:
     return placed(place, paths)
 
 
+def refuse_rival(paths: StatePaths, target: str) -> None:
+    """One project serves in one place: another target could not even listen. Raises `PrerequisiteMissing`."""
+    from oatie_ops.errors import OatieError, PrerequisiteMissing
+
+    engine = serving_engine(paths)
+    if engine is None or engine.name == target:
+        return
+    try:
+        running = engine.running()
+    except OatieError:  # what does not answer is not in the way
+        return
+    if running is not None and running.serves:
+        raise PrerequisiteMissing(
+            f"release {running.release} serves on {engine.name}",
+            why=f"this run is for {target}, and both would answer for one application",
+            fix="`oatie stop` first",
+        )
+
+
 def look_at_engine(loaded: Loaded, paths: StatePaths, order: Order) -> Found:
     """What a deploy to the engine of ``[deploy] target`` is decided on."""
     from oatie_ops.cli.releasing import Found
     from oatie_ops.deployment.facts import gather_engine
     from oatie_ops.deployment.targets.registry import configured
 
+    refuse_rival(paths, loaded.settings.deploy.target)
     engine = configured(loaded.settings, paths)
     facts = gather_engine(loaded.settings, paths, engine, health_check=order.health_check)
     return Found(facts, engine, paths)
@@ -76,6 +96,7 @@ def look_back(  # noqa: PLR0917 - as `look_around`, with what was found out ther
         made = read_release(directory, loaded)
     settings = loaded.settings
     target = str(place["target"])
+    refuse_rival(paths, target)
     settings = replace(settings, deploy=replace(settings.deploy, target=target))
     engine = configured(settings, paths)
     facts = gather_engine(settings, paths, engine, made=made)

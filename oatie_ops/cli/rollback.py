@@ -78,7 +78,7 @@ def look_around(
 ) -> Found | Result:
     """Which release it is, what runs, what is in the way. A dry run looks no secret up."""
     from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
-    from oatie_ops.cli.on_engine import engine_place, look_back
+    from oatie_ops.cli.on_engine import engine_place, look_back, refuse_rival
     from oatie_ops.cli.releasing import Found, settle_leftovers
     from oatie_ops.deployment import manifest
     from oatie_ops.deployment.address import at_running_address
@@ -94,6 +94,7 @@ def look_around(
     number = choose(releases, serving, wanted)
     if (place := engine_place(paths, number)) is not None:
         return look_back(loaded, paths, number, place, order, events)
+    refuse_rival(paths, "process")
     running = ProcessSupervisor(paths).running()
     if running is not None and running.serves and running.release == str(number):
         events.notice(f"release {number} serves already: nothing to do")

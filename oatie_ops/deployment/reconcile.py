@@ -125,6 +125,8 @@ def _settle_at_engine(store: Store, paths: StatePaths, run: Run, place: Place) -
     engine = placed(place, paths)
     committing = any(step.name == COMMIT_STEP and step.state is not None for step in run.steps)
     decision = engine.settle(str(run.release), committing=committing)
+    if decision == "undo" and run.kind == "deploy":
+        engine.remove_image(str(run.release))
     running = engine.running()
     said = _finish(store, run, running) if decision == "finish" else _undo(store, paths, run, running)
     return Reconciled(run, decision, said)

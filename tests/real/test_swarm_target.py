@@ -167,7 +167,7 @@ def living(nodes: Nodes) -> list[str]:
 
 def test_life_after_the_deploy(shop: Project, nodes: Nodes) -> None:
     """With the nodes that are left. A first release that fails leaves no service."""
-    shop.configure(swarm={"replicas": 1}, deploy={"bake": "0s"})
+    shop.configure(swarm={"replicas": 1, "monitor": "5s"}, deploy={"bake": "0s"})
     deploy(shop, "bad", exit_code=4).expect(1)
     assert nodes.engines[0].api.services() == []
     deploy(shop, "1").expect(0)

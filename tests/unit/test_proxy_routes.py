@@ -168,8 +168,8 @@ def test_a_later_switch_is_newer_even_in_the_same_tick(tmp_path: Path) -> None:
 
 def test_the_share_of_errors_is_that_of_the_answers_in_between() -> None:
     name = "caddy_http_request_duration_seconds_count"
-    line = name + '{{code="{}",handler="reverse_proxy",server="s"}} {}'
-    before = counts("\n".join([line.format(200, 10), line.format(502, 1)]))
-    after = counts("\n".join([line.format(200, 40), line.format(502, 11), line.format(500, 0)]))
+    line = name + '{{code="{}",handler="subroute",server="s"}} {}'
+    before = counts("\n".join([line.format(200, 10), line.format(502, 1)]), "s")
+    after = counts("\n".join([line.format(200, 40), line.format(502, 11), line.format(500, 0)]), "s")
     assert error_ratio(before, after) == (0.25, 40)
     assert error_ratio(after, after) == (0.0, 0)

@@ -26,17 +26,17 @@ def run_once(
     from oatie_ops.deployment.targets.docker.fleet import Fleet
 
     fleet = Fleet(engine, "")
-    identity = fleet.create(name, Made(config, made.files))
     late = threading.Event()
 
     def end_it() -> None:
         late.set()
         with suppress(EngineFailed), explained("ending the release command", ignore=(404, 409)):
-            engine.api.kill(identity)
+            engine.api.kill(name)
 
     timer = threading.Timer(timeout_seconds, end_it)
     timer.daemon = True
     try:
+        identity = fleet.create(name, Made(config, made.files))
         fleet.start(identity)
         timer.start()
         splitter = LineSplitter()
@@ -48,7 +48,7 @@ def run_once(
             code = int(engine.api.wait(identity)["StatusCode"])
     finally:
         timer.cancel()
-        fleet.remove([identity])
+        fleet.remove([name])
     seconds = time.monotonic() - began
     if late.is_set():
         raise CommandTimedOut(

@@ -5,15 +5,22 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from typing import Any
 
 from oatie_ops.errors import OatieError
 
 TIMEOUT_SECONDS = 20.0
+LOOKS = 5
+AGAIN_SECONDS = 0.1
 
 
 class CaddyFailed(OatieError):
     """Caddy refused a change of its configuration, or did not answer in time."""
+
+
+class CaddyUnclear(CaddyFailed):
+    """The connection broke off: Caddy exchanges its admin endpoint with every change of the configuration."""
 
 
 class CaddyAway(OatieError):
@@ -41,7 +48,7 @@ class Admin:
     def answers(self) -> bool:
         try:
             self._call("GET", "/config/")
-        except CaddyAway:
+        except (CaddyAway, CaddyUnclear):
             return False
         return True
 
@@ -51,7 +58,14 @@ class Admin:
     def _call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[Any, str]:
-        text, etag = self._raw(method, path, body, headers)
+        for left in range(LOOKS, 0, -1):
+            try:
+                text, etag = self._raw(method, path, body, headers)
+                break
+            except CaddyUnclear:
+                if method != "GET" or left == 1:
+                    raise
+                time.sleep(AGAIN_SECONDS)
         try:
             return (json.loads(text) if text.strip() else None), etag
         except ValueError as error:
@@ -78,7 +92,7 @@ class Admin:
                 fix="start it (`systemctl start caddy-api`), or set [proxy] admin to its address",
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise CaddyFailed(
+            raise CaddyUnclear(
                 f"Caddy did not answer {method} {path}",
                 why=str(error) or type(error).__name__,
                 fix="look at Caddy's own log",

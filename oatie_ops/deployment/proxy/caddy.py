@@ -16,7 +16,7 @@ from pathlib import Path
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.problem import Problem
-from oatie_ops.deployment.proxy.admin import Admin, CaddyAway, CaddyFailed
+from oatie_ops.deployment.proxy.admin import Admin, CaddyAway, CaddyFailed, CaddyUnclear
 from oatie_ops.deployment.proxy.routes import CHECK_HEADER, Wanted, changes, removals, serves_others
 from oatie_ops.deployment.proxy.switch import Switch
 from oatie_ops.errors import OatieError
@@ -149,10 +149,16 @@ class Proxy:
             try:
                 self.admin.change(todo[0].method, todo[0].path, todo[0].body, etag)
                 self._installed = done = True
+            except CaddyUnclear:
+                self._installed = done = True  # the next look tells
             except CaddyFailed as error:
                 if (error.data or {}).get("status") != http.client.PRECONDITION_FAILED:
                     raise
-        return done
+        raise CaddyFailed(
+            "the route could not be put into Caddy",
+            why="its configuration was changed by somebody else each time",
+            fix="try again when nobody changes it",
+        )
 
     def uninstall(self) -> None:
         """Nothing of ours is left in Caddy; a Caddy that served only us, and that we started, ends."""

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from oatie_ops.deployment.containers import names
 from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
 from oatie_ops.deployment.containers.spec import NO_RESTART, Made
+from oatie_ops.deployment.containers.uncut import uncut
 from oatie_ops.deployment.proxy.ports import free_port
 
 APPLICATION = "app"
 ONE_OFF = "release-command"
 PORT_TRIES = 10
 SHORT_ID = 12
+REMOVE_SECONDS = 20.0
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Fleet:
     def create(self, name: str, made: Made) -> str:
         """Its id; what is in ``made.files`` is in it before it starts."""
         with explained(f"creating the container {name}"):
-            identity = str(self.engine.api.create_container_from_config(made.config, name)["Id"])
+            create = partial(self.engine.api.create_container_from_config, made.config, name)
+            identity = str(uncut(create)["Id"])
         if made.files:
             with explained(f"handing the secrets over to {name}"):
                 self.engine.api.put_archive(identity, "/", _archive(made.files))
@@ -81,7 +87,7 @@ class Fleet:
 
     def start(self, identity: str) -> None:
         with explained("starting a container"):
-            self.engine.api.start(identity)
+            uncut(partial(self.engine.api.start, identity))
 
     def set_policy(self, identity: str, policy: Mapping[str, Any]) -> None:
         with explained("changing a restart policy", ignore=(404,)):
@@ -105,17 +111,29 @@ class Fleet:
             self.stop(each.id)
 
     def remove(self, identities: Iterable[str]) -> None:
-        for identity in identities:
-            with explained("removing a container", ignore=(404, 409)):
-                self.engine.api.remove_container(identity, force=True, v=True)
+        """Returns when they are gone; one that the engine is just starting refuses for a moment."""
+        for identity in list(identities):
+            deadline = time.monotonic() + REMOVE_SECONDS
+            while True:
+                with explained("removing a container", ignore=(404, 409)):
+                    self.engine.api.remove_container(identity, force=True, v=True)
+                if self.look(identity) is None or time.monotonic() > deadline:
+                    break
+                time.sleep(POLL_SECONDS)
 
     def network(self, *, make: bool) -> bool:
         """Was it made just now?"""
         if self._network() is not None or not make:
             return False
         with explained("making the network of the project"):
-            self.engine.api.create_network(
-                self.project, driver="bridge", labels={names.PROJECT: self.project}, check_duplicate=True
+            uncut(
+                partial(
+                    self.engine.api.create_network,
+                    self.project,
+                    driver="bridge",
+                    labels={names.PROJECT: self.project},
+                    check_duplicate=True,
+                )
             )
         return True
 

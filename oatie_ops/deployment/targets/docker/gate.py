@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from oatie_ops.config.settings import AppSettings
+from oatie_ops.deployment.containers.uncut import uncut
 from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Tell
 from oatie_ops.deployment.targets.docker.fleet import Container, Fleet
 from oatie_ops.errors import OatieError
@@ -85,7 +87,9 @@ def _see(fleet: Fleet, identity: str, app: AppSettings, inside_port: int, health
     container = fleet.look(identity)
     if container is None or not container.running or not health_check or container.port is None:
         return Seen(container, inside_port=inside_port)
-    result = asyncio.run(probe(container.port, app.ready or "/", app.ready_host, PROBE_TIMEOUT_SECONDS))
+    asked = partial(probe, container.port, app.ready or "/", app.ready_host, PROBE_TIMEOUT_SECONDS)
+    # In a thread: a signal's exception that is raised inside an event loop is swallowed by it.
+    result = uncut(lambda: asyncio.run(asked()))
     return Seen(container, result, inside_port=inside_port)
 
 

@@ -21,27 +21,26 @@ from oatie_ops.deployment.containers.api import Connection, EngineFailed
 from oatie_ops.deployment.containers.identity import Identity, keep
 from oatie_ops.deployment.containers.one_off import run_once
 from oatie_ops.deployment.containers.spec import Made, application, container_port
-from oatie_ops.deployment.problem import Problem
 from oatie_ops.deployment.proxy.caddy import Proxy, ProxyPlace, proxy_place
 from oatie_ops.deployment.proxy.connections import open_connections
 from oatie_ops.deployment.proxy.errors_ratio import answered, error_ratio
 from oatie_ops.deployment.proxy.switch import SLOTS, Live
-from oatie_ops.deployment.targets.base import BakeFailed, PromotionFailed, Running, Tell
+from oatie_ops.deployment.targets.base import BakeFailed, PromotionFailed, Tell
 from oatie_ops.deployment.targets.docker.accessories import Accessories
 from oatie_ops.deployment.targets.docker.caddy_image import start_caddy
+from oatie_ops.deployment.targets.docker.clearing import UNDO_DRAIN_SECONDS, Clearing
 from oatie_ops.deployment.targets.docker.fleet import APPLICATION, ONE_OFF, Container, Fleet, with_port
 from oatie_ops.deployment.targets.docker.gate import pass_gate, still_good
+from oatie_ops.deployment.targets.docker.looking import Looking
 from oatie_ops.deployment.targets.docker.operations import Operations
-from oatie_ops.deployment.targets.engine import Decision, EngineFacts, Place, Preparation
-from oatie_ops.errors import OatieError, PrerequisiteMissing
+from oatie_ops.deployment.targets.engine import Place
+from oatie_ops.errors import PrerequisiteMissing
 from oatie_ops.paths import StatePaths
-from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 POLL_SECONDS = 0.1
 BAKE_POLL_SECONDS = 0.5
 MIN_REQUESTS = 20
-UNDO_DRAIN_SECONDS = 10.0
 
 
 def place_of(settings: Settings, paths: StatePaths, mine: Identity) -> Place:
@@ -56,7 +55,7 @@ def place_of(settings: Settings, paths: StatePaths, mine: Identity) -> Place:
     }
 
 
-class DockerTarget(Operations):
+class DockerTarget(Looking, Clearing, Operations):
     name: ClassVar[str] = "docker"
 
     def __init__(
@@ -77,90 +76,9 @@ class DockerTarget(Operations):
         self._made_network = False
         self._health_check = True
 
-    # --- looking
-
     def place(self) -> Place:
         keep(self._paths, self._identity)
         return self._place
-
-    def look(self, *, release: int, rollback: bool) -> EngineFacts:
-        settings = self.settings
-        found, problems = "", list(self._engine_problems())
-        if not problems:
-            version = self.engine.version()
-            found = f"Docker Engine {version['Version']} at {self.engine.host}, {self.proxy.describe()}"
-            problems += [] if rollback else images.problems(settings)
-            problems += self.proxy.problems()
-        problems += self._rivals()
-        return EngineFacts(
-            target=self.name,
-            manner="switch",
-            found=found,
-            image=images.describe(settings),
-            replicas=settings.docker.replicas,
-            problems=tuple(problems),
-            preparations=tuple(self._preparations(bool(found))),
-            notes=tuple(self._notes(bool(found))),
-        )
-
-    def _engine_problems(self) -> Collection[Problem]:
-        try:
-            self.engine.version()
-        except OatieError as error:
-            return [Problem(error.what, error.why, error.fix)]
-        if not self.engine.is_local:
-            return [
-                Problem(
-                    f"the engine at {self.engine.host} is on another machine",
-                    "the switch is done by Caddy on this one, over ports of its loopback",
-                    "run oatie on that machine, or use the target swarm",
-                )
-            ]
-        return []
-
-    def _rivals(self) -> list[Problem]:
-        owner = live_owner(self._paths.supervisor_pid)
-        if owner is None:
-            return []
-        return [
-            Problem(
-                "this project runs as processes of this host",
-                f"its supervisor (process {owner.pid}) serves, and holds its address",
-                "`oatie stop`, then deploy to docker",
-            )
-        ]
-
-    def _preparations(self, engine_answers: bool) -> list[Preparation]:
-        made = [
-            Preparation("network", f"the network {self.project}, for containers and accessories", "remove it")
-        ]
-        wanted = self.settings.accessories
-        if wanted and engine_answers and (missing := self.accessories.missing()):
-            made.append(
-                Preparation(
-                    "accessories",
-                    f"start {', '.join(missing)}; those that run are not touched",
-                    "remove them",
-                )
-            )
-        where = self.proxy.place.wanted().url
-        made.append(
-            Preparation("proxy", f"Caddy answers {where} and follows the switch", "take it away again")
-        )
-        return made
-
-    def _notes(self, engine_answers: bool) -> list[str]:
-        notes = []
-        if self.settings.deploy.build and not self.settings.image.use:
-            notes.append("[deploy] build is not run: what builds the image is its Dockerfile")
-        if self.settings.deploy.shared:
-            notes.append("[deploy] shared is not used: data of containers belongs into [container] volumes")
-        if engine_answers and self.settings.accessories and (old := self.accessories.outdated()):
-            notes.append(
-                f"{', '.join(old)} runs otherwise than oatie.toml says by now; no deploy of the application "
-                f"touches it: `oatie deploy --accessory {old[0]}`"
-            )
-        return notes
 
     # --- making a release
 
@@ -282,12 +200,13 @@ class DockerTarget(Operations):
         return "every request was answered"
 
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
-        began, before = time.monotonic(), answered(self.proxy.admin)
+        began, server = time.monotonic(), self.proxy.place.wanted().id
+        before = answered(self.proxy.admin, server)
         while (left := seconds - (time.monotonic() - began)) > 0:
             tell(f"{left:.0f} s left")
             time.sleep(min(BAKE_POLL_SECONDS, left))
             still_good(self.fleet, self._candidate, self.spec.app, container_port(self.settings))
-            ratio, count = error_ratio(before, answered(self.proxy.admin))
+            ratio, count = error_ratio(before, answered(self.proxy.admin, server))
             if count >= MIN_REQUESTS and ratio > max_error_ratio:
                 raise BakeFailed(
                     f"release {self.spec.name} answers too often with an error",
@@ -331,79 +250,6 @@ class DockerTarget(Operations):
             if (kept := self.fleet.look(identity)) is not None:
                 self.fleet.retire(kept)
         self._candidate, self._reused = [], []
-
-    # --- clearing up
-
-    def running(self) -> Running | None:
-        live = self._live()
-        if live is None:
-            return None
-        serving = [each for each in self._containers_of(live) if each.running]
-        reachable = bool(serving) and self.proxy.is_installed()
-        return Running(
-            supervisor_pid=0,
-            release=live.release,
-            state="running" if reachable else "failed",
-            app_url=self.proxy.place.wanted().url,
-            ops_url=None,
-            port=self.proxy.place.port,
-            host=self.proxy.place.host,
-            serving_workers=len(serving) if reachable else 0,
-            worker_releases=frozenset({live.release} if serving else ()),
-            serving_releases=frozenset({live.release} if reachable else ()),
-            worker_pids=tuple(each.pid for each in serving if each.pid),
-        )
-
-    def leave_if_empty(self) -> None:
-        """Nothing serves: no route, no Caddy that was started for it, no network without containers."""
-        if self._live() is None:
-            self.proxy.uninstall()
-            self.proxy.switch.clear()
-            self.fleet.remove_network()
-
-    def settle(self, release: str, *, committing: bool) -> Decision:
-        live = self._live()
-        mine = live is not None and live.release == release
-        if committing and mine:
-            assert live is not None
-            with suppress(BakeFailed):  # nothing else could serve in its place
-                self._commit(live)
-            return "finish"
-        if mine:
-            assert live is not None
-            self.proxy.switch.withdraw(live)
-            self._drained(live.ports, UNDO_DRAIN_SECONDS, lambda _: None)
-        live = self._live()
-        serving = {each.id for each in self._containers_of(live)} if live is not None else set()
-        found = [*self.fleet.of_release(release), *self.fleet.all(ONE_OFF)]
-        self.fleet.remove(each.id for each in found if each.id not in serving)
-        self._accessories({}).remove_of(release)
-        self.leave_if_empty()
-        return "undo"
-
-    def prune(self, kept: Collection[str]) -> list[str]:
-        live = self._live()
-        assert live is not None, "a deploy is pruned after its commit"
-        self._retire_others(live)
-        serving = {each.id for each in self._containers_of(live)}
-        gone = []
-        for each in self.fleet.all(APPLICATION, ONE_OFF):
-            if each.id not in serving and each.release not in kept:
-                self.fleet.remove([each.id])
-                gone.append(each.release)
-        return [f"containers of release {name}" for name in sorted(set(gone))] + self._prune_images(kept)
-
-    def _prune_images(self, kept: Collection[str]) -> list[str]:
-        live = self._live()
-        keep = {*kept, live.release} if live is not None else set(kept)
-        gone = []
-        for found in self.engine.api.images(name=self.project):
-            for tag in found.get("RepoTags") or ():
-                release = tag.rpartition(":r")[2]
-                if release not in keep:
-                    images.remove(self.engine, self.project, release)
-                    gone.append(f"image of release {release}")
-        return sorted(gone)
 
     # --- parts
 

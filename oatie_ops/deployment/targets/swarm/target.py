@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -17,10 +16,11 @@ from oatie_ops.deployment.containers.durations import healthcheck
 from oatie_ops.deployment.containers.identity import Identity, keep
 from oatie_ops.deployment.containers.one_off import run_once
 from oatie_ops.deployment.containers.spec import application
-from oatie_ops.deployment.problem import Problem
-from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Running, Tell
-from oatie_ops.deployment.targets.engine import Decision, EngineFacts, Place, Preparation
+from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Tell
+from oatie_ops.deployment.targets.engine import Place
+from oatie_ops.deployment.targets.swarm.clearing import Clearing
 from oatie_ops.deployment.targets.swarm.cluster import Cluster
+from oatie_ops.deployment.targets.swarm.looking import Looking
 from oatie_ops.deployment.targets.swarm.operations import (
     POLL_SECONDS,
     REPLICAS,
@@ -33,7 +33,6 @@ from oatie_ops.deployment.targets.swarm.rollout import Judgement, Seen, Task, ju
 from oatie_ops.deployment.targets.swarm.spec import HANDOVER, Attached, secret_values, service_spec
 from oatie_ops.errors import OatieError, PrerequisiteMissing
 from oatie_ops.paths import StatePaths
-from oatie_ops.supervisor.pidfile import live_owner
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 UNDO_SECONDS = 300.0
@@ -56,7 +55,7 @@ def _url(settings: Settings) -> str | None:
     return None if settings.swarm.publish == "none" else f"http://localhost:{settings.app.port}"
 
 
-class SwarmTarget(Operations):
+class SwarmTarget(Looking, Clearing, Operations):
     name: ClassVar[str] = "swarm"
 
     def __init__(
@@ -72,70 +71,9 @@ class SwarmTarget(Operations):
         self._before = ""
         self._applied = False
 
-    # --- looking
-
     def place(self) -> Place:
         keep(self._paths, self._identity)
         return self._place
-
-    def look(self, *, release: int, rollback: bool) -> EngineFacts:
-        settings, problems, found = self.settings, [], ""
-        try:
-            version = self.engine.version()["Version"]
-            swarm = self.cluster.swarm()
-            problems += _swarm_problems(swarm)
-            found = f"Docker Engine {version} at {self.engine.host}"
-            if not problems:
-                found += f", a manager of a swarm of {swarm.get('Nodes', 1)} nodes"
-        except OatieError as error:
-            problems.append(Problem(error.what, error.why, error.fix))
-        problems += [] if rollback else images.problems(settings)
-        problems += [*_option_problems(settings), *self._rivals()]
-        return EngineFacts(
-            target=self.name,
-            manner="rollout",
-            found=found,
-            image=images.describe(settings),
-            replicas=settings.swarm.replicas,
-            unit="task",
-            problems=tuple(problems),
-            preparations=(
-                Preparation(
-                    "surroundings",
-                    "the network, the secrets and the configs that the tasks need",
-                    "remove those that nothing needs",
-                ),
-            ),
-            notes=tuple(self._notes()),
-        )
-
-    def _rivals(self) -> list[Problem]:
-        owner = live_owner(self._paths.supervisor_pid)
-        if owner is None:
-            return []
-        why = f"its supervisor (process {owner.pid}) serves, and holds its address"
-        return [
-            Problem("this project runs as processes of this host", why, "`oatie stop`, then deploy again")
-        ]
-
-    def _notes(self) -> list[str]:
-        settings, notes = self.settings, []
-        if not settings.image.use and not settings.image.push:
-            notes.append(
-                "the image is only on this node: for others set [image] repository and push, or load it there"
-            )
-        if settings.swarm.publish == "host":
-            notes.append(
-                "ports published in host mode cannot overlap: an update needs a node without a task for each "
-                "task that is started first"
-            )
-        if named := sorted(secret_values(settings.app)):
-            notes.append(
-                f"{', '.join(named)}: secrets of the swarm, as files; {named[0]}_FILE names the first"
-            )
-        if settings.accessories:
-            notes.append("[accessories] are for the target docker; here they are services of your own")
-        return notes
 
     # --- making a release
 
@@ -364,102 +302,7 @@ class SwarmTarget(Operations):
                 )
             time.sleep(POLL_SECONDS)
 
-    # --- clearing up
-
-    def running(self) -> Running | None:
-        service = self.cluster.service()
-        if service is None:
-            return None
-        seen = seen_from(service, self.cluster.tasks(), {}, "")
-        good = [task for task in seen.tasks if task.runs and task.release == seen.release]
-        return Running(
-            supervisor_pid=0,
-            release=seen.release or None,
-            state="running" if good else "failed",
-            app_url=self._place.get("url"),
-            ops_url=None,
-            port=self._place.get("port"),
-            serving_workers=len(good),
-            worker_releases=frozenset(task.release for task in seen.tasks if task.runs),
-            serving_releases=frozenset(task.release for task in seen.tasks if task.runs),
-        )
-
-    def leave_if_empty(self) -> None:
-        if self.cluster.service() is None:
-            self._sweep()
-
-    def _sweep(self) -> list[str]:
-        gone = self.cluster.sweep()
-        if self.cluster.service() is None:
-            self.cluster.remove_network()
-        return gone
-
-    def settle(self, release: str, *, committing: bool) -> Decision:
-        service = self.cluster.service()
-        mine = service is not None and service["Spec"]["Labels"].get(names.RELEASE) == release
-        self._remove_one_offs()
-        if committing and mine:
-            return "finish"
-        if mine:
-            self._undo(release)
-        self._sweep()
-        return "undo"
-
-    def _remove_one_offs(self) -> None:
-        from oatie_ops.deployment.targets.docker.fleet import Fleet
-
-        fleet = Fleet(self.engine, self.project)
-        fleet.remove(each.id for each in fleet.all("release-command"))
-
-    def prune(self, kept: Collection[str]) -> list[str]:
-        gone = [f"{len(found)} unused secrets and configs" for found in [self._sweep()] if found]
-        for found in self.engine.api.images(name=self.project):
-            for tag in found.get("RepoTags") or ():
-                release = tag.rpartition(":r")[2]
-                if release not in {*kept, self._release}:
-                    images.remove(self.engine, self.project, release)
-                    gone.append(f"image of release {release}")
-        return gone
-
     @property
     def settings(self) -> Settings:
         assert self._settings is not None, "only what was configured can deploy"
         return self._settings
-
-
-def _swarm_problems(swarm: dict[str, Any]) -> list[Problem]:
-    state = swarm.get("LocalNodeState", "inactive")
-    if state != "active":
-        return [
-            Problem(
-                "this engine is in no swarm",
-                f"its state is {state!r}",
-                "`docker swarm init`, or name a manager in [swarm] host",
-            )
-        ]
-    if not swarm.get("ControlAvailable"):
-        return [
-            Problem(
-                "this engine is a worker of the swarm",
-                "only a manager takes orders",
-                "name a manager in [swarm] host",
-            )
-        ]
-    return []
-
-
-def _option_problems(settings: Settings) -> list[Problem]:
-    swarm = settings.swarm
-    if swarm.endpoint_mode == "dnsrr" and swarm.publish == "ingress":
-        return [
-            Problem(
-                "ports cannot be published in ingress mode without a virtual address",
-                'endpoint_mode is "dnsrr" and publish is "ingress"',
-                'set [swarm] publish to "host" or "none", or endpoint_mode to "vip"',
-            )
-        ]
-    missing = [file for file in swarm.configs.values() if not os.access(settings.root / file, os.R_OK)]
-    return [
-        Problem(f"cannot read {file}", "it is to be a config of the swarm", "correct [swarm] configs")
-        for file in missing
-    ]
