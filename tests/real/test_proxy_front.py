@@ -1,0 +1,74 @@
+"""Programs of a host behind Caddy: no gap at a deploy, a bad release or a reload, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from oatie_ops.deployment.proxy.admin import Admin
+from tests.real.harness import Project, ProjectMaker
+from tests.real.loadrun import lost
+from tests.real.waiting import free_port, need_program, port_answers, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def program(make_project: ProjectMaker) -> Project:
+    need_program("caddy")
+    project = make_project("container.py")
+    project.configure(
+        app={"run": None, "command": ["python3", "container.py"], "workers": 1},
+        deploy={"bake": "200ms"},
+        proxy={
+            "enabled": True,
+            "admin": f"127.0.0.1:{free_port()}",
+            "switch_directory": str(project.outputs / "switch"),
+        },
+        ops={"listen": "off"},
+    )
+    return project
+
+
+def admin(project: Project) -> Admin:
+    return Admin(project.config["proxy"]["admin"])
+
+
+def test_a_program_behind_caddy_is_replaced_without_a_gap(program: Project) -> None:
+    program.deployed("1")
+    with program.load(new=6, keep=6, rate=200) as load:
+        for version in ("2", "3", "4"):
+            program.deployed(version)
+            load.wait_for_release(version, 20)
+        program.oatie("reload").expect(0)
+        program.version("bad", exit_code=3)
+        program.deploy().expect(7)
+        program.version("sick", ready_status=503)
+        program.configure(app={"ready_timeout": "2s"})
+        program.deploy().expect(7)
+        program.oatie("rollback", "--yes").expect(0)
+        load.wait_for_release("3", 20)
+        result = load.finish()
+    assert not lost(result), lost(result)
+    assert set(result["releases"]) == {"1", "2", "3", "4"}
+    program.oatie("stop").expect(0)
+    assert not port_answers(program.port)
+    assert not admin(program).answers(), "a Caddy that was started for this ends with it"
+
+
+def test_a_program_that_crashes_is_found_again_by_caddy(program: Project) -> None:
+    program.deployed("1")
+    (worker,) = program.workers()
+    os.kill(worker["pid"], signal.SIGKILL)
+    wait_for(lambda: program.get("/") == 200, "the next process to answer", evidence=program.describe)
+    assert {each["pid"] for each in program.workers()} != {worker["pid"]}
+
+
+def test_the_plan_says_how_a_gap_is_closed(program: Project) -> None:
+    program.configure(proxy={"enabled": None})
+    program.deployed("1")
+    program.version("2")
+    gap = program.oatie("deploy", "--dry-run").expect(0)
+    assert "enabled = true" in gap.said
