@@ -6,6 +6,7 @@ import re
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from oatie_ops.performance.samples import samples_path
 from oatie_ops.performance.startstats import StartStats, read_stats
 from oatie_ops.store.errors import StoreError
 from oatie_ops.store.samplefile import SampleFile
-from oatie_ops.store.starts import Starts
+from oatie_ops.store.starts import StartRow, Starts
 
 # A profile that is never finished is forgotten, the oldest first.
 MAX_OPEN = 100
@@ -110,6 +111,7 @@ class StartupOptimizer:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, _Open] = {}
+        self._unkept: deque[StartRow] = deque(maxlen=MAX_OPEN)  # newest first, for want of a project
 
     def start_profiling(self, name: str) -> str:
         """The id of a new profile. Raises `UsageError`."""
@@ -155,32 +157,39 @@ class StartupOptimizer:
             now - open_profile.began,
             tuple(open_profile.checkpoints),
         )
-        self._keep(profile)
+        start = profile.as_start()
+        row = StartRow(0, profile.started_at, "library", profile.name, start.seconds, to_json(start))
+        if not self._kept(row):
+            self._unkept.appendleft(row)
         return profile
 
     def get_startup_stats(self) -> StartStats:
-        """Of all starts that are known: workers by release, profiles by name. Raises `StoreError`."""
-        return read_stats(self._path())
+        """Of all starts that are known: workers by release, profiles by name. Raises `StoreError`.
+
+        Without a project these are the latest profiles of this process.
+        """
+        return read_stats(self._path(), tuple(self._unkept))
 
     def get_startup_recommendations(self) -> list[dict[str, Any]]:
         """What would make starts faster, the most helpful first, with what it would save."""
         return [advice.as_dict() for advice in self.get_startup_stats().advice]
 
-    def _keep(self, profile: StartupProfile) -> None:
+    def _kept(self, row: StartRow) -> bool:
+        """A history that cannot be kept must not stop a start."""
         path = self._path()
         if not path.parent.is_dir():
-            return
+            return False
         try:
             file = SampleFile(path)
         except (StoreError, OSError):
-            return  # a history that cannot be kept must not stop a start
+            return False
         try:
-            start = profile.as_start()
-            Starts(file).add(profile.started_at, "library", profile.name, start.seconds, to_json(start))
+            Starts(file).add(row.at, row.kind, row.release, row.seconds, row.data)
         except StoreError:
-            return
+            return False
         finally:
             file.close()
+        return True
 
     def _path(self) -> Path:
         return self._store or samples_path(state_paths(Path.cwd()).home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,16 +75,16 @@ class StartStats:
         }
 
 
-def read_stats(path: Path) -> StartStats:
-    """Of the file at ``path``; empty where there is none. Raises `StoreError`."""
-    try:
+def read_stats(path: Path, unkept: Iterable[StartRow] = ()) -> StartStats:
+    """Of the file at ``path``, if there is one, and of ``unkept``. Raises `StoreError`."""
+    rows: list[StartRow] = []
+    with contextlib.suppress(FileNotFoundError):
         file = SampleFile(path, read_only=True)
-    except FileNotFoundError:
-        return StartStats()
-    try:
-        return summarise(Starts(file).latest(limit=1000))
-    finally:
-        file.close()
+        try:
+            rows = Starts(file).latest(limit=1000)
+        finally:
+            file.close()
+    return summarise(sorted([*unkept, *rows], key=lambda row: row.at, reverse=True))
 
 
 def summarise(rows: Sequence[StartRow]) -> StartStats:

@@ -14,7 +14,7 @@ from typing import Any
 
 from oatie_ops.recovery import errors
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError
-from oatie_ops.recovery.fallback import NothingToServe
+from oatie_ops.recovery.fallback import NothingToServe, ServiceFallback
 from oatie_ops.recovery.service import Service, Strategy
 
 log = logging.getLogger(__name__)
@@ -160,9 +160,7 @@ async def _after_async(call: Call, error: Exception) -> Any:
                 _told(call, error, way, "recovered")
                 return call.succeeded(result)
     try:
-        instead = _instead(call)
-        if inspect.isawaitable(instead):
-            instead = await instead
+        instead = await _instead_async(call)
     except NothingToServe:
         _told(call, error, tried, "failed")
         raise error from None
@@ -231,7 +229,31 @@ def _instead(call: Call) -> Any:
     fallback = call.service.fallback
     if fallback is None:
         raise NothingToServe(call.service.name)
-    return fallback.serve(call.key, call.args, call.kwargs)
+    try:
+        return fallback.serve(call.key, call.args, call.kwargs)
+    except NothingToServe:
+        raise
+    except Exception:
+        return _data_instead(fallback)
+
+
+async def _instead_async(call: Call) -> Any:
+    instead = _instead(call)
+    if not inspect.isawaitable(instead):
+        return instead
+    try:
+        return await instead
+    except Exception:
+        assert call.service.fallback is not None
+        return _data_instead(call.service.fallback)
+
+
+def _data_instead(fallback: ServiceFallback) -> Any:
+    """Where the fallback's function failed as well. Without data the error of the call itself is raised."""
+    log.exception("the fallback function of %s failed", fallback.service_name)
+    if fallback.fallback_data is None:
+        raise NothingToServe(fallback.service_name) from None
+    return fallback.fallback_data
 
 
 def _served(call: Call, error: Exception, instead: Any) -> Any:

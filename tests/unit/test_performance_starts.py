@@ -344,3 +344,14 @@ def test_starts_are_bounded_in_number(tmp_path: Path) -> None:
     assert len(starts.latest(release="2", limit=1000)) == KEEP_EACH
     assert len(starts.latest(release="1")) == 1
     file.close()
+
+
+def test_without_a_project_a_programs_own_profiles_are_told(tmp_path: Path) -> None:
+    optimizer = StartupOptimizer(store=tmp_path / "nowhere" / "samples.db")
+    for _ in range(2):
+        profile = optimizer.start_profiling("shop")
+        optimizer.add_checkpoint(profile, "database", dependency="database")
+        optimizer.finish_profiling(profile)
+    stats = optimizer.get_startup_stats()
+    assert (stats.total, stats.releases[0].release, stats.releases[0].count) == (2, "shop", 2)
+    assert not list(tmp_path.iterdir())

@@ -124,6 +124,31 @@ def test_a_stale_result_gives_way_to_the_function_and_then_the_data(
     assert call(manager, database, way, 5) == {"rows": []}
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_fallback_that_fails_gives_way_to_the_data_or_the_calls_own_error(
+    manager: ErrorRecoveryManager, asynchronous: bool
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the fallback")
+
+    async def broken_async(*_: Any) -> None:
+        broken()
+
+    database = Database(failures=9)
+    function: Any = broken_async if asynchronous else broken
+    query: Any = database.query_async if asynchronous else database.query
+
+    def ask() -> Any:
+        answer = manager.execute_with_recovery("database", query, 1)
+        return asyncio.run(answer) if asynchronous else answer
+
+    manager.register_service("database", CONFIG, ServiceFallback("database", function))
+    with pytest.raises(ConnectionError, match="refused"):
+        ask()
+    manager.register_fallback(ServiceFallback("database", function, fallback_data=["data"]))
+    assert ask() == ["data"]
+
+
 def test_an_async_fallback_is_awaited(manager: ErrorRecoveryManager) -> None:
     async def instead(number: int) -> int:
         await asyncio.sleep(0)
