@@ -233,7 +233,7 @@ def _instead(call: Call) -> Any:
         return fallback.serve(call.key, call.args, call.kwargs)
     except NothingToServe:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged there
         return _data_instead(fallback)
 
 
@@ -243,7 +243,7 @@ async def _instead_async(call: Call) -> Any:
         return instead
     try:
         return await instead
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged there
         assert call.service.fallback is not None
         return _data_instead(call.service.fallback)
 
