@@ -1,14 +1,15 @@
-"""Makes the ops API: one FastAPI application, served to the network and on the owner's Unix socket."""
+"""Makes the ops API: one Starlette application, served to the network and on the owner's Unix socket."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
-from oatie_ops._version import __version__
 from oatie_ops.api import (
     degradation,
     description,
@@ -26,8 +27,11 @@ from oatie_ops.api.context import OpsContext
 from oatie_ops.api.dashboard import act, assets, pages, signin
 from oatie_ops.api.dashboard.hub import Hub
 from oatie_ops.api.requests import Counted
+from oatie_ops.api.routing import APIRouter, served
 from oatie_ops.api.shield import Application, Shield
 
+TITLE = "Oatie Ops"
+SUMMARY = "Health of one application and of what it needs."
 ABOUT = """\
 Health, performance and recovery of one application, told and acted on by its supervisor.
 Errors are problem documents (RFC 9457) with what went wrong, why, and how to fix it. Whatever changes
@@ -50,20 +54,26 @@ class OpsApps:
     trusted: Application
 
 
-def bare_app() -> FastAPI:
-    """The routes, described, and nothing behind them."""
-    # The interactive documentation of FastAPI loads scripts from elsewhere; `docs` has a page of its own.
-    app = FastAPI(
-        title="Oatie Ops",
-        version=__version__,
-        summary="Health of one application and of what it needs.",
-        description=ABOUT,
-        openapi_tags=TAGS,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-    )
+def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps:
+    """``hosts``: names to answer to besides loopback names, plain addresses and that of ``ops.listen``."""
+    app = Starlette(routes=[*served(routers()), Route("/", _front, methods=["GET"])])
+    app.state.context = context
+    app.state.hub = Hub(context)
     problems.install(app)
+    ops = context.view.settings.ops
+    own_name = ops.listen.rpartition(":")[0].strip("[]")
+    counted = Counted(app, context.requests)
+    public = Shield(
+        counted,
+        trusted=False,
+        hosts=[own_name, *ops.hosts, *hosts],
+        origins=ops.cors_origins,
+        refused=context.refusals.add,
+    )
+    return OpsApps(public=public, trusted=Shield(counted, trusted=True))
+
+
+def routers() -> list[APIRouter]:
     rooms = (
         health,
         history,
@@ -80,29 +90,7 @@ def bare_app() -> FastAPI:
         docs,
         description,
     )
-    for room in rooms:
-        app.include_router(room.router)
-    app.state.routes = [route for room in rooms for route in room.router.routes]
-    app.add_api_route("/", _front, include_in_schema=False)
-    return app
-
-
-def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps:
-    """``hosts``: names to answer to besides loopback names, plain addresses and that of ``ops.listen``."""
-    app = bare_app()
-    app.state.context = context
-    app.state.hub = Hub(context)
-    ops = context.view.settings.ops
-    own_name = ops.listen.rpartition(":")[0].strip("[]")
-    counted = Counted(app, context.requests)
-    public = Shield(
-        counted,
-        trusted=False,
-        hosts=[own_name, *ops.hosts, *hosts],
-        origins=ops.cors_origins,
-        refused=context.refusals.add,
-    )
-    return OpsApps(public=public, trusted=Shield(counted, trusted=True))
+    return [room.router for room in rooms]
 
 
 async def _front(_request: Request) -> Response:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
 
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.origins import SAFE_METHODS
 from oatie_ops.api.problems import NOTES, ApiError
+from oatie_ops.api.routing import Depends
 from oatie_ops.api.sessions import Session, same_secret
 from oatie_ops.api.shield import TRUSTED
 from oatie_ops.api.shield import Scope as ConnectionScope
@@ -28,16 +28,12 @@ COOKIE = "oatie_session"
 CSRF_HEADER = "x-oatie-csrf"
 CSRF_FIELD = "csrf"
 
-_bearer = HTTPBearer(auto_error=False, description="A token of `oatie token create NAME`.")
-_cookie = APIKeyCookie(
-    name=COOKIE,
-    auto_error=False,
-    scheme_name="Session",
-    description=f"Of the dashboard's sign-in; its name ends in the port (`{COOKIE}_8000`). What changes "
-    f"something must bring the page's CSRF token in `{CSRF_HEADER}`.",
+# What the description tells of the two.
+TOKEN_WORDS = "A token of `oatie token create NAME`."
+COOKIE_WORDS = (
+    f"Of the dashboard's sign-in; its name ends in the port (`{COOKIE}_8000`). What changes something must "
+    f"bring the page's CSRF token in `{CSRF_HEADER}`."
 )
-_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-_Cookie = Annotated[str | None, Depends(_cookie)]
 
 
 @dataclass(frozen=True)
@@ -50,14 +46,14 @@ class Caller:
     session: Session | None = None
 
 
-async def operator(request: Request, credentials: _Credentials, _described: _Cookie) -> Caller:
+async def operator(request: Request) -> Caller:
     """May change things. Raises `ApiError` 401, 403, 429."""
-    return await _require(request, credentials, Scope.OPERATE)
+    return await _require(request, Scope.OPERATE)
 
 
-async def reader(request: Request, credentials: _Credentials, _described: _Cookie) -> Caller:
+async def reader(request: Request) -> Caller:
     """May see details. Raises `ApiError` 401, 403, 429."""
-    return await _require(request, credentials, Scope.READ)
+    return await _require(request, Scope.READ)
 
 
 Operator = Annotated[Caller, Depends(operator)]
@@ -73,12 +69,12 @@ def seen(request: Request, data: Any) -> Any:
 
 async def identify(request: Request) -> Caller:
     """Whoever it is, for pages that show something to everybody. A wrong token is still an error."""
-    header = request.headers.get("authorization", "")
-    scheme, _, text = header.partition(" ")
-    credentials = None
-    if scheme.lower() == "bearer" and text:
-        credentials = HTTPAuthorizationCredentials(scheme=scheme, credentials=text.strip())
-    return await _identify(request, credentials)
+    return await _identify(request, _token_sent(request))
+
+
+def _token_sent(request: Request) -> str | None:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" and text else None
 
 
 def cookie_name(scope: ConnectionScope) -> str:
@@ -97,15 +93,14 @@ def is_local_reader(request: Request) -> bool:
     return not any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
 
 
-async def _require(
-    request: Request, credentials: HTTPAuthorizationCredentials | None, needed: Scope
-) -> Caller:
-    caller = await _identify(request, credentials)
+async def _require(request: Request, needed: Scope) -> Caller:
+    token = _token_sent(request)
+    caller = await _identify(request, token)
     if caller.scope >= needed:
         return caller
-    if caller.scope is Scope.NOTHING or not (credentials or caller.session):
+    if caller.scope is Scope.NOTHING or not (token or caller.session):
         tokens = await asyncio.to_thread(context_of(request).tokens.read)
-        raise _unauthorized(sent=credentials is not None, any_set=bool(tokens))
+        raise _unauthorized(sent=token is not None, any_set=bool(tokens))
     raise ApiError(
         403,
         f"this needs the scope {needed.word}",
@@ -117,13 +112,13 @@ async def _require(
     )
 
 
-async def _identify(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Caller:
+async def _identify(request: Request, token: str | None) -> Caller:
     context = context_of(request)
     address = address_of(request)
     if request.scope.get(TRUSTED):
         caller = Caller("owner", "control socket")
-    elif credentials is not None:
-        caller = await _by_token(context, credentials.credentials, address)
+    elif token is not None:
+        caller = await _by_token(context, token, address)
     elif (session := await session_of(request)) is not None:
         _check_csrf(request, session)
         caller = Caller(session.actor, f"{address} (dashboard)", session.scope, session)

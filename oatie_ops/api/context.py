@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import Request
+from starlette.requests import Request
 
 from oatie_ops.api.lockout import Lockout
 from oatie_ops.api.operations import Operation, Operations

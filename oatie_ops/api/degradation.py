@@ -5,15 +5,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Query, Request
-from fastapi.responses import JSONResponse, Response
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Caller, Operator, seen
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, refused
 from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.api.routing import APIRouter, Body, Query
 from oatie_ops.api.shield import TRUSTED
 from oatie_ops.degradation import status as statuses
 from oatie_ops.degradation.conductor import Conductor, Done

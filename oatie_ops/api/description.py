@@ -1,15 +1,26 @@
-"""The OpenAPI description of the ops API: made when somebody asks; a compressed copy stays."""
+"""The OpenAPI description of the ops API, made in a process of its own.
+
+Making it takes a second and leaves many megabytes behind, for something that is asked for once a month. Of
+the text only a compressed copy stays here.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
+import subprocess
+import sys
 import zlib
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import Response
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
-from oatie_ops.supervisor.memory import give_back
+from oatie_ops.api.problems import ApiError
+from oatie_ops.api.routing import APIRouter
+
+DEADLINE_SECONDS = 60.0
+MODULE = "oatie_ops.api.describe"
 
 router = APIRouter()
 
@@ -19,18 +30,30 @@ async def openapi(request: Request) -> Response:
     return Response(await text(request.app), media_type="application/json")
 
 
-async def text(app: FastAPI) -> bytes:
-    """The description as JSON. However many ask at once, it is made once."""
+async def text(app: Starlette) -> bytes:
+    """The description as JSON. However many ask at once, it is made once. Raises `ApiError`."""
     made: asyncio.Future[bytes] | None = getattr(app.state, "description", None)
     if made is None or (made.done() and (made.cancelled() or made.exception() is not None)):
-        made = asyncio.ensure_future(asyncio.to_thread(_packed, app))
+        made = asyncio.ensure_future(asyncio.to_thread(_packed))
         app.state.description = made
     return zlib.decompress(await asyncio.shield(made))
 
 
-def _packed(app: FastAPI) -> bytes:
-    packed = zlib.compress(json.dumps(app.openapi(), separators=(",", ":")).encode(), 9)
-    # The framework would keep it, ten megabytes of small objects for something that is asked for once.
-    app.openapi_schema = None
-    give_back()
-    return packed
+def _packed() -> bytes:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "PYTHONPATH": path}
+    try:
+        done = subprocess.run(
+            # -P: modules of the directory that we were started in are the application's
+            [sys.executable, "-P", "-m", MODULE],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=DEADLINE_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ApiError(
+            503, "the description of the API could not be made", why=str(error), fix="ask again later"
+        ) from error
+    return zlib.compress(done.stdout, 9)

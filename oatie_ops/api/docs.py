@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from oatie_ops.api.dashboard.layout import PAGE_HEADERS, layout
 from oatie_ops.api.dashboard.words import marked
 from oatie_ops.api.described import refused
 from oatie_ops.api.description import text
+from oatie_ops.api.routing import APIRouter
 
 MAX_EXAMPLE_CHARACTERS = 4000
 

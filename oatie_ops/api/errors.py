@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models_errors
 from oatie_ops.api.auth import READER, seen
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.problems import ApiError
+from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.health.report import iso_epoch
 from oatie_ops.recovery import errors_services, errors_summary
 from oatie_ops.recovery.declared import config_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops._version import __version__
 from oatie_ops.api import models
@@ -15,6 +15,7 @@ from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.recovery import accepted, restart_declared
+from oatie_ops.api.routing import APIRouter, Path, Query
 from oatie_ops.health import report
 from oatie_ops.health.groups import GROUPS
 from oatie_ops.health.model import ServiceState, Status

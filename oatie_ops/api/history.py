@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Query, Request, status
-from fastapi.responses import JSONResponse, Response
+from starlette import status
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.api.routing import APIRouter, Body, Query
 from oatie_ops.config.durations import parse_duration
 from oatie_ops.health import maintenance, report
 from oatie_ops.health.standing import EVERYTHING

@@ -8,12 +8,13 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from oatie_ops.api.auth import READER
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, refused
+from oatie_ops.api.routing import APIRouter
 from oatie_ops.health import exposition
 from oatie_ops.health.exposition import Page
 from oatie_ops.health.metrics import Sources, families

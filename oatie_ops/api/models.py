@@ -22,7 +22,7 @@ ScopeWord = Literal["read", "operate"]
 
 
 class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Brief(Shape):

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Path, Query, Request, status
-from fastapi.responses import JSONResponse, Response
+from starlette import status
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models_performance as shapes
 from oatie_ops.api.auth import READER, Operator
@@ -15,6 +16,7 @@ from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.api.routing import APIRouter, Body, Path, Query
 from oatie_ops.api.scaling import advice_of
 from oatie_ops.performance.optimizer import NoSuchProfile
 from oatie_ops.performance.overview import overview

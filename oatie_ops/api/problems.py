@@ -6,11 +6,12 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from oatie_ops.api.routing import InvalidRequest
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.redaction import redact
@@ -62,10 +63,10 @@ def problem(status: int, error: OatieError, headers: dict[str, str] | None = Non
     return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     app.add_exception_handler(OatieError, _oatie)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(InvalidRequest, _invalid)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -91,18 +92,18 @@ def _allowed(request: Request) -> set[str]:
     """Of all routes of the path; the framework names those of the first only."""
     return {
         method
-        for route in request.app.state.routes
+        for route in request.app.routes
         if route.path_regex.match(request.url.path)
         for method in route.methods
     }
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, InvalidRequest)
     # Not the values: a secret may have been sent to the wrong place.
     found: list[dict[str, Any]] = [
         {"where": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
-        for item in error.errors()
+        for item in error.problems
     ]
     why = "; ".join(f"{item['where']}: {item['message']}" for item in found)
     return problem(422, ApiError(422, "the request is not valid", why=why))

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models, models_recovery
 from oatie_ops.api.auth import READER, Caller, Operator
@@ -15,6 +15,7 @@ from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.operations import Operation
 from oatie_ops.api.problems import ApiError, NotFound
+from oatie_ops.api.routing import APIRouter, Path, Query
 from oatie_ops.errors import OatieError
 from oatie_ops.recovery import ladder_report
 from oatie_ops.recovery.ladder import Ladder, Rung

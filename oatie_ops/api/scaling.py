@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models
 from oatie_ops.api import models_scaling as shapes
@@ -16,6 +16,7 @@ from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
 from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError
 from oatie_ops.api.recovery import accepted
+from oatie_ops.api.routing import APIRouter, Body
 from oatie_ops.scaling.live import facts_of, setup_of
 from oatie_ops.scaling.recommendation import Advice
 from oatie_ops.store import StoreError

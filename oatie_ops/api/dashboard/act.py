@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from oatie_ops.api import degradation, health, recovery
 from oatie_ops.api.auth import Caller, address_of, identify, require_csrf, session_of
@@ -21,6 +21,7 @@ from oatie_ops.api.dashboard.sections import EFFECTS, LABELS
 from oatie_ops.api.dashboard.signin import HOME
 from oatie_ops.api.described import GUARDED, refused
 from oatie_ops.api.problems import NOTES, ApiError, NotFound
+from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.api.tokens import Scope
 from oatie_ops.errors import OatieError
 

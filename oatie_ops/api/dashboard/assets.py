@@ -12,11 +12,12 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from oatie_ops.api.described import refused
 from oatie_ops.api.problems import NotFound
+from oatie_ops.api.routing import APIRouter, Path
 
 FOLDER = "static"
 PREFIX = "/health/dashboard/assets"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from oatie_ops._version import __version__
 from oatie_ops.api import models
@@ -21,6 +21,7 @@ from oatie_ops.api.dashboard.sections import EFFECTS, row_id, title
 from oatie_ops.api.dashboard.stream import MAX_STREAMS, EventStream
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described, refused
 from oatie_ops.api.problems import ApiError
+from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.api.tokens import Scope
 from oatie_ops.api.visible import visible
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from oatie_ops.api import models
 from oatie_ops.api.auth import address_of, cookie_name, require_csrf, session_of, token_named
@@ -15,6 +15,7 @@ from oatie_ops.api.dashboard.forms import fields
 from oatie_ops.api.dashboard.layout import PAGE_HEADERS, layout
 from oatie_ops.api.described import described, refused
 from oatie_ops.api.problems import NOTES, ApiError
+from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.api.sessions import CODE_SECONDS, LIFE_SECONDS
 from oatie_ops.api.shield import TRUSTED
 from oatie_ops.api.tokens import Scope

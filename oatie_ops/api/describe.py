@@ -1,0 +1,96 @@
+"""The OpenAPI description of the ops API, made by FastAPI from the routes' own declarations.
+
+Running this module prints it. `oatie_ops.api.description` has that done by a process of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import typing
+from typing import Annotated, Any
+
+
+def describe() -> dict[str, Any]:
+    from oatie_ops.api import described
+
+    described.describing = True  # before the routes are imported: they ask at their declaration
+    from fastapi import APIRouter, FastAPI
+
+    from oatie_ops._version import __version__
+    from oatie_ops.api import app as api
+
+    app = FastAPI(
+        title=api.TITLE,
+        version=__version__,
+        summary=api.SUMMARY,
+        description=api.ABOUT,
+        openapi_tags=api.TAGS,
+    )
+    for router in api.routers():
+        described_router = APIRouter(tags=list(router.tags))
+        for declared in router.declared:
+            options = {**declared.options}
+            if declared.dependencies:
+                options["dependencies"] = [_needs_token()]
+            described_router.add_api_route(
+                declared.path, _signed(declared.handler), methods=[declared.method], **options
+            )
+        app.include_router(described_router)
+    return app.openapi()
+
+
+def _signed(handler: Any) -> Any:
+    """A function with the handler's name, words and parameters, these marked as FastAPI knows them."""
+    hints = typing.get_type_hints(handler, include_extras=True)
+    parameters = [
+        parameter.replace(annotation=_translated(hints[name]))
+        for name, parameter in inspect.signature(handler).parameters.items()
+    ]
+
+    async def described(**_values: Any) -> Any:
+        raise NotImplementedError
+
+    described.__name__, described.__doc__ = handler.__name__, handler.__doc__
+    described.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        parameters, return_annotation=hints["return"]
+    )
+    return described
+
+
+def _translated(hint: Any) -> Any:
+    import fastapi
+
+    from oatie_ops.api.routing import Depends, Marker
+
+    if typing.get_origin(hint) is not Annotated:
+        return hint
+    base, *extras = typing.get_args(hint)
+    for place, extra in enumerate(extras):
+        if isinstance(extra, Depends):
+            return Annotated[Any, _needs_token()]
+        if isinstance(extra, Marker):
+            extras[place] = getattr(fastapi, type(extra).__name__)(**extra.options)
+    return Annotated[(base, *extras)]
+
+
+def _needs_token() -> Any:
+    from fastapi import Depends
+    from fastapi.security import APIKeyCookie, HTTPBearer
+
+    from oatie_ops.api.auth import COOKIE, COOKIE_WORDS, TOKEN_WORDS
+
+    bearer = HTTPBearer(auto_error=False, description=TOKEN_WORDS)
+    cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="Session", description=COOKIE_WORDS)
+
+    token, session = Depends(bearer), Depends(cookie)
+
+    async def needed(_token: Any = token, _session: Any = session) -> None:
+        raise NotImplementedError
+
+    return Depends(needed)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(describe(), separators=(",", ":")))
