@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Context:
     """Lazy: a command that only needs the control socket never reads the configuration.
 
-    ``environment``, ``overrides`` (dotted path to value) and ``env_file`` go to the configuration loader.
+    ``environment``, ``overrides`` (dotted path to value) and ``env_file`` go to the configuration loader;
+    ``lives_long`` says that this process is going to be the supervisor.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class Context:
         environment: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         env_file: Path | None = None,
+        lives_long: bool = False,
     ) -> None:
         self._start = start
         self._environment = environment
         self._overrides = dict(overrides or {})
         self._env_file = env_file
+        self._lives_long = lives_long
 
     @cached_property
     def root(self) -> Path:
@@ -56,7 +59,11 @@ class Context:
         from oatie_ops.config.load import load
 
         return load(
-            self.root, environment=self._environment, overrides=self._overrides, env_file=self._env_file
+            self.root,
+            environment=self._environment,
+            overrides=self._overrides,
+            env_file=self._env_file,
+            apart=self._lives_long,
         )
 
     @cached_property

@@ -80,6 +80,7 @@ def command(
         environment=environment,
         overrides=given_overrides(port=port, host=host, workers=workers, log_level=log_level, dev=dev),
         env_file=env_file,
+        lives_long=not daemon,
     )
     paths = context.paths
     if not dev and not live_owner(paths.supervisor_pid):

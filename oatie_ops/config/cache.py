@@ -41,7 +41,7 @@ def read(inputs: Inputs) -> Declared | None:
         key = _key(inputs, bytes.fromhex(stored["salt"]), stored["variables"], env_file)
         if not hmac.compare_digest(key, stored["key"]):
             return None
-        return _from_json(stored["declared"], stored["variables"], env_file)
+        return _restored(stored["declared"], stored["variables"], env_file)
     except (KeyError, TypeError, ValueError, AttributeError, OSError):
         return None
 
@@ -55,9 +55,7 @@ def write(inputs: Inputs, declared: Declared) -> None:
     document = {
         "salt": salt.hex(),
         "key": _key(inputs, salt, declared.variables, declared.env_file),
-        "variables": list(declared.variables),
-        "env_file": None if declared.env_file is None else str(declared.env_file.path),
-        "declared": _to_json(declared),
+        **to_json(declared),
     }
     temporary = path.with_name(f".config-{os.getpid()}-{salt.hex()}.json")
     try:
@@ -120,7 +118,20 @@ def _trusted_json(path: Path) -> Any:
             return None
 
 
-def _to_json(declared: Declared) -> dict[str, Any]:
+def to_json(declared: Declared) -> dict[str, Any]:
+    return {
+        "variables": list(declared.variables),
+        "env_file": None if declared.env_file is None else str(declared.env_file.path),
+        "declared": _plain(declared),
+    }
+
+
+def from_json(stored: Mapping[str, Any], inputs: Inputs) -> Declared:
+    """What `to_json` made. Raises `KeyError` and the like where it is something else."""
+    return _restored(stored["declared"], stored["variables"], _env_file(stored["env_file"], inputs))
+
+
+def _plain(declared: Declared) -> dict[str, Any]:
     return {
         "data": declared.data,
         "templates": [list(path) for path in declared.templates],
@@ -130,7 +141,7 @@ def _to_json(declared: Declared) -> dict[str, Any]:
     }
 
 
-def _from_json(stored: Mapping[str, Any], variables: Any, env_file: EnvFile | None) -> Declared:
+def _restored(stored: Mapping[str, Any], variables: Any, env_file: EnvFile | None) -> Declared:
     return Declared(
         data=stored["data"],
         templates=tuple(tuple(path) for path in stored["templates"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.config import cache
+from oatie_ops.config.apart import declare_apart
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import Candidate, Discovery
 from oatie_ops.config.finish import finish, resolved
@@ -67,16 +68,18 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     env_file: Path | None = None,
     use_cache: bool = True,
+    apart: bool = False,
 ) -> Loaded:
     """The configuration of ``root`` (default: the current directory) or of a directory above it.
 
     ``environment`` is ``--environment``; ``overrides`` maps dotted keys to the values of flags, None for
-    a flag that was not given; ``env_file`` is ``--env-file``. Raises `ConfigInvalid` with every problem.
+    a flag that was not given; ``env_file`` is ``--env-file``. ``apart`` is for a process without threads
+    that lives long: pydantic then stays out of it. Raises `ConfigInvalid` with every problem.
     """
     inputs = _gather(root, environ, environment, overrides, env_file)
     declared = cache.read(inputs) if use_cache else None
     if declared is None:
-        declared = _declare(inputs)
+        declared = (declare_apart(inputs, _declare) if apart else None) or _declare(inputs)
         refuse(declared.issues)
         if use_cache:
             cache.write(inputs, declared)
