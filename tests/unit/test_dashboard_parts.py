@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 
-from oatie_ops.api.app import bare_app
+from oatie_ops.api.app import routers
 from oatie_ops.api.auth import operator, reader
 from oatie_ops.api.dashboard import charts, readings, tiles, words
 from oatie_ops.api.dashboard.assets import TYPES, read
 from oatie_ops.api.dashboard.frame import unknown, uptime_bar
 from oatie_ops.api.dashboard.templates import Html, parse, render_text, template
+from oatie_ops.api.routing import Declared, Depends, parameters_of
 from oatie_ops.api.tokens import Scope
 from oatie_ops.api.visible import visible
 from oatie_ops.performance.measured import Measured
@@ -185,8 +185,9 @@ def test_all_that_a_browser_loads_is_small() -> None:
         assert not re.search(r"(src|href|url\(|fetch\(|import)[\"'=(\s]*https?://", text)
 
 
-def _needs(route: APIRoute) -> set[Any]:
-    return {dependency.call for dependency in route.dependant.dependencies}
+def _needs(route: Declared) -> set[Any]:
+    markers = [*route.dependencies, *(parameter.marker for parameter in parameters_of(route))]
+    return {marker.find for marker in markers if isinstance(marker, Depends)}
 
 
 # Their own pages prove who it is in another way: a token or code in the form, the session's CSRF token.
@@ -209,10 +210,10 @@ OPEN = {
 
 
 def test_no_route_forgets_to_ask_who_it_is() -> None:
-    routes = [route for route in bare_app().state.routes if isinstance(route, APIRoute)]
+    routes = [declared for router in routers() for declared in router.declared]
     assert len(routes) > 30
     for route in routes:
         if route.path in BY_FORM | OPEN:
             continue
-        needed = reader if route.methods == {"GET"} else operator
-        assert needed in _needs(route), f"{route.methods} {route.path}"
+        needed = reader if route.method == "GET" else operator
+        assert needed in _needs(route), f"{route.method} {route.path}"
