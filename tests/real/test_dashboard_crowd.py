@@ -11,7 +11,7 @@ from tests.real.crowd import Crowd
 from tests.real.harness import Project
 from tests.real.waiting import wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 STREAMS, READS_PER_SECOND, SECONDS = 200, 500, 8.0
 # What some seconds of this may leave behind; a leak of one frame for each stream would be more.
@@ -24,7 +24,7 @@ def test_crowd_is_served_and_the_checks_go_on(project: Project) -> None:
     crowd = Crowd(project.ops_port)
 
     async def work() -> tuple[int, int]:
-        async with asyncio.timeout(110), crowd.watching(STREAMS):
+        async with asyncio.timeout(200), crowd.watching(STREAMS):
             await crowd.read(READS_PER_SECOND, 2.0)  # until everything is imported, cached and grown
             small = await asyncio.to_thread(_rss, project)
             for stream in crowd.streams:
