@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> int:
             code = _invoke([*words[1:], "--help"] if words[:1] == ["help"] else words)
         if sys.stdout is not None:
             sys.stdout.flush()
-        if words and words[0] in LOOKED_AROUND:
+        if words and words[0] in LOOKED_AROUND and "--dry-run" not in words:
             _remember()
         return _ended(code, began)
     except OatieError as error:

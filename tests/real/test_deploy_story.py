@@ -160,7 +160,7 @@ def snapshot(project: Project) -> dict[str, bytes]:
     """Everything in the state directory but what the running supervisor writes."""
     kept = {}
     for file in sorted(project.state.home.rglob("*")):
-        live = file.name.startswith("state.db-") or file.parent.name == "logs"
+        live = file.name.startswith(("state.db-", "samples.db")) or file.parent.name == "logs"
         if file.is_file() and not live:
             kept[str(file.relative_to(project.state.home))] = file.read_bytes()
     return kept

@@ -170,7 +170,7 @@ def good_keys() -> set[str]:
     """The shape of ``--json``, the same with and without a supervisor."""
     from oatie_ops.api.models import Running
 
-    return {*Running.model_fields, "supervised"}
+    return {*Running.model_fields, "supervised", "schema"}
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_maintenance_with_and_without_a_supervisor(tmp_path: Path, running: bool
             assert (begun.code, begun.stderr) == (0, "")
             assert begun.stdout.startswith("maintenance of db until 20")
             ended = await oatie(tmp_path, "--maintenance", "off", "--json")
-            assert (ended.code, ended.json) == (0, {"ended": 1})
+            assert (ended.code, ended.json) == (0, {"schema": "oatie.health.maintenance/v1", "ended": 1})
             wrong = await oatie(tmp_path, "--maintenance", "for a while")
             assert (wrong.code, wrong.stdout) == (2, "")
             wrong = await oatie(tmp_path, "dbb", "--maintenance", "1h")
