@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from oatie_ops.deployment.proxy.admin import Admin
+from oatie_ops.deployment.proxy.caddy import Proxy, ProxyPlace
+from oatie_ops.paths import StatePaths
 from tests.real.harness import Project, ProjectMaker
 from tests.real.loadrun import lost
 from tests.real.waiting import free_port, need_program, port_answers, wait_for
 
+# Of Debian: what `update-ca-certificates` takes in.
+TRUST_STORE = Path("/usr/local/share/ca-certificates")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -72,3 +81,50 @@ def test_the_plan_says_how_a_gap_is_closed(program: Project) -> None:
     program.version("2")
     gap = program.oatie("deploy", "--dry-run").expect(0)
     assert "enabled = true" in gap.said
+
+
+def test_tls_of_caddys_own_authority_changes_no_trust_of_the_machine(
+    program: Project, tmp_path: Path
+) -> None:
+    """The route with `tls = "internal"`, straight through `Proxy`, to a program that answers in clear."""
+    trusted = set(TRUST_STORE.iterdir()) if TRUST_STORE.is_dir() else set()
+    paths = StatePaths(tmp_path / "state")
+    paths.ensure()
+    place = ProxyPlace(
+        key="proof",
+        admin=program.config["proxy"]["admin"],
+        host="127.0.0.1",
+        port=program.port,
+        switch_directory=str(tmp_path / "switch"),
+        token="t",
+        hosts=("shop.test",),
+        tls="internal",
+    )
+    proxy = Proxy(place, paths)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            assert proxy.problems() == []
+            proxy.install(lambda _: None)
+            proxy.promote("1", [server.server_port])
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with socket.create_connection(("127.0.0.1", program.port), timeout=30) as plain:
+                secure = context.wrap_socket(plain, server_hostname="shop.test")
+                secure.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+                assert b"200 OK" in secure.recv(4096)
+        finally:
+            proxy.uninstall()
+            server.shutdown()
+    assert not proxy.admin.answers()
+    assert (set(TRUST_STORE.iterdir()) if TRUST_STORE.is_dir() else set()) == trusted
+
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -78,6 +78,7 @@ def test_it_is_put_into_any_configuration_and_nothing_else_changes(
     one = wanted(hosts=("a.test",), tls=tls, certificate="/c", certificate_key="/k")
     found = applied(config, one)
     assert found["apps"]["http"]["servers"][one.id] == server(one)
+    assert ("pki" in found["apps"]) == (tls == "internal"), "no authority gets into the machine's trust store"
     foreign = ((config or {}).get("apps") or {}).get("http", {}).get("servers", {})
     for name, each in foreign.items():
         assert found["apps"]["http"]["servers"][name] == each

@@ -19,6 +19,8 @@ UPSTREAM_IDLE = "1s"
 GRACE = "10s"
 CHECK_HEADER = "X-Oatie-Switch"
 SERVERS = ("apps", "http", "servers")
+# Caddy would put its own authority into the trust store of the whole machine.
+NO_TRUST = {"certificate_authorities": {"local": {"install_trust": False}}}
 
 
 @dataclass(frozen=True)
@@ -170,14 +172,17 @@ def serves_others(config: Mapping[str, Any] | None, key: str) -> bool:
     """Is there anything in this configuration that is not ours?"""
     apps = (config or {}).get("apps") or {}
     servers = _at(config or {}, SERVERS) or {}
-    return any(name not in ("http", "tls") for name in apps) or any(n != f"oatie-{key}" for n in servers)
+    return any(name not in ("http", "tls", "pki") for name in apps) or any(
+        n != f"oatie-{key}" for n in servers
+    )
 
 
 def _apps(wanted: Wanted, ours: dict[str, Any]) -> dict[str, Any]:
     # For the changes that do replace the configuration: what is in flight may end.
     apps: dict[str, Any] = {"http": {"grace_period": GRACE, "servers": {wanted.id: ours}}}
-    for change in _certificates({"apps": apps}, wanted):  # one at the most, for the table "tls" as a whole
-        apps |= {change.path.rpartition("/")[2]: change.body}
+    # Each change is of a table as a whole: there is none yet.
+    while changed := _certificates({"apps": apps}, wanted):
+        apps |= {changed[0].path.rpartition("/")[2]: changed[0].body}
     return {"apps": apps}
 
 
@@ -225,6 +230,8 @@ def _certificates(config: Mapping[str, Any], wanted: Wanted) -> list[Change]:
     if not wanted.secure or wanted.tls == "auto":
         return []
     identity = f"{wanted.id}-tls"
+    if wanted.tls == "internal" and _at(config, ("apps", "pki")) is None:
+        return _placed(config, ("apps", "pki"), NO_TRUST)
     if wanted.tls == "internal":
         where: tuple[str, ...] = ("apps", "tls", "automation", "policies")
         ours: dict[str, Any] = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from oatie_ops.deployment.containers import names
 from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.containers.uncut import uncut
 from oatie_ops.deployment.targets.swarm.spec import Attached
 
 TRIES = 10
@@ -104,7 +106,8 @@ class Cluster:
             return str(found[0]["Id"])
         labels = {names.PROJECT: self.project} if own else {}
         with explained(f"making the network {name}"):
-            made = self.engine.api.create_network(name, driver="overlay", attachable=True, labels=labels)
+            create = partial(self.engine.api.create_network, name, driver="overlay", attachable=True)
+            made = uncut(partial(create, labels=labels))
         return str(made["Id"])
 
     def remove_network(self) -> None:
@@ -118,7 +121,7 @@ class Cluster:
         labels = {names.PROJECT: self.project}
         create = self.engine.api.create_secret if kind == "secrets" else self.engine.api.create_config
         with explained(f"making one of the {kind}"):
-            return str(create(name, content, labels)["ID"])
+            return str(uncut(partial(create, name, content, labels))["ID"])
 
     def _ours(self, kind: str) -> list[dict[str, Any]]:
         wanted = {"label": f"{names.PROJECT}={self.project}"}
@@ -141,5 +144,6 @@ class Cluster:
 
             known = api._auth_configs.get_all_credentials() if api._auth_configs else {}
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps(known).encode()).decode()
-        answer = api._post_json(api._url(path), data=dict(body), params=dict(params), headers=headers)
+        post = partial(api._post_json, api._url(path), data=dict(body), params=dict(params))
+        answer = uncut(partial(post, headers=headers))
         api._raise_for_status(answer)
