@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -59,6 +60,23 @@ def shop(make_project: ProjectMaker, nodes: Nodes) -> Iterator[Project]:
     api = nodes.engines[0].api
     for each in api.services():
         api.remove_service(each["ID"])
+    wait_for(lambda: cleared(nodes), "the secrets and networks to go", seconds=60)
+
+
+def cleared(nodes: Nodes) -> bool:
+    """Removed, as soon as no task that is still leaving holds them."""
+    import docker
+
+    api = nodes.engines[0].api
+    for kind, remove in ((api.secrets(), api.remove_secret), (ours(nodes), api.remove_network)):
+        for each in kind:
+            with contextlib.suppress(docker.errors.APIError):
+                remove(each.get("ID") or each["Id"])
+    return not api.secrets() and not ours(nodes)
+
+
+def ours(nodes: Nodes) -> list[dict[str, Any]]:
+    return [each for each in nodes.engines[0].api.networks() if each["Name"].startswith("oatie-")]
 
 
 class OverlayUsers:
@@ -169,7 +187,9 @@ def test_life_after_the_deploy(shop: Project, nodes: Nodes) -> None:
     """With the nodes that are left. A first release that fails leaves no service."""
     shop.configure(swarm={"replicas": 1, "monitor": "5s"}, deploy={"bake": "0s"})
     deploy(shop, "bad", exit_code=4).expect(1)
-    assert nodes.engines[0].api.services() == []
+    api = nodes.engines[0].api
+    assert api.services() == api.secrets() == []
+    assert ours(nodes) == []
     deploy(shop, "1").expect(0)
     deploy(shop, "2").expect(0)
     status = shop.oatie("status", "--json").expect(0).json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from oatie_ops.deployment.containers.api import Connection
     from oatie_ops.deployment.targets.engine import Place
     from oatie_ops.deployment.targets.swarm.cluster import Cluster
+
+
+LEAVING_SECONDS = 30.0
+POLL_SECONDS = 0.3
 
 
 class Clearing:
@@ -56,7 +61,11 @@ class Clearing:
     def _sweep(self) -> list[str]:
         gone = self.cluster.sweep()
         if self.cluster.service() is None:
-            self.cluster.remove_network()
+            # The last tasks may still be leaving, and as long they hold the network and the secrets.
+            deadline = time.monotonic() + LEAVING_SECONDS
+            while not self.cluster.remove_network() and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            gone += self.cluster.sweep()
         return gone
 
     def settle(self, release: str, *, committing: bool) -> Decision:

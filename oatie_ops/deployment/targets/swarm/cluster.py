@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -110,9 +111,16 @@ class Cluster:
             made = uncut(partial(create, labels=labels))
         return str(made["Id"])
 
-    def remove_network(self) -> None:
-        with explained("removing the network", ignore=(400, 403, 404, 409)):
-            self.engine.api.remove_network(self.project)
+    def remove_network(self) -> bool:
+        """Is it gone?"""
+        with explained("looking at the networks"):
+            found = {each["Name"] for each in self.engine.api.networks(names=[self.project])}
+        if self.project in found:
+            with suppress(EngineFailed), explained("removing the network"):
+                self.engine.api.remove_network(self.project)
+                return True
+            return False
+        return True
 
     def _ensure(self, kind: str, name: str, content: bytes) -> str:
         for each in self._ours(kind):
