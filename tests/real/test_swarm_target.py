@@ -166,7 +166,7 @@ def test_rollouts_a_bad_update_and_a_dead_node(shop: Project, nodes: Nodes) -> N
 
         nodes.kill(busiest(nodes))
         wait_for(
-            lambda: len(living(nodes)) >= 3,
+            lambda: is_noticed(nodes) and len(living(nodes)) >= 3,
             "the tasks of the dead node to run elsewhere",
             seconds=180,
             evidence=lambda: running(nodes),
@@ -184,6 +184,10 @@ def busiest(nodes: Nodes) -> int:
     tasks = api.tasks(filters={"service": service(nodes)["ID"], "desired-state": "running"})
     (most, _), *_ = Counter(names[each["NodeID"]] for each in tasks).most_common()
     return next(number for number in (1, 2) if nodes.name(number) == most)
+
+
+def is_noticed(nodes: Nodes) -> bool:
+    return any(each["Status"]["State"] != "ready" for each in nodes.engines[0].api.nodes())
 
 
 def living(nodes: Nodes) -> list[str]:
