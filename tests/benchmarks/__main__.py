@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,22 +41,23 @@ def main() -> int:
     arguments = _arguments()
     options = Options(arguments.quick, arguments.traces)
     began = time.monotonic()
-    reports = []
-    for name in arguments.names or COMPARISON:
-        print(f"{name} …", file=sys.stderr, flush=True)
-        report = _benchmark(COMPARISON[name], options)
-        reports.append(report)
-        _print(report)
     run = Run(
         taken_at=datetime.now(UTC).isoformat(timespec="minutes"),
         machine=f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        seconds=time.monotonic() - began,
+        seconds=0.0,
         quick=options.quick,
-        reports=tuple(reports),
+        reports=(),
     )
+    if arguments.out is not None and not plots.available():
+        print("no plots: matplotlib is missing; pip install -e .[bench] brings it", file=sys.stderr)
+    for name in arguments.names or COMPARISON:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        report = _benchmark(COMPARISON[name], options)
+        _print(report)
+        run = replace(run, seconds=time.monotonic() - began, reports=(*run.reports, report))
+        if arguments.out is not None:  # now: a run that is cut off keeps what it has measured
+            _write(run, arguments.out)
     _close(run)
-    if arguments.out is not None:
-        _write(run, arguments.out)
     return 1 if missed(run.figures) else 0
 
 
@@ -97,11 +99,8 @@ def _write(run: Run, directory: Path) -> None:
     drawn: list[str] = []
     if plots.available():
         drawn = [report.name for report in run.reports if plots.draw(report, directory)]
-    else:
-        print("no plots: matplotlib is missing; pip install -e .[bench] brings it", file=sys.stderr)
     (directory / "results.json").write_text(as_json(run) + "\n")
     (directory / "results.md").write_text(as_markdown(run, drawn))
-    print(f"written to {directory}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -99,9 +99,9 @@ def _supervisor_killed(rounds: int) -> Iterator[Figure]:
 
 def _orphans_seconds(peer: Peer) -> float:
     with running(peer) as server:
+        begun = time.monotonic()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
-        begun = time.monotonic()
         while port_answers(server.project.port) and time.monotonic() - begun < ORPHAN_DEADLINE_SECONDS:
             time.sleep(0.01)
         return time.monotonic() - begun
