@@ -382,6 +382,9 @@ def test_details_need_a_token_where_others_can_reach_us(tmp_path: Path) -> None:
         assert ops.get(path).status_code == 401
         assert ops.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert ops.get(path, trusted=True).status_code == 200
+    page = ops.get("/health/dashboard/html")
+    assert "Sign in to the dashboard" in page.text
+    assert "<table" not in page.text
     for path in PROBES:
         assert ops.get(path).status_code != 401
 

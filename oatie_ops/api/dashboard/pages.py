@@ -18,6 +18,7 @@ from oatie_ops.api.dashboard.assets import url
 from oatie_ops.api.dashboard.hub import Edition, Hub
 from oatie_ops.api.dashboard.layout import PAGE_HEADERS, layout
 from oatie_ops.api.dashboard.sections import EFFECTS, row_id, title
+from oatie_ops.api.dashboard.signin import SIGN_IN_PAGE, sign_in_page
 from oatie_ops.api.dashboard.stream import MAX_STREAMS, EventStream
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described, refused
 from oatie_ops.api.problems import ApiError
@@ -62,10 +63,16 @@ async def brief(request: Request, caller: Reader) -> Response:
     "/health/dashboard/html",
     summary="The dashboard for a browser; complete without scripts, and renews itself.",
     response_class=HTMLResponse,
-    responses=refused(*GUARDED),
-    openapi_extra=OPEN_ON_LOOPBACK,
+    responses={**refused(*GUARDED), 401: SIGN_IN_PAGE},
+    openapi_extra={"security": [{"HTTPBearer": []}, {"Session": []}, {}]},
 )
-async def html(request: Request, caller: Reader) -> Response:
+async def html(request: Request) -> Response:
+    caller = await identify(request)
+    if caller.scope is Scope.NOTHING:
+        # A person, who can do more with the way in than with a problem document.
+        return sign_in_page(
+            request, problem="Where others can reach it, the dashboard needs a session.", status=401
+        )
     hub = hub_of(request)
     edition = await hub.edition(caller.scope)
     shown = page(edition, hub.version, caller)

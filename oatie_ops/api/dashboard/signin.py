@@ -24,8 +24,8 @@ HOME = "/health/dashboard/html"
 LOGIN = "/health/dashboard/login"
 MAX_CODE = 200
 
-_PAGE_AGAIN = {
-    "description": "The page again, with the reason.",
+SIGN_IN_PAGE = {
+    "description": "The page to sign in on, with the reason.",
     "content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"}},
 }
 
@@ -74,7 +74,7 @@ async def login_page(
     request: Request,
     code: Annotated[str, Query(max_length=MAX_CODE, description="Of a one-time link.")] = "",
 ) -> Response:
-    return _page(request, code)
+    return sign_in_page(request, code)
 
 
 @router.post(
@@ -84,7 +84,7 @@ async def login_page(
     response_class=RedirectResponse,
     responses={
         303: {"description": "Signed in; the dashboard is next."},
-        **dict.fromkeys((401, 429), _PAGE_AGAIN),
+        **dict.fromkeys((401, 429), SIGN_IN_PAGE),
         **refused(403, 413, 415, 421, 422),
     },
     openapi_extra={
@@ -111,7 +111,7 @@ async def sign_in(request: Request) -> Response:
         if error.status not in (401, 429):
             raise
         request.scope[NOTES]["why"] = f"{error.what}: {error.why}"
-        return _page(request, "", problem=_told(error), status=error.status, headers=error.headers)
+        return sign_in_page(request, "", problem=_told(error), status=error.status, headers=error.headers)
     context.audit(Deed(actor, address, "sign in", "dashboard", "done", f"scope {scope.word}"))
     answer = RedirectResponse(HOME, 303)
     answer.set_cookie(
@@ -173,9 +173,9 @@ async def _opened(context: OpsContext, form: dict[str, str], address: str) -> tu
     return session_id, actor, token.scope
 
 
-def _page(
+def sign_in_page(
     request: Request,
-    code: str,
+    code: str = "",
     *,
     problem: str = "",
     status: int = 200,
