@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json, emit_json_line
+from oatie_ops.cli.output import emit, emit_json, emit_json_line, warn
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.config import defaults
 from oatie_ops.errors import OatieError, UsageError
@@ -58,6 +58,7 @@ def resize(context: Context, workers: int | None, *, as_json: bool) -> int:
     """The workers of the running supervisor; None: as declared."""
     client = ControlClient(context.paths.control_socket)
     result: Mapping[str, Any] | None = None
+    unkept = ""
     client.call("GET", "/control/status")  # a supervisor that hangs is told from workers that boot for long
     body = {"workers": workers, "actor": f"{_user()} (oatie scale)"}
     with Waiting(quiet=as_json) as waiting:
@@ -67,7 +68,10 @@ def resize(context: Context, workers: int | None, *, as_json: bool) -> int:
             if event["event"] == "result":
                 result = event
                 break
-            waiting.update(str(event.get("message", "")))
+            message = str(event.get("message", ""))
+            if event.get("name") == "unkept":
+                unkept = message
+            waiting.update(message)
     if result is None:
         raise OatieError(
             "the resize was cut off",
@@ -81,6 +85,8 @@ def resize(context: Context, workers: int | None, *, as_json: bool) -> int:
         raise error
     if not as_json:
         emit(f"{result['workers']} workers serve (before: {result['before']}), {result['seconds']:.1f}s")
+    if unkept:
+        warn(unkept)
     return ExitCode.OK
 
 

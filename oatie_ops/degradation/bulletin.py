@@ -6,6 +6,7 @@ It is written before the words, so whoever sees a word finds at least its decisi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from oatie_ops.degradation.decision import Decision, decision_from
 from oatie_ops.degradation.edit import Edit, edit_from
 
 VERSION = 1
+# The file is padded to a multiple of this, so that on a full disk there is room to write over it.
+ROOM = 16_384
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,24 @@ def write(path: Path, bulletin: Bulletin) -> None:
         "problem": bulletin.problem,
         "stale": bulletin.stale,
     }
+    content = json.dumps(data).encode()
+    content = content.ljust(-len(content) // ROOM * -ROOM)
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-        json.dump(data, file)
-    draft.replace(path)
+    try:
+        _write_whole(draft, content, os.O_CREAT | os.O_TRUNC)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or path.stat().st_size != len(content):
+            raise
+        # On a full disk an operator may want to degrade something all the more: its blocks will do.
+        # Whoever reads a half of it keeps what was known, and reads again when the words change.
+        _write_whole(path, content, 0)
+
+
+def _write_whole(path: Path, content: bytes, flags: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
+    with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+        written = file.write(content)
+    if written != len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -255,8 +255,13 @@ def _ensure(path: Path) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.ftruncate(descriptor, SIZE)
-        os.pwrite(descriptor, header, 0)
+        # Written, not only made long: a page that has no place on the disk yet kills whoever writes to it by
+        # SIGBUS when the disk is full.
+        if os.pwrite(descriptor, header.ljust(SIZE, b"\0"), 0) != SIZE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     finally:
         os.close(descriptor)
     try:

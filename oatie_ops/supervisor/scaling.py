@@ -51,11 +51,16 @@ def remembered(home: Path, declared: int) -> Remembered | None:
 
 
 def remember(home: Path, decision: Remembered) -> None:
-    """In one step: a reader sees the old or the new one."""
+    """In one step: a reader sees the old or the new one. Raises `OSError`."""
     path = home / FILE_NAME
     fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(decision)), encoding="utf-8")
-    fresh.replace(path)
+    try:
+        fresh.write_text(json.dumps(asdict(decision)), encoding="utf-8")
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
 
 
 def forget(home: Path) -> None:
@@ -141,7 +146,12 @@ class Scaling:
                 result = {"event": "result", "status": "failed", "workers": before, "error": error.as_dict()}
                 emit(result)
                 return result
-            self._remember(workers, actor)
+            try:
+                self._remember(workers, actor)
+            except OSError as error:
+                lost = f"the number holds until the supervisor ends; it cannot be kept: {error.strerror}"
+                self._note(lost)
+                emit(_step("unkept", lost))
         self._note(f"scaled from {before} to {target} workers, asked by {actor}")
         took = round(time.monotonic() - began, 3)
         result = {"event": "result", "status": "scaled", "workers": target, "before": before, "seconds": took}
@@ -152,7 +162,10 @@ class Scaling:
         """Whether the load decides from now on, between ``least`` and ``most``."""
         current = self._supervisor.fleet.desired
         self.decided = Remembered(current, self.declared, actor, time.time(), auto, least, most)
-        remember(self._supervisor.paths.home, self.decided)
+        try:
+            remember(self._supervisor.paths.home, self.decided)
+        except OSError as error:
+            self._note(f"whether the load decides cannot be kept: {error.strerror}")
         self._changed.set()
         bounds = f" between {least} and {most}" if auto else ""
         self._note(f"scaling by the load{bounds} turned {'on' if auto else 'off'} by {actor}")

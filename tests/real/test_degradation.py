@@ -251,3 +251,51 @@ def test_no_read_is_torn(tmp_path: Path) -> None:
     seen.discard(0)
     assert 2 <= len(seen) <= 3  # the writer's words, and nothing in between
     assert {value & 0xFF for value in seen} <= {1, 50, 100}
+
+
+ON_A_FULL_DISK = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+from oatie_ops import CircuitBreaker
+from oatie_ops.degradation.desk import Desk
+from oatie_ops.degradation.install import install
+from oatie_ops.degradation.reader import Reader
+from oatie_ops.paths import StatePaths
+from tests.unit.test_degradation_desk import RULES, wanted
+
+paths = StatePaths(Path(sys.argv[1]) / ".oatie")
+paths.ensure()
+install(paths, RULES)
+desk, reader = Desk(paths), Reader(paths.switches)
+breaker = CircuitBreaker("db", shared=paths.run / "db.breaker")
+with suppress(OSError), open(Path(sys.argv[1]) / "filler", "wb", buffering=0) as filler:
+    while filler.write(bytes(4096)):
+        pass
+desk.decide(wanted())
+breaker.trip()
+print(reader.level("reports"), reader.raised())
+print(len(desk.read().decisions), bool(desk.read().problem), breaker.state)
+desk.restore("reports", "bob", "tty")
+print(reader.level("reports"), len(desk.read().decisions))
+"""
+
+
+def test_a_full_disk_keeps_nobody_from_degrading(tmp_path: Path) -> None:
+    """In a process of its own: a mapped page without a place on the disk ends its writer by SIGBUS."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "oatie", str(tmp_path)]
+    if os.getuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only on machines where a test may mount a tmpfs (as root)")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path)],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["100 {'reports': 100}", "1 True open", "0 0"]

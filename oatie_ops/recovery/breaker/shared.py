@@ -8,6 +8,7 @@ in the file is believed beyond its limits: a garbled word means closed, a time t
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import mmap
@@ -42,8 +43,11 @@ class SharedCell:
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            if os.fstat(self._fd).st_size < SIZE:
-                os.ftruncate(self._fd, SIZE)  # only ever grows: a mapping that shrinks kills its readers
+            # It only ever grows: a mapping that shrinks kills its readers. Written, not only made long: so
+            # does a page without a place on the disk, when the disk is full.
+            missing = SIZE - os.fstat(self._fd).st_size
+            if missing > 0 and os.pwrite(self._fd, bytes(missing), SIZE - missing) != missing:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._map = mmap.mmap(self._fd, SIZE)
             self.words = memoryview(self._map).cast("Q")
             if self.words[MARK] != MAGIC or parts(self.words[WORD]) is None:
