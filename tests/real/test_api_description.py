@@ -10,6 +10,7 @@ import asyncio
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,14 @@ PROOF = (f"--header=Authorization: Bearer {TOKEN}",)
 
 
 def schemathesis(port: int, directory: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    description = f"http://127.0.0.1:{port}/openapi.json"
+    # It is made when it is first asked for, which on a loaded machine takes longer than schemathesis waits.
+    with urllib.request.urlopen(description, timeout=SECONDS / 4) as answer:
+        answer.read()
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "run",
-        f"http://127.0.0.1:{port}/openapi.json",
+        description,
         "--checks=all",
         "--phases=examples,coverage,fuzzing",
         f"--seed={SEED}",
