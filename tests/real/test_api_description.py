@@ -13,6 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from oatie_ops.api.tokens import token_hash
@@ -51,6 +52,9 @@ def schemathesis(port: int, directory: Path, *more: str) -> subprocess.Completed
         f"--seed={SEED}",
         "--generation-deterministic",
         "--no-color",
+        # Ten seconds, as it waits by itself, are little on a machine that runs other tests as well.
+        "--request-timeout=100",
+        "--wait-for-schema=100",
         *more,
     ]
     return subprocess.run(
@@ -81,6 +85,8 @@ def test_every_answer_is_as_described(tmp_path: Path, paths: tuple[str, ...], pr
         token_file.write_text(f"sha256:{token_hash(TOKEN)}\n")
         token_file.chmod(0o600)
         async with ops_port(view) as port:
+            async with httpx.AsyncClient(timeout=100) as client:  # the description is made at the first look
+                (await client.get(f"http://127.0.0.1:{port}/openapi.json")).raise_for_status()
             done = await asyncio.to_thread(schemathesis, port, tmp_path, "--max-examples=10", *paths, *proof)
         db.close()
         app.close()
