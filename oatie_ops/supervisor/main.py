@@ -24,7 +24,7 @@ from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
-from oatie_ops.supervisor.memory import give_back, stay_small
+from oatie_ops.supervisor.memory import give_back, import_server_alone, stay_small, trim
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
@@ -37,6 +37,7 @@ CONTROL_IMPORT_SECONDS = 0.4
 OPS_IMPORT_SECONDS = 5.0
 VERDICT_SECONDS = 5.0
 REACHABLE_SECONDS = 2.0
+TRIM_SECONDS = 20.0
 
 # Makes the ops API for a supervisor: an ASGI application for the network and one for the owner's socket,
 # and what has to run beside them. Handed in, because this room must not import `oatie_ops.api`.
@@ -205,6 +206,7 @@ class _Main:
         # The server's modules are most of a supervisor's start and would take the processor from the
         # workers' boot; nobody needs the control socket in the same moment (it listens already).
         await self._first_served_or_failed(supervisor, CONTROL_IMPORT_SECONDS)
+        import_server_alone()
         from oatie_ops.supervisor.control import control_app
         from oatie_ops.supervisor.embedded import EmbeddedServer
         from oatie_ops.supervisor.late import LateApplication
@@ -273,6 +275,7 @@ class _Main:
         services = await asyncio.to_thread(self.options.ops, supervisor)
         trusted.arrive(services.trusted)
         await asyncio.to_thread(give_back)
+        self._start(_trim_forever())
         await asyncio.gather(services.run(), listener.serve(services))
 
     async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
@@ -341,6 +344,13 @@ class _Main:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             sys.stderr.write(f"oatie: internal error in the supervisor: {error!r}\n")
+
+
+async def _trim_forever() -> None:
+    """What one large answer took stays free memory of this process for good otherwise."""
+    while True:
+        await asyncio.sleep(TRIM_SECONDS)
+        trim()
 
 
 def _keep_warden(machinery: Machinery) -> None:

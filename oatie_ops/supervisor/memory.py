@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import os
+import sys
+import types
 from pathlib import Path
 
 # Of mallopt(3).
@@ -37,6 +40,11 @@ def stay_small() -> None:
 def give_back() -> None:
     """What the imports needed and nobody needs any more goes back to the system."""
     gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Free memory of the heap goes back to the system, which it does not by itself below the top; ~1 ms."""
     _libc("malloc_trim", 0)
 
 
@@ -45,3 +53,19 @@ def _libc(name: str, *arguments: int) -> None:
     function = getattr(ctypes.CDLL(None), name, None)
     if function is not None:
         function(*arguments)
+
+
+def import_server_alone() -> None:
+    """uvicorn without its command line, which brings click, multiprocessing and a watcher of files.
+
+    The package imports that for its names ``run`` and ``main``; nobody in a supervisor calls them.
+    """
+    if "uvicorn" in sys.modules:
+        return
+    stand_in = types.ModuleType("uvicorn.main")
+    stand_in.__dict__.update(dict.fromkeys(("Server", "main", "run")))
+    sys.modules["uvicorn.main"] = stand_in
+    try:
+        importlib.import_module("uvicorn.server")
+    finally:
+        del sys.modules["uvicorn.main"]
