@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from oatie_ops.api.app import create_ops_app
 from oatie_ops.api.context import OpsContext
@@ -16,7 +18,7 @@ from oatie_ops.health.alerts.pager import Pager
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
-from oatie_ops.health.model import Snapshot
+from oatie_ops.health.model import Snapshot, Status
 from oatie_ops.recovery.declared import config_of
 from oatie_ops.recovery.errors_inbox import ErrorsInbox
 from oatie_ops.recovery.errors_services import breakers
@@ -25,72 +27,142 @@ from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.view import SupervisorView
 
 
+class Watch:
+    """All that goes by the settings; made anew when a deploy brings other ones."""
+
+    def __init__(self, view: SupervisorView, meter: Meter, recorder: Recorder) -> None:
+        self._view = view
+        self.settings = view.settings
+
+        def changed(change: Change) -> None:
+            meter.change(change)
+            recorder.change(change)
+            self.recovery.look_soon()
+            self.switches.look_soon()
+
+        self.loop = HealthLoop(
+            view.settings,
+            view.paths.home,
+            view.status,
+            on_change=changed,
+            on_result=meter.result,
+            database=view.paths.database,
+        )
+        meter.expect(self.loop.snapshot)
+        self.pager = Pager(
+            view.settings.alerts,
+            view.paths.database,
+            lambda: self.loop.snapshot,
+            lambda: _source(view),
+        )
+        decider = Decider(
+            view.settings.services.values(),
+            overload_of(view.settings.switches),
+            lambda: _conditions(self.loop.snapshot),
+            lambda: _load(view),
+            lambda: _open_breakers(view),
+        )
+        self.switches = Conductor(view, decider)
+        self.recovery = supervised(
+            view, lambda: self.loop.snapshot, self.loop.look, self.pager.page, self.switches
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.pager.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.loop.run(), name="health")
+                if self.recovery.wanted:
+                    tasks.create_task(self.recovery.run(), name="recovery")
+                tasks.create_task(self.switches.run(), name="switches")
+                tasks.create_task(_share(self._view, self.switches), name="switches of other hosts")
+        finally:
+            self.pager.stop()
+            self.recovery.close()
+
+
+class Watching:
+    """Runs one `Watch` at a time, and lets the routes see the one that runs."""
+
+    def __init__(self, view: SupervisorView, recorder: Recorder) -> None:
+        self._view, self._recorder = view, recorder
+        self._meter = Meter()
+        self._watch = Watch(view, self._meter, recorder)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self.context = OpsContext(
+            view,
+            self._snapshot,
+            recorder.audit,
+            meter=self._meter,
+            beat=self._beat,
+            windows_changed=self._look_soon,
+            notifications=lambda: self._watch.pager.counts,
+            in_flight=lambda: self._watch.loop.in_flight,
+            events=lambda: recorder.counts,
+            recovery=self._watch.recovery,
+            switches=self._watch.switches,
+            measured=view.measured,
+            ledgers=self._ledgers,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._begin()
+            await asyncio.get_running_loop().create_future()
+
+    async def apply(self) -> None:
+        """Goes by the settings of now. What fails while it is made leaves everything as it was."""
+        async with self._turn:
+            if self._watch.settings is self._view.settings:
+                return
+            # In a thread, because some checks import what takes a while.
+            made = await asyncio.to_thread(Watch, self._view, self._meter, self._recorder)
+            if self._running is not None:
+                self._running.cancel()
+                await asyncio.wait([self._running])
+            self._watch = made
+            self.context.recovery, self.context.switches = made.recovery, made.switches
+            if self._tasks is not None:
+                self._begin()
+
+    # Of the one that runs when the question comes, not of the first.
+
+    def _snapshot(self) -> Snapshot:
+        watch = self._watch
+        return overlaid(watch.loop.snapshot, watch.switches.counting(), watch.switches.now())
+
+    def _beat(self, service: str, status: Status, output: str) -> bool:
+        return self._watch.loop.beat(service, status, output)
+
+    def _look_soon(self) -> None:
+        self._watch.loop.look_soon()
+
+    def _ledgers(self) -> Mapping[str, Any]:
+        return self._watch.loop.uptime_buckets()
+
+    def _begin(self) -> None:
+        assert self._tasks is not None
+        self._running = self._tasks.create_task(self._watch.run(), name="watch")
+
+
 def ops_services(view: SupervisorView) -> OpsServices:
     """Imported and called in a thread, once the workers are booted: this is most of a supervisor's start."""
     recorder = Recorder(view.paths.database)
-    meter = Meter()
-
-    def changed(change: Change) -> None:
-        meter.change(change)
-        recorder.change(change)
-        recovery.look_soon()
-        switches.look_soon()
-
-    loop = HealthLoop(
-        view.settings,
-        view.paths.home,
-        view.status,
-        on_change=changed,
-        on_result=meter.result,
-        database=view.paths.database,
-    )
-    meter.expect(loop.snapshot)
-    pager = Pager(
-        view.settings.alerts,
-        view.paths.database,
-        lambda: loop.snapshot,
-        lambda: _source(view),
-    )
-    decider = Decider(
-        view.settings.services.values(),
-        overload_of(view.settings.switches),
-        lambda: _conditions(loop.snapshot),
-        lambda: _load(view),
-        lambda: _open_breakers(view),
-    )
-    switches = Conductor(view, decider)
-    recovery = supervised(view, lambda: loop.snapshot, loop.look, pager.page, switches)
-    context = OpsContext(
-        view,
-        lambda: overlaid(loop.snapshot, switches.counting(), switches.now()),
-        recorder.audit,
-        meter=meter,
-        beat=loop.beat,
-        windows_changed=loop.look_soon,
-        notifications=lambda: pager.counts,
-        in_flight=lambda: loop.in_flight,
-        events=lambda: recorder.counts,
-        recovery=recovery,
-        switches=switches,
-        measured=view.measured,
-        ledgers=loop.uptime_buckets,
-    )
+    watching = Watching(view, recorder)
+    context = watching.context
     apps = create_ops_app(context)
     inbox = ErrorsInbox(view.paths.errors_socket, recorder.errors)
 
     async def run() -> None:
-        pager.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(loop.run(), name="health")
                 tasks.create_task(inbox.run(), name="errors")
-                if recovery.wanted:
-                    tasks.create_task(recovery.run(), name="recovery")
-                tasks.create_task(switches.run(), name="switches")
-                tasks.create_task(_share(view, switches), name="switches of other hosts")
+                tasks.create_task(watching.run(), name="watching")
         finally:
-            pager.stop()
-            recovery.close()
             recorder.close()
 
     return OpsServices(
@@ -99,6 +171,7 @@ def ops_services(view: SupervisorView) -> OpsServices:
         run=run,
         why_no_token=context.tokens.why_unusable,
         refused=context.refused_early,
+        apply=watching.apply,
     )
 
 

@@ -159,7 +159,8 @@ def mark_good(run: AnyDeployment, voice: Voice) -> str:
     """The records first: if they cannot be written, the switch can still be turned back."""
     run.store.releases.mark(run.number, "good")
     run.store.releases.set_serving(run.number)
-    run.target.commit()
+    for told in run.target.commit():
+        voice.notice(told)
     return f"release {run.number} serves"
 
 

@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.redaction import learn, redact
+from oatie_ops.supervisor.adopt import adopt, prepare
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.supervisor import Supervisor
 from oatie_ops.supervisor.switch import Switch
@@ -76,6 +77,7 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
         supervisor.machinery.sink.note(
             f"switch to release {switch.candidate.spec.name} opened by {body.get('actor', 'unknown')}"
         )
+        switch.declared = body.get("declared")
         return _lines(_lease(supervisor, switch, request))
 
     async def unexpected(_request: Request, error: Exception) -> Response:
@@ -165,7 +167,8 @@ class _SwitchVerbs:
     async def _commit(self, switch: Switch, _body: dict[str, Any]) -> Response:
         await switch.commit()
         self._supervisor.announce_ready()
-        return JSONResponse({"serving": switch.candidate.spec.name})
+        told = () if switch.declared is None else await adopt(self._supervisor, switch.declared)
+        return JSONResponse({"serving": switch.candidate.spec.name, "told": told})
 
     async def _abort(self, switch: Switch, _body: dict[str, Any]) -> Response:
         await switch.abort()
@@ -176,6 +179,8 @@ class _SwitchVerbs:
 async def _lease(supervisor: Supervisor, switch: Switch, request: Request) -> AsyncIterator[dict[str, Any]]:
     """Held open by the deploying process. Whatever ends it (kill -9 too) undoes an uncommitted switch."""
     try:
+        if switch.declared is not None:
+            await prepare(supervisor, switch.declared)
         yield {"event": "opened", "switch": switch.id}
         while not await request.is_disconnected():
             yield {"event": "tick"}

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
-from oatie_ops.recovery.declared import publish
+from oatie_ops.supervisor.adopt import publish_breakers
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
 from oatie_ops.supervisor.listen import PublicSocket
@@ -49,6 +49,7 @@ class OpsServices:
     """``why_no_token`` (empty where there is one) may block.
 
     ``refused`` hears of requests that ended before they reached ``public``: address, status, why.
+    ``apply``: the supervisor has other settings now.
     """
 
     public: Any
@@ -56,6 +57,7 @@ class OpsServices:
     run: Callable[[], Coroutine[Any, Any, None]]
     why_no_token: Callable[[], str] = lambda: ""
     refused: Callable[[str, int, str], None] = lambda _address, _status, _why: None
+    apply: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,7 @@ class _Main:
         machinery = Machinery(self.paths, sink, reaper)
         _keep_warden(machinery)
         stack.callback(machinery.close)
-        services = self.settings.services.values()
-        publish(self.paths.breakers, {s.name: s.breaker for s in services if s.breaker is not None})
+        publish_breakers(self.settings, self.paths)
         supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
         supervisor.started_empty = self.spec is None
         return supervisor
@@ -274,6 +275,8 @@ class _Main:
         await self._first_served_or_failed(supervisor, OPS_IMPORT_SECONDS)
         services = await asyncio.to_thread(self.options.ops, supervisor)
         trusted.arrive(services.trusted)
+        if services.apply is not None:
+            supervisor.apply_settings = services.apply
         await asyncio.to_thread(give_back)
         self._start(_trim_forever())
         await asyncio.gather(services.run(), listener.serve(services))

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from oatie_ops.errors import Locked, OatieError
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import redact
+from oatie_ops.supervisor import adopt
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generation import Generation
 from oatie_ops.supervisor.launcher import ForkServer
@@ -42,6 +43,10 @@ EMPTY_SECONDS = 60.0
 KILL_SECONDS = 5.0
 
 
+async def _nothing_to_apply() -> None:
+    """Until the ops API is there, everything that goes by the settings is yet to be made."""
+
+
 @dataclass
 class Supervisor:
     """Everything that happens to the application goes through here, on one event loop."""
@@ -62,6 +67,7 @@ class Supervisor:
     ops_address: tuple[str, int] | None = None
     ops_failure: str = ""
     sampler: Sampler | None = None
+    apply_settings: Callable[[], Awaitable[None]] = _nothing_to_apply
     _generations: int = 0
     _reload_failed: bool = False
     _configured_at: float = field(default_factory=time.time)
@@ -213,6 +219,8 @@ class Supervisor:
         await switch.abort()
         if switch.stage is Stage.COMMITTED:
             self._reload_failed, self._configured_at = False, time.time()
+        elif switch.declared is not None and self.switch in (None, switch):
+            await adopt.withdraw(self)
         if self.switch is switch:
             self.switch = None
         if self.started_empty and self.fleet.generation is None:

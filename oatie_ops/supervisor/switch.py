@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Any
 
 from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.bake import Traffic, judge
@@ -60,6 +61,7 @@ class Switch:
         self.verdict: OatieError | None = None
         self._fleet = fleet
         self._machinery = machinery
+        self.declared: Mapping[str, Any] | None = None  # what oatie.toml says today (`config.live.to_dict`)
         self.wanted = max(1, workers or candidate.spec.app.workers)
         self._health_check = health_check
         self._max_error_ratio = max_error_ratio

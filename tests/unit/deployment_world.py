@@ -99,10 +99,11 @@ class FakeTarget:
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
         self._verb("bake")
 
-    def commit(self) -> None:
+    def commit(self) -> tuple[str, ...]:
         self._verb("commit")
         assert self.promoted, "committed without a promotion"
         self.serving, self.candidate, self.promoted = self.candidate, None, False
+        return ()
 
     def abort(self) -> None:
         self._verb("abort")

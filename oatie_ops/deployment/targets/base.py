@@ -97,8 +97,11 @@ class DeployTarget(Protocol):
         """Ends what was started for a release and serves nothing; otherwise does nothing."""
         ...
 
-    def commit(self) -> None:
-        """Retires what served before, for good. Returns only if the candidate is what serves."""
+    def commit(self) -> tuple[str, ...]:
+        """Retires what served before, for good. Returns only if the candidate is what serves.
+
+        The sentences tell an operator what else is different from now on.
+        """
         ...
 
 

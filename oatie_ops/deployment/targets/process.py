@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from oatie_ops.config import live
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.targets.base import (
     BakeFailed,
@@ -109,6 +110,7 @@ class ProcessTarget(ProcessSupervisor):
             "release": spec.to_dict(),
             "health_check": health_check,
             "actor": self._actor,
+            "declared": live.to_dict(self._settings),
             "secrets": [base64.b64encode(value).decode() for value in known_values()],
         }
         self._open(body, tell)
@@ -132,15 +134,18 @@ class ProcessTarget(ProcessSupervisor):
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
         self._watch("bake", {"seconds": seconds, "max_error_ratio": max_error_ratio}, tell)
 
-    def commit(self) -> None:
+    def commit(self) -> tuple[str, ...]:
+        told: tuple[str, ...] = ()
         try:
-            self._call("commit", timeout_seconds=self._settings.app.stop_timeout_seconds + 30)
+            answer = self._call("commit", timeout_seconds=self._settings.app.stop_timeout_seconds + 30)
+            told = tuple(answer.get("told", ()))
         except OatieError:
             # Was only the answer lost? What serves decides, as turning back would remove its files.
             running = self.running()
             if running is None or running.release != self._candidate or running.candidate is not None:
                 raise
         self._lease = None
+        return told
 
     def abort(self) -> None:
         if self._lease is not None and self._lease.is_open():

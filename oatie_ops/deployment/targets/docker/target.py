@@ -214,9 +214,10 @@ class DockerTarget(Looking, Clearing, Operations):
                     fix="see `oatie logs`; [deploy] bake_max_error_ratio is the limit",
                 )
 
-    def commit(self) -> None:
+    def commit(self) -> tuple[str, ...]:
         assert self._promoted is not None, "promoted before"
         self._commit(self._promoted)
+        return ()
 
     def _commit(self, live: Live) -> None:
         serving = self._containers_of(live)

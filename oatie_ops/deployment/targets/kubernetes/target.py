@@ -198,7 +198,7 @@ class KubernetesTarget:
     def bake(self, seconds: float, max_error_ratio: float, tell: Tell) -> None:
         self._watch(self.release).bake(seconds, tell)
 
-    def commit(self) -> None:
+    def commit(self) -> tuple[str, ...]:
         """What the new release no longer has goes; the pods of the old one are gone by now."""
         now = self.workload.deployed()
         if now is None or now.release != self.release:
@@ -209,6 +209,7 @@ class KubernetesTarget:
                 fix="somebody else changes it, too: deploy again once that is over",
             )
         self.workload.remove_unwanted(json.loads(now.before) if now.before else [], now.objects)
+        return ()
 
     def undo(self) -> None:
         if self.replaced is None:

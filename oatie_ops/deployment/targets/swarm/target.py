@@ -254,7 +254,7 @@ class SwarmTarget(Looking, Clearing, Operations):
                         data=found.data,
                     )
 
-    def commit(self) -> None:
+    def commit(self) -> tuple[str, ...]:
         seen = self._seen()
         if seen.release != self._release or not any(
             t.runs and t.release == self._release for t in seen.tasks
@@ -264,6 +264,7 @@ class SwarmTarget(Looking, Clearing, Operations):
                 why=f"its spec is of release {seen.release or '?'} by now",
                 fix="`oatie status` tells more; deploy again",
             )
+        return ()
 
     def undo(self) -> None:
         if self._applied:
