@@ -14,6 +14,7 @@ from oatie_ops.config.discover import Candidate
 _SERVERS = {"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve"}
 _IMPORT_STRING = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\(\))?")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_NODE_LISTENS = re.compile(r"\bcreateServer\(|\.listen\(\s*(process\.env|PORT|port|\d)")
 _NEEDS_SHELL = re.compile(r"[$|&;<>()`*?~#\n]|^\w+=")
 _SETTINGS_MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 
@@ -124,6 +125,19 @@ def _node(root: Path) -> Iterator[Candidate]:
         if isinstance(name, str) and data is not None and (root / name).is_file():
             evidence = f"package.json and {name}"
             yield Candidate(None, ("node", name), "Node", evidence, 0.5, build=_node_build(root))
+            return
+    if data is None:
+        yield from _node_alone(root)
+
+
+def _node_alone(root: Path) -> Iterator[Candidate]:
+    """A server without a package.json: it has no dependencies, so nothing is to be built."""
+    for name in ("server.js", "index.js", "app.js"):
+        text = _text(root / name)
+        match = _NODE_LISTENS.search(text)
+        if match is not None:
+            line = text[: match.start()].count("\n") + 1
+            yield Candidate(None, ("node", name), "Node", f"{name}:{line} {match[0].strip()}", 0.45)
             return
 
 

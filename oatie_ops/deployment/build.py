@@ -64,7 +64,7 @@ def run_build(
         for command in plan.commands:
             run(command.text, None)
     else:
-        _run_in_venv(plan, run)
+        _run_in_venv(plan, run, on_line)
     with explained_disk_errors(plan.app_directory.parent):
         record_generated(plan.app_directory)
     to_run = plan.to_run()
@@ -77,7 +77,9 @@ def run_build(
     )
 
 
-def _run_in_venv(plan: BuildPlan, run: Callable[[str, str | None], None]) -> None:
+def _run_in_venv(
+    plan: BuildPlan, run: Callable[[str, str | None], None], on_line: Callable[[str], None]
+) -> None:
     assert plan.directory is not None and plan.python is not None
     if plan.reused:
         for command in plan.to_run():
@@ -90,6 +92,7 @@ def _run_in_venv(plan: BuildPlan, run: Callable[[str, str | None], None]) -> Non
         with explained_disk_errors(plan.directory.parent):
             remove_tree(plan.directory)
             plan.directory.mkdir(mode=0o700, parents=True)
+        on_line("making a virtual environment")  # which prints nothing itself, and takes seconds
         # Isolated: a module of the application must not shadow one that venv imports.
         run(shlex.join([sys.executable, "-I", "-m", "venv", str(venv)]), None)
         for command in plan.commands:

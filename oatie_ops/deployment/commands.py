@@ -109,6 +109,7 @@ def command_environment(
         environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{base.get('PATH', os.defpath)}"
         environment["VIRTUAL_ENV"] = environment["UV_PROJECT_ENVIRONMENT"] = os.fspath(venv)
     environment |= {"PYTHONUNBUFFERED": "1", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment.setdefault("PIP_PROGRESS_BAR", "off")  # to a pipe it is one more line a download
     return {**environment, **(extra or {})}
 
 

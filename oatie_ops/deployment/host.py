@@ -11,13 +11,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from oatie_ops.supervisor.rival import Rival, rival
+
 CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class Holder:
+    """``rival`` is set where it belongs to another oatie."""
+
     pid: int
     command: str
+    rival: Rival | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def _holders(error: OSError, port: int) -> tuple[Holder, ...]:
     for pid in sorted(pids):
         try:
             process = psutil.Process(pid)
-            found.append(Holder(pid, " ".join(process.cmdline()) or process.name()))
+            found.append(Holder(pid, " ".join(process.cmdline()) or process.name(), rival(pid)))
         except psutil.Error:
             continue
     return tuple(found)

@@ -150,13 +150,13 @@ def _ports(facts: Facts) -> Iterator[Problem]:
         yield Problem(
             f"cannot listen on {address(app.host, app.port)}",
             _held(app),
-            f"stop {_holder_name(app)}, or choose another port: [app] port or --port",
+            f"{_out_of_the_way(app)}, or choose another port: [app] port or --port",
         )
     if ops and ops.problem:
         yield Problem(
             f"cannot listen on {ops.host}:{ops.port} for the ops API",
             _held(ops),
-            f'stop {_holder_name(ops)}, or choose another address: [ops] listen, "off" for none',
+            f'{_out_of_the_way(ops)}, or choose another address: [ops] listen, "off" for none',
         )
 
 
@@ -175,11 +175,16 @@ def _held(port: Port) -> str:
     if not port.holders:
         return port.problem
     first = port.holders[0]
+    if first.rival is not None:
+        return f"{port.problem}: the oatie of {first.rival.directory} holds it (process {first.rival.pid})"
     return f"{port.problem}: process {first.pid} holds it ({first.command})"
 
 
-def _holder_name(port: Port) -> str:
-    return f"process {port.holders[0].pid}" if port.holders else "what holds it"
+def _out_of_the_way(port: Port) -> str:
+    if not port.holders:
+        return "stop what holds it"
+    first = port.holders[0]
+    return f"`oatie stop` in {first.rival.directory}" if first.rival else f"stop process {first.pid}"
 
 
 def size(count: int) -> str:

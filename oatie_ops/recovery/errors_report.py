@@ -74,7 +74,8 @@ def lines(found: dict[str, Any], now: float) -> Sequence[str]:
     """A summary for a terminal, without colour: one line per group, newest first."""
     if not found["groups"]:
         return ["no errors have been recorded"]
-    head = f"{found['total_errors']} errors in {found['group_count']} groups"
+    errors, groups = found["total_errors"], found["group_count"]
+    head = f"{errors} error{'' if errors == 1 else 's'} in {groups} group{'' if groups == 1 else 's'}"
     shown = []
     for group in found["groups"]:
         tried = f"; {group['recovery']}: {group['outcome'] or 'unknown'}" if group["recovery"] else ""

@@ -22,10 +22,11 @@ def too_little(kind: str, seen: Observed) -> Unknown | None:
     lacking = lacking_minutes(seen)
     if lacking == 0:
         return None
+    loaded = len(seen.loaded)
     return Unknown(
         kind,
-        f"only {len(seen.loaded)} minutes had more than 1 request a second",
-        f"needs {lacking} more minutes of load above 1 rps",
+        f"only {loaded} minute{'' if loaded == 1 else 's'} had more than 1 request a second",
+        f"needs {lacking} more minute{'' if lacking == 1 else 's'} of load above 1 rps",
     )
 
 

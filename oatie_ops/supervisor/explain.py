@@ -91,7 +91,7 @@ def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
                 "make the program listen on $PORT of 127.0.0.1",
             )
         return (
-            f"GET {path}: {last.error}{after}",
+            f"GET {path}: {last.error} (asked{after})",
             "look at what the ready path waits for; it must answer within its time-out",
         )
     answer = f"GET {path} answered {last.status}"

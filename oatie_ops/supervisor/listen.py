@@ -8,6 +8,7 @@ import socket
 
 from oatie_ops.errors import PrerequisiteMissing
 from oatie_ops.redaction import redact
+from oatie_ops.supervisor.rival import rival
 
 BACKLOG = 2048
 
@@ -88,13 +89,19 @@ def free_port() -> int:
 
 def cannot_bind(host: str, port: int, error: OSError) -> PrerequisiteMissing:
     if error.errno == errno.EADDRINUSE:
-        holder = port_holder(port)
+        pid = port_holder(port)
+        other = rival(pid) if pid else None
+        if other is not None:
+            why = f"held by the oatie of {other.directory} (process {other.pid})"
+        elif pid:
+            why = f"held by {_described(pid)}"
+        else:
+            why = "another process listens on it (it is not ours to look at)"
+        remedy = f"`oatie stop` in {other.directory}" if other else "stop that process"
         return PrerequisiteMissing(
             f"port {port} is taken",
-            why=f"held by {holder}"
-            if holder
-            else "another process listens on it (it is not ours to look at)",
-            fix=f"stop that process, or choose another port: `--port {port + 1}` or app.port in oatie.toml",
+            why=why,
+            fix=f"{remedy}, or choose another port: `--port {port + 1}` or app.port in oatie.toml",
         )
     if error.errno == errno.EACCES:
         return PrerequisiteMissing(
@@ -109,8 +116,8 @@ def cannot_bind(host: str, port: int, error: OSError) -> PrerequisiteMissing:
     )
 
 
-def port_holder(port: int) -> str | None:
-    """Who listens on the port, as ``pid 123 (name: command line)``; None where we may not know."""
+def port_holder(port: int) -> int | None:
+    """The process that listens on the port; None where we may not know."""
     import psutil
 
     try:
@@ -120,9 +127,16 @@ def port_holder(port: int) -> str | None:
     for connection in connections:
         listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
         if listens and connection.pid:
-            try:
-                process = psutil.Process(connection.pid)
-                return f"pid {connection.pid} ({process.name()}: {redact(' '.join(process.cmdline()))[:120]})"
-            except psutil.Error:
-                return f"pid {connection.pid}"
+            return int(connection.pid)
     return None
+
+
+def _described(pid: int) -> str:
+    """As ``pid 123 (name: command line)``."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return f"pid {pid} ({process.name()}: {redact(' '.join(process.cmdline()))[:120]})"
+    except psutil.Error:
+        return f"pid {pid}"

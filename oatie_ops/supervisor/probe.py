@@ -50,7 +50,7 @@ async def probe(port: int, path: str, host: str | None, timeout_seconds: float) 
             status, location = _parse_head(head)
             body = await reader.read(MAX_ANSWER_BYTES) if status >= 300 else b""
     except TimeoutError:
-        return failed(f"timed out after {timeout_seconds:g} s ({stage})")
+        return failed(f"timed out after {timeout_seconds:.3g} s ({stage})")
     except ConnectionRefusedError:
         return failed("connection refused")
     except asyncio.IncompleteReadError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,3 +93,16 @@ def test_what_needs_a_start_is_told(project: Project) -> None:
     done = project.deployed("2")
     told = [event["message"] for event in done.events if event["event"] == "notice"]
     assert any("[history]" in line and "`oatie start`" in line for line in told), told
+
+
+def test_a_port_that_another_oatie_holds_is_explained_by_where_that_is_stopped(
+    project: Project, tmp_path: Path
+) -> None:
+    project.deployed("1")
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "oatie.toml").write_text(f"[app]\nport = {project.port}\n[ops]\nlisten = 'off'\n")
+    for command in ("deploy", "start"):
+        refused = project.oatie(command, cwd=second).expect(5)
+        assert f"the oatie of {project.root}" in refused.stderr, refused
+        assert f"`oatie stop` in {project.root}" in refused.stderr, refused

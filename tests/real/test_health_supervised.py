@@ -47,6 +47,9 @@ def test_commands_keep_their_exit_codes_under_the_reaper_and_history_outlives_th
 
     project.oatie("stop").expect(0)
     project.start()
-    again = wait_for(lambda: services(project), "health after the restart")
-    assert again["well"]["latency"]["samples"] >= samples
-    assert again["ill"]["transitions"]
+
+    def recalled() -> bool:
+        again = services(project)  # answers may come before the store was read
+        return again["well"]["latency"]["samples"] >= samples and bool(again["ill"]["transitions"])
+
+    wait_for(recalled, "the history from before the restart", evidence=lambda: services(project))

@@ -201,6 +201,12 @@ FOUND: dict[str, tuple[dict[str, str], object, str, str]] = {
         "Node",
         "index.js",
     ),
+    "Node alone": (
+        {"server.js": "const http = require('http');\nhttp.createServer((q, s) => s.end()).listen(1);\n"},
+        ("node", "server.js"),
+        "Node",
+        "server.js:2",
+    ),
     "Go": ({"go.mod": "module x\n", "main.go": "// c\npackage main\n"}, ("./bin/app",), "Go", "main.go:2"),
     "Go in cmd": (
         {"go.mod": "module x\n", "cmd/api/main.go": "package main\n"},

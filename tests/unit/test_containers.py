@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from oatie_ops.config.settings import AppSettings, DeploySettings, Settings
 from oatie_ops.config.settings_engines import AccessorySettings, ContainerSettings, SwarmSettings
 from oatie_ops.deployment.containers import names
+from oatie_ops.deployment.containers.api import Connection, EngineMissing
 from oatie_ops.deployment.containers.dockerfile import DOCKERIGNORE, dockerfile, surroundings
 from oatie_ops.deployment.containers.identity import identity, keep
 from oatie_ops.deployment.containers.images import excluded
@@ -26,6 +28,7 @@ from oatie_ops.deployment.targets.swarm.spec import (
     secret_values,
     service_spec,
 )
+from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.spec import ReleaseSpec
 
@@ -256,3 +259,12 @@ def test_the_state_is_what_serves(replicas: list[Replica], stopped: bool, detail
         target="docker", release="2", replicas=replicas, wanted=2, app=app, detail=detail, stopped=stopped
     )
     assert found["state"] == state
+
+
+def test_without_the_sdk_an_engine_is_a_prerequisite_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)  # as where the extra is not installed
+    engine = Connection("unix:///nowhere.sock")
+    with pytest.raises(EngineMissing) as caught:
+        engine.version()
+    assert "pip install 'oatie-ops[docker]'" in caught.value.fix
+    assert caught.value.exit_code == ExitCode.PREREQUISITE_MISSING

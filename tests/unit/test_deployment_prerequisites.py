@@ -30,6 +30,7 @@ from oatie_ops.deployment.prerequisites import (
     problems,
 )
 from oatie_ops.exit_codes import ExitCode
+from oatie_ops.supervisor.rival import Rival
 from tests.real.waiting import wait_for
 from tests.unit.deployment_world import World
 
@@ -65,6 +66,13 @@ def test_all_problems_are_told_at_once_each_with_why_and_fix(world: World) -> No
     for word in ("Python 3.9", "disk", "memory", "/srv", "process 42", "python -m http.server"):
         assert word in text
     assert [problem["what"] for problem in error.data["problems"]] == [problem.what for problem in found]
+
+
+def test_another_oatie_on_the_port_is_stopped_where_it_lives(world: World) -> None:
+    holder = Holder(42, "python entry.py workers", Rival(41, Path("/srv/shop")))
+    found = problems(with_host(world.facts(), app_port=Port("127.0.0.1", 8080, "in use", (holder,))))
+    assert found[0].why == "in use: the oatie of /srv/shop holds it (process 41)"
+    assert found[0].fix.startswith("`oatie stop` in /srv/shop, or")
 
 
 def test_one_problem_speaks_for_itself(world: World) -> None:

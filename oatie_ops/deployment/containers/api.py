@@ -58,11 +58,7 @@ def _connect(host: str) -> Any:
     try:
         import docker
     except ImportError as error:
-        raise EngineMissing(
-            "the Docker SDK for Python is not installed",
-            why=str(error),
-            fix="pip install 'oatie-ops[docker]'",
-        ) from error
+        raise _no_sdk(error) from error
     try:
         return docker.APIClient(base_url=host, timeout=TIMEOUT_SECONDS, version="auto")
     except (docker.errors.DockerException, OSError) as error:
@@ -76,9 +72,11 @@ def _connect(host: str) -> Any:
 @contextmanager
 def explained(doing: str, *, ignore: tuple[int, ...] = ()) -> Iterator[None]:
     """``doing`` in words for the message. Answers with a status in ``ignore`` (404: it is gone) pass."""
-    import docker
-    import requests
-
+    try:
+        import docker
+        import requests
+    except ImportError as error:
+        raise _no_sdk(error) from error
     try:
         yield
     except docker.errors.APIError as error:
@@ -102,6 +100,14 @@ def build_context(path: str, exclude: list[str], dockerfile: str, text: str | No
     from docker.utils.build import tar
 
     return tar(path, exclude=exclude, dockerfile=(dockerfile, text), gzip=False)
+
+
+def _no_sdk(error: ImportError) -> EngineMissing:
+    return EngineMissing(
+        "the Docker SDK for Python is not installed",
+        why=str(error),
+        fix="pip install 'oatie-ops[docker]'; `oatie doctor --target docker` tells what else is missing",
+    )
 
 
 def _innermost(error: BaseException) -> str:
