@@ -53,7 +53,10 @@ async def _poll(worker: Worker, deadline: float, on_wait: OnWait) -> ProbeResult
     began = time.monotonic()
     last: ProbeResult | None = None
     while worker.alive and (left := deadline - time.monotonic()) > 0:
-        last = await probe(worker.port, app.ready or "/", app.ready_host, min(PROBE_TIMEOUT_SECONDS, left))
+        found = await probe(worker.port, app.ready or "/", app.ready_host, min(PROBE_TIMEOUT_SECONDS, left))
+        if last is not None and found.status is None and time.monotonic() >= deadline:
+            return last  # the deadline cut this probe short: what the one before it saw tells why
+        last = found
         if last.status is not None:
             worker.note("listening")
         if _is_ready(worker, last):
