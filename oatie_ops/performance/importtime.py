@@ -32,6 +32,11 @@ class Module:
             yield from child.walk()
 
 
+def is_timing(line: str) -> bool:
+    """Whether the interpreter wrote it, the head of the table included."""
+    return line.startswith("import time: ")
+
+
 def parse(text: str) -> list[Module]:
     """The outermost imports, in order. Lines of another kind are passed over."""
     waiting: dict[int, list[Module]] = {}

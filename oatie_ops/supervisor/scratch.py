@@ -38,6 +38,7 @@ GRACE_SECONDS = 2.0
 REQUEST_SECONDS = 10.0
 END_SECONDS = 5.0
 LOG_BYTES = 10_000_000
+LOG_LINES = 20
 
 
 @dataclass
@@ -59,8 +60,16 @@ class Scratch:
         home.mkdir(exist_ok=True)
         env = {**spec.app.env, "PYTHONPROFILEIMPORTTIME": "1", detail.VARIABLE: str(home)}
         watched = replace(spec, app=replace(spec.app, env=env))
-        async with self._started(watched, server_log=home / "server.txt"):
-            return _inside(home)
+        try:
+            async with self._started(watched, server_log=home / "server.txt"):
+                return _inside(home)
+        except OatieError as error:
+            # Its standard error went where the times of imports go, which nobody asked for here.
+            told = [line.removeprefix("  | ") for line in error.details]
+            told += _text(home / detail.IMPORTS_FILE).splitlines()
+            said = [line for line in told if not importtime.is_timing(line)]
+            error.details = tuple(f"  | {line}" for line in said[-LOG_LINES:])
+            raise
 
     @contextlib.asynccontextmanager
     async def _started(

@@ -77,6 +77,9 @@ def test_an_application_that_cannot_start_is_explained(project: Project) -> None
     project.configure(app={"run": "broken:app"})
     done = project.oatie("profile", "--runs", "1").expect(1)
     assert "a_module_that_is_not_there" in done.stderr
+    (project.root / "broken.py").write_text("raise RuntimeError('not today')\n")
+    done = project.oatie("profile", "--runs", "1").expect(1)
+    assert "Traceback" in done.stderr and "import time:" not in done.stderr
     assert project.processes() == [], project.describe()
 
 
