@@ -61,7 +61,7 @@ def explained(failed: Completed, *words: str) -> None:
 def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str) -> None:
     knobs, words = BAD_SERVICES[case]
     project.deployed("1")
-    project.configure(app={"ready_timeout": "1s"})
+    project.configure(app={"ready_timeout": "3s"})
     project.version("2", **knobs)
     refused = project.deploy().expect(7)
     assert refused.result["status"] == "rolled_back"
@@ -77,7 +77,7 @@ def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str
 @pytest.mark.parametrize("case", ["import error", "ready path answers 503"])
 def test_a_bad_first_release_fails_and_leaves_nothing_running(project: Project, case: str) -> None:
     knobs, words = BAD_SERVICES[case]
-    project.configure(app={"ready_timeout": "1s"})
+    project.configure(app={"ready_timeout": "3s"})
     project.version("1", **knobs)
     failed = project.deploy().expect(1)
     assert failed.result["status"] == "failed"
@@ -94,7 +94,7 @@ def test_a_bad_program_never_costs_the_one_that_serves(make_project: ProjectMake
     project = make_project("program.py")
     project.configure(app={"run": None, "command": ["python3", "program.py"], "workers": 1})
     project.deployed("1")
-    project.configure(app={"ready_timeout": "1s"})
+    project.configure(app={"ready_timeout": "3s"})
     project.version("2", **knobs)
     with project.load("/", new=2, keep=0, rate=50) as load:
         refused = project.deploy().expect(7)
