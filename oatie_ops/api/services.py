@@ -24,6 +24,7 @@ from oatie_ops.recovery.errors_inbox import ErrorsInbox
 from oatie_ops.recovery.errors_services import breakers
 from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervisor.main import OpsServices
+from oatie_ops.supervisor.memory import give_back
 from oatie_ops.supervisor.view import SupervisorView
 
 
@@ -128,6 +129,7 @@ class Watching:
             self.context.recovery, self.context.switches = made.recovery, made.switches
             if self._tasks is not None:
                 self._begin()
+            give_back()  # the watch from before
 
     # Of the one that runs when the question comes, not of the first.
 
