@@ -89,13 +89,14 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _allowed(request: Request) -> set[str]:
-    """Of all routes of the path; the framework names those of the first only."""
-    return {
+    """Of all routes of the path; the framework names those of the first only. HEAD comes with GET."""
+    found = {
         method
         for route in request.app.routes
         if route.path_regex.match(request.url.path)
         for method in route.methods
     }
+    return found | {"HEAD"} if "GET" in found else found
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

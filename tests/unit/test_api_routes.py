@@ -599,7 +599,7 @@ def test_every_answer_is_described_with_an_example(ops: Ops) -> None:
 
 def test_wrong_method_is_told_all_the_right_ones(ops: Ops) -> None:
     answer = ops.get("/health/maintenance", method="PUT", trusted=True)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD, POST")
 
 
 def test_reading_is_described_as_open_on_loopback_and_acting_is_not(ops: Ops) -> None:
