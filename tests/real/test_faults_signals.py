@@ -150,7 +150,11 @@ def test_a_second_signal_leaves_at_once_and_the_next_command_cleans_up(project: 
     run.signal(signal.SIGINT)
     run.signal(signal.SIGINT)
     run.wait().expect(130)
-    assert not [line for line in project.describe() if "sleep 60" in line]
+    wait_for(
+        lambda: not [line for line in project.describe() if "sleep 60" in line],
+        "the command and its guard to end",
+        evidence=project.describe,
+    )
     project.configure(deploy={"release": None})
     project.deployed("3")
     project.assert_settled()

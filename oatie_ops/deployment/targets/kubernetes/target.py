@@ -57,6 +57,7 @@ class KubernetesTarget:
     clock: Callable[[], float] = time.time
     replaced: str | None = field(default=None, repr=False)
     release: str = ""
+    builds: bool = False  # the image is made here, not named
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -73,6 +74,7 @@ class KubernetesTarget:
             "kubeconfig": self.kubeconfig,
             "context": self.context,
             "namespace": self.cluster.namespace,
+            "builds": self.builds,
         }
 
     # -- looking -----------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ class KubernetesTarget:
     def remove_image(self, release: str) -> None:
         """An image that was pushed stays in its registry, whose business that is; its variables go too."""
         self.workload.remove_configuration(release)
-        if self.settings.image.use is None:
+        if self.builds:
             from oatie_ops.deployment.targets.kubernetes.image import remove
 
             remove(self.settings, self.paths, release)
@@ -322,7 +324,15 @@ def configured(settings: Settings, paths: StatePaths) -> KubernetesTarget:
     kube = settings.kubernetes
     kubeconfig = str((settings.root / kube.kubeconfig).expanduser()) if kube.kubeconfig else None
     name = names.object_name(settings.app.name)
-    return KubernetesTarget(settings, name, paths, kubeconfig, kube.context, kube.namespace)
+    return KubernetesTarget(
+        settings,
+        name,
+        paths,
+        kubeconfig,
+        kube.context,
+        kube.namespace,
+        builds=settings.image.use is None,
+    )
 
 
 def placed(place: Place, paths: StatePaths) -> KubernetesTarget:
@@ -333,6 +343,7 @@ def placed(place: Place, paths: StatePaths) -> KubernetesTarget:
         place.get("kubeconfig"),
         place.get("context"),
         place.get("namespace"),
+        builds=bool(place.get("builds")),
     )
 
 
