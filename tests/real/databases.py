@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -82,7 +83,8 @@ class Server:
         """To the whole session: PostgreSQL answers with processes of its own."""
         assert self.process is not None
         for pid in _session(self.process.pid):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # a backend that ended since it was listed
+                os.kill(pid, number)
 
     def kill(self) -> None:
         if self.process is not None:
