@@ -84,6 +84,12 @@ def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
     after = f" for {seen.waited_seconds:.1f} s"
     if last.status is None:
         if "refused" in last.error and app.command:
+            if seen.private_port in seen.listening_ports:
+                return (
+                    f"nothing answered on port {seen.private_port}, which it was given in $PORT{after}: "
+                    "it opened that port only when the time was over",
+                    "raise app.ready_timeout in oatie.toml if it really needs that long",
+                )
             others = [port for port in seen.listening_ports if port != seen.private_port]
             heard = f"it listens on port {', '.join(map(str, others))}" if others else "it listens on no port"
             return (

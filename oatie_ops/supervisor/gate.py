@@ -54,8 +54,8 @@ async def _poll(worker: Worker, deadline: float, on_wait: OnWait) -> ProbeResult
     last: ProbeResult | None = None
     while worker.alive and (left := deadline - time.monotonic()) > 0:
         found = await probe(worker.port, app.ready or "/", app.ready_host, min(PROBE_TIMEOUT_SECONDS, left))
-        if last is not None and found.status is None and time.monotonic() >= deadline:
-            return last  # the deadline cut this probe short: what the one before it saw tells why
+        if last is not None and time.monotonic() >= deadline and not _tells_more(found, last):
+            return last
         last = found
         if last.status is not None:
             worker.note("listening")
@@ -65,6 +65,15 @@ async def _poll(worker: Worker, deadline: float, on_wait: OnWait) -> ProbeResult
         fast = time.monotonic() - began < FAST_PHASE_SECONDS
         await asyncio.sleep(FAST_POLL_SECONDS if fast else SLOW_POLL_SECONDS)
     return last
+
+
+def _tells_more(cut_short: ProbeResult, before: ProbeResult) -> bool:
+    """Whether a probe that the deadline cut short says more than the one before it, which had its time.
+
+    A program that took the connection and keeps silent explains itself better than the refusal of the moment
+    before it listened; any answer explains better than a silence that had only the rest of the time.
+    """
+    return cut_short.status is not None or (cut_short.connected and not before.connected)
 
 
 def _is_ready(worker: Worker, result: ProbeResult) -> bool:

@@ -13,7 +13,10 @@ MAX_ANSWER_BYTES = 16 * 1024
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """``status`` is None where no HTTP answer came; ``error`` then says why in the field's words."""
+    """``status`` is None where no HTTP answer came; ``error`` then says why in the field's words.
+
+    ``connected`` tells a program that took the connection from one that nobody could reach.
+    """
 
     path: str
     status: int | None
@@ -21,6 +24,7 @@ class ProbeResult:
     location: str = ""
     body: str = ""
     seconds: float = 0.0
+    connected: bool = False
 
     def ready(self, declared: bool) -> bool:
         """A declared ready path must answer 2xx; without one any answer below 500 counts."""
@@ -35,7 +39,8 @@ async def probe(port: int, path: str, host: str | None, timeout_seconds: float) 
     stage = "connecting"
 
     def failed(error: str) -> ProbeResult:
-        return ProbeResult(path, None, error=error, seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return ProbeResult(path, None, error=error, seconds=seconds, connected=writer is not None)
 
     writer: asyncio.StreamWriter | None = None
     try:
@@ -64,7 +69,7 @@ async def probe(port: int, path: str, host: str | None, timeout_seconds: float) 
             writer.close()
     excerpt = " ".join(redact_head(body).decode(errors="replace").split())[:200]
     seconds = time.monotonic() - began
-    return ProbeResult(path, status, location=redact(location), body=excerpt, seconds=seconds)
+    return ProbeResult(path, status, location=redact(location), body=excerpt, seconds=seconds, connected=True)
 
 
 def _parse_head(head: bytes) -> tuple[int, str]:

@@ -88,6 +88,16 @@ def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
             "it listens on no port",
             "listen on $PORT",
         ),
+        (
+            seen(
+                PROGRAM,
+                last_probe=ProbeResult("/ready", None, error="connection refused"),
+                private_port=40001,
+                listening_ports=[40001],
+            ),
+            "it opened that port only when the time was over",
+            "app.ready_timeout",
+        ),
     ],
 )
 def test_each_kind_of_failure_has_its_own_words(evidence: GateEvidence, why: str, fix: str) -> None:
