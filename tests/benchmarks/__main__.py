@@ -4,7 +4,13 @@ Everything is measured here and now, the peers in turn with `oatie` within each 
 slow machine; absolute figures are those of this machine. Printed are medians, the best rounds, what was
 promised, and where a peer is better. With ``--out``: results.md, results.json, and a picture of each
 benchmark as PNG and SVG. ``pip install -e .[test,bench]`` brings the peers that are Python packages; a peer
-that is not there is left out, with the reason. Exits 1 where a promise was missed.
+that is not there or fails is left out, with the reason. Each benchmark has its share of time: after it no
+further round begins, and after six of them it is given up. Exits 1 where a promise was missed or could not
+be measured.
+
+What is compared is in COMPARISON. The other ``bench_*`` here have no peer: each holds `oatie` against figures
+of its own (checks by the thousand, a crowd at the dashboard, a year of samples) and is a program by itself,
+as its first line says.
 """
 
 from __future__ import annotations
@@ -15,50 +21,62 @@ import os
 import platform
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks import plots
+from tests.benchmarks.measuring import TROUBLE, at_most, first_line
 from tests.benchmarks.report import Options, Report, missed, peer_wins, table
 from tests.benchmarks.writing import Run, as_json, as_markdown
 
-# Each module has one ``run(options) -> Report``. Imported only when asked for: some need a peer's package.
+
+@dataclass(frozen=True)
+class Benchmark:
+    """``module`` has one ``run(options) -> Report``, and is imported only when asked for: some need a peer's
+    package. ``quick_seconds``: its share of the five minutes that a quick run may take."""
+
+    module: str
+    quick_seconds: float
+
+
 COMPARISON = {
-    "startup": "bench_startup",
-    "tab": "bench_tab",
-    "breakers": "bench_breaker",
-    "starting": "starting",
-    "steady": "steady",
-    "switching": "switching",
-    "recovery": "recovery",
-    "checks": "bench_checks",
-    "scaling": "bench_backtest",
+    "startup": Benchmark("bench_startup", 15),
+    "tab": Benchmark("bench_tab", 20),
+    "breakers": Benchmark("bench_breaker", 15),
+    "starting": Benchmark("starting", 30),
+    "steady": Benchmark("steady", 35),
+    "switching": Benchmark("switching", 85),
+    "recovery": Benchmark("recovery", 75),
+    "checks": Benchmark("bench_checks", 10),
+    "scaling": Benchmark("bench_backtest", 15),
 }
+# A whole run may take this many times as long as a quick one; what hangs is given up after GIVE_UP shares,
+# which a busy machine does not reach.
+WHOLE, GIVE_UP = 8, 6
 
 
 def main() -> int:
     arguments = _arguments()
-    options = Options(arguments.quick, arguments.traces)
     began = time.monotonic()
     run = Run(
         taken_at=datetime.now(UTC).isoformat(timespec="minutes"),
         machine=f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         seconds=0.0,
-        quick=options.quick,
+        quick=arguments.quick,
         reports=(),
     )
     if arguments.out is not None and not plots.available():
         print("no plots: matplotlib is missing; pip install -e .[bench] brings it", file=sys.stderr)
     for name in arguments.names or COMPARISON:
         print(f"{name} …", file=sys.stderr, flush=True)
-        report = _benchmark(COMPARISON[name], options)
+        report = measured(name, COMPARISON[name], arguments)
         _print(report)
         run = replace(run, seconds=time.monotonic() - began, reports=(*run.reports, report))
         if arguments.out is not None:  # now: a run that is cut off keeps what it has measured
             _write(run, arguments.out)
     _close(run)
-    return 1 if missed(run.figures) else 0
+    return 1 if missed(run.figures) or any(report.failed for report in run.reports) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,14 +92,22 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _benchmark(module: str, options: Options) -> Report:
-    report = importlib.import_module(f"tests.benchmarks.{module}").run(options)
+def measured(name: str, benchmark: Benchmark, arguments: argparse.Namespace) -> Report:
+    """A benchmark that fails or hangs costs its own figures, not those of the others."""
+    share = benchmark.quick_seconds * (1 if arguments.quick else WHOLE)
+    options = Options(arguments.quick, arguments.traces, until=time.monotonic() + share)
+    try:
+        with at_most(share * GIVE_UP):
+            module = importlib.import_module(f"tests.benchmarks.{benchmark.module}")
+            report = module.run(options)
+    except (ImportError, *TROUBLE) as error:
+        return Report(name, name.capitalize(), (), failed=first_line(error))
     assert isinstance(report, Report)
-    return report
+    return replace(report, left_out=(*report.left_out, *options.gone.items()))
 
 
 def _print(report: Report) -> None:
-    print(f"\n{report.title}\n{table(report.figures)}")
+    print(f"\n{report.title}\n{report.failed or table(report.figures)}")
     for peer, why in report.left_out:
         print(f"left out: {peer} ({why})")
     sys.stdout.flush()
@@ -89,7 +115,9 @@ def _print(report: Report) -> None:
 
 def _close(run: Run) -> None:
     print(f"\n{run.machine}; {run.seconds:.0f} s")
-    for title, sentences in (("a peer wins", peer_wins(run.figures)), ("MISSED", missed(run.figures))):
+    failed = [f"{report.name}: {report.failed}" for report in run.reports if report.failed]
+    wins, misses = peer_wins(run.figures), missed(run.figures)
+    for title, sentences in (("a peer wins", wins), ("MISSED", misses), ("NOT MEASURED", failed)):
         for sentence in sentences:
             print(f"{title}: {sentence}")
 

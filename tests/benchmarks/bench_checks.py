@@ -56,7 +56,7 @@ def run(options: Options) -> Report:
             rivals[BLACKBOX] = partial(_theirs, process, port, url, checks)
         else:
             missing.append((BLACKBOX, f"{PROGRAM} is not on the PATH (a system package)"))
-        found = interleaved(rivals, rounds)
+        found = interleaved(rivals, rounds, options)
         if BLACKBOX in found:
             memory[BLACKBOX] = process.memory_info().rss / 2**20
     figures = list(

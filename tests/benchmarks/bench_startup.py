@@ -50,7 +50,8 @@ def run(options: Options) -> Report:
         project.configure(app={"workers": 1})
         try:
             project.start()
-            found = interleaved(_rivals(project, directory), QUICK_ROUNDS if options.quick else ROUNDS)
+            rounds = QUICK_ROUNDS if options.quick else ROUNDS
+            found = interleaved(_rivals(project, directory), rounds, options)
         finally:
             project.close()
     wall = {name: [pair[0] for pair in pairs] for name, pairs in found.items()}

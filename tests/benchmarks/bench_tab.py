@@ -33,20 +33,19 @@ def run(options: Options) -> Report:
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
     present = [name for name in ("bash", "zsh", "fish") if shutil.which(name)]
     left_out = tuple((name, "not installed") for name in ("bash", "zsh", "fish") if name not in present)
-    figures = [figure for name in present for figure in _measure(name, rounds)]
+    figures = [figure for name in present for figure in _measure(name, rounds, options)]
     return Report("tab", "TAB to screen", tuple(figures), left_out)
 
 
-def _measure(name: str, rounds: int) -> list[Figure]:
+def _measure(name: str, rounds: int, options: Options) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="oatie-bench-") as directory:
         home = Path(directory)
         _scripts(name, home)
         path = f"PATH={home}:$PATH" if name != "fish" else f"set -x PATH {home} $PATH"
         shell = Shell(name, home, (path, *READY.get(name, ()), OATIE[2], HELLO_TYPED[2]))
         try:
-            found = interleaved(
-                {"oatie": _pressing(shell, OATIE), TYPER: _pressing(shell, HELLO_TYPED)}, rounds
-            )
+            rivals = {"oatie": _pressing(shell, OATIE), TYPER: _pressing(shell, HELLO_TYPED)}
+            found = interleaved(rivals, rounds, options)
         finally:
             shell.close()
     return [

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.real.harness import Project
 
-INSTALL_TIMEOUT_SECONDS = 120.0
+INSTALL_TIMEOUT_SECONDS = 60.0
 UVICORN_FAST = ["--no-access-log", "--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
 
 

@@ -29,31 +29,33 @@ NOTES = {GRANIAN.name: "with --respawn-failed-workers", PM2.name: "one process"}
 
 def run(options: Options) -> Report:
     rounds = 1 if options.quick else ROUNDS
-    figures = [*_worker_killed(rounds), *_supervisor_killed(rounds)]
+    figures = [*_worker_killed(rounds, options), *_supervisor_killed(rounds, options)]
     if not options.quick:
-        figures += _broken_reload(rounds)
+        figures += _broken_reload(rounds, options)
     return Report("recovery", "Recovery after kill -9", tuple(figures), left_out())
 
 
-def _worker_killed(rounds: int) -> Iterator[Figure]:
+def _worker_killed(rounds: int, options: Options) -> Iterator[Figure]:
     """200 requests/s, half over new connections; capacity is back when a worker not seen before answers."""
-    rivals = {peer.name: partial(_kill_under_load, peer) for peer in present()}
-    boots = once_each({UVICORN.name: _boot_seconds}, rounds)[UVICORN.name]
-    for name, pairs in once_each(rivals, rounds).items():
+    bare = {} if UVICORN.missing() else {UVICORN.name: _boot_seconds}
+    boots = once_each(bare, rounds, options).get(UVICORN.name)
+    boot_seconds = median(boots) if boots else None
+    rivals = {peer.name: partial(_kill_under_load, peer) for peer in present(options)}
+    for name, pairs in once_each(rivals, rounds, options).items():
         mine = name == OATIE.name
         failed = sum(pair[0] for pair in pairs)
         back = [pair[1] for pair in pairs if pair[1] is not None]
         note = NOTES.get(name, "")
         # One request per kill may have been inside the worker.
-        yield Figure("kill -9 worker", name, failed, "failed", limit=rounds if mine else None, note=note)
+        yield Figure("kill -9 worker", name, failed, "failed", limit=len(pairs) if mine else None, note=note)
         yield Figure(
             "kill -9 worker",
             name,
             median(back) if back else None,
             "s until capacity is back",
             best=min(back, default=None),
-            limit=round(median(boots) + SLACK_SECONDS, 2) if mine else None,
-            note=f"bare uvicorn boots it in {median(boots):.2f} s" if mine else note,
+            limit=round(boot_seconds + SLACK_SECONDS, 2) if mine and boot_seconds else None,
+            note=f"bare uvicorn boots it in {boot_seconds:.2f} s" if mine and boot_seconds else note,
         )
 
 
@@ -83,9 +85,9 @@ def _kill_under_load(peer: Peer) -> tuple[int, float | None]:
     return failed, min(fresh) - killed_at if fresh else None
 
 
-def _supervisor_killed(rounds: int) -> Iterator[Figure]:
-    rivals = {peer.name: partial(_orphans_seconds, peer) for peer in present()}
-    for name, seconds in once_each(rivals, rounds).items():
+def _supervisor_killed(rounds: int, options: Options) -> Iterator[Figure]:
+    rivals = {peer.name: partial(_orphans_seconds, peer) for peer in present(options)}
+    for name, seconds in once_each(rivals, rounds, options).items():
         orphans = max(seconds) >= ORPHAN_DEADLINE_SECONDS
         yield Figure(
             "kill -9 supervisor",
@@ -107,10 +109,10 @@ def _orphans_seconds(peer: Peer) -> float:
         return time.monotonic() - begun
 
 
-def _broken_reload(rounds: int) -> Iterator[Figure]:
+def _broken_reload(rounds: int, options: Options) -> Iterator[Figure]:
     """New code that cannot be imported is on disk, and the supervisor is told to reload."""
-    rivals = {peer.name: partial(_reload_of_broken_code, peer) for peer in present()}
-    for name, results in once_each(rivals, rounds).items():
+    rivals = {peer.name: partial(_reload_of_broken_code, peer) for peer in present(options)}
+    for name, results in once_each(rivals, rounds, options).items():
         failed, requests = (sum(result[at] for result in results) for at in (0, 1))
         lives = all(result[2] for result in results)
         note = f"of {requests}, supervisor {'lives' if lives else 'is gone'}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,16 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Options:
-    """``quick``: fewer rounds. ``traces``: recorded loads (CSV: ``t_s,load``), None where none were given."""
+    """``quick``: fewer rounds. ``traces``: recorded loads (CSV: ``t_s,load``), None where none were given.
+
+    No round is begun after ``until`` (of ``time.monotonic``). ``gone`` is filled while measuring: peers that
+    failed, and how.
+    """
 
     quick: bool = False
     traces: Path | None = None
+    until: float = math.inf
+    gone: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Report:
-    """``left_out``: peers that were not measured, and why."""
+    """``left_out``: peers that were not measured, and why. ``failed``: why there are no figures at all."""
 
     name: str
     title: str
     figures: tuple[Figure, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    failed: str | None = None
 
 
 Benchmark = Callable[[Options], Report]

@@ -25,19 +25,19 @@ def run(options: Options) -> Report:
     """A tiny application and (but in a quick run) one that takes 0.5 s to import."""
     kinds = [0.0] if options.quick else [0.0, IMPORT_SECONDS]
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
-    figures = [figure for import_seconds in kinds for figure in _start(import_seconds, rounds)]
+    figures = [figure for import_seconds in kinds for figure in _start(import_seconds, rounds, options)]
     return Report("starting", "A server's start, two workers", tuple(figures), left_out())
 
 
-def _start(import_seconds: float, rounds: int) -> Iterator[Figure]:
+def _start(import_seconds: float, rounds: int, options: Options) -> Iterator[Figure]:
     """One directory for each peer; the first start in it, when nothing is compiled yet, is not counted."""
     what = "start" if not import_seconds else f"start, {import_seconds} s import"
     with contextlib.ExitStack() as stack:
         rivals: dict[str, Callable[[], float]] = {}
-        for peer in present():
+        for peer in present(options):
             project = stack.enter_context(checkout(import_seconds=import_seconds))
             rivals[peer.name] = partial(_first_answer, project, peer)
-        found = interleaved(rivals, rounds)
+        found = interleaved(rivals, rounds, options)
     yield from summed_up(what, found, "ms to first 200", scale=1000, notes={"PM2": "one process"})
     for name, most in AGAINST[import_seconds].items():
         if name in found:

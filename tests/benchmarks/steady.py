@@ -13,7 +13,7 @@ from statistics import median
 
 import psutil
 
-from tests.benchmarks.measuring import Rounds, interleaved, ratio
+from tests.benchmarks.measuring import Rounds, first_line, interleaved, ratio
 from tests.benchmarks.peers import OATIE, UVICORN
 from tests.benchmarks.report import Figure, Options, Report
 from tests.benchmarks.servers import Running, left_out, present, running
@@ -29,21 +29,30 @@ def run(options: Options) -> Report:
     wrk = shutil.which("wrk")
     missing = () if wrk else (("throughput", "wrk is not installed (a system package)"),)
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(running(peer)) for peer in present()]
-        figures = []
+        servers = []
+        for peer in present(options):
+            try:
+                servers.append(stack.enter_context(running(peer)))
+            except RuntimeError as error:
+                if peer is OATIE:
+                    raise
+                options.gone[peer.name] = first_line(error)
+        figures: list[Figure] = []
         if wrk and any(server.peer is UVICORN for server in servers):
-            figures += _throughput(wrk, servers, QUICK_ROUNDS if options.quick else ROUNDS)
+            figures += _throughput(wrk, servers, options)
         figures += _footprint(servers, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)
     return Report("steady", "A running service", tuple(figures), left_out() + missing)
 
 
-def _throughput(wrk: str, servers: list[Running], rounds: int) -> Iterator[Figure]:
+def _throughput(wrk: str, servers: list[Running], options: Options) -> Iterator[Figure]:
     rivals = {
         server.peer.name: partial(_wrk, wrk, server.project.url)
         for server in servers
         if not server.peer.one_process
     }
-    found: Rounds = interleaved(rivals, rounds)
+    found: Rounds = interleaved(rivals, QUICK_ROUNDS if options.quick else ROUNDS, options)
+    if UVICORN.name not in found:
+        return
     for name, rates in found.items():
         yield Figure(
             "throughput",

@@ -30,7 +30,7 @@ def run(options: Options) -> Report:
     )
     figures = [*_deploys(QUICK_DEPLOYS if options.quick else DEPLOYS)]
     for title, rate in rates.items():
-        figures += _reloads(title, rate, 1 if options.quick else ROUNDS)
+        figures += _reloads(title, rate, 1 if options.quick else ROUNDS, options)
     return Report("switching", "Switches under load (24 clients)", tuple(figures), left_out())
 
 
@@ -80,14 +80,14 @@ def cutover_ms(events: list[dict[str, Any]]) -> float | None:
     return (ended - begun) * 1000 if begun and ended else None
 
 
-def _reloads(title: str, rate: int, rounds: int) -> Iterator[Figure]:
+def _reloads(title: str, rate: int, rounds: int, options: Options) -> Iterator[Figure]:
     """The same application reloaded: without a pause, or at a rate that leaves most connections idle."""
-    rivals = {peer.name: partial(_reload_under, peer, rate) for peer in present()}
-    for name, results in once_each(rivals, rounds).items():
+    rivals = {peer.name: partial(_reload_under, peer, rate) for peer in present(options)}
+    for name, results in once_each(rivals, rounds, options).items():
         failed = sum(result["failed"] for result in results)
         cut = sum(result["cut"] for result in results)
         requests = sum(result["requests"] for result in results)
-        note = f"of {requests} over {RELOADS * rounds} reloads"
+        note = f"of {requests} over {RELOADS * len(results)} reloads"
         limit = 0 if name == OATIE.name else None
         yield Figure(title, name, failed, "failed", limit=limit, note=note)
         yield Figure(title, name, cut, "connections cut", limit=limit)

@@ -33,6 +33,7 @@ def as_json(run: Run) -> str:
             "title": report.title,
             "figures": [{**asdict(figure), "met": figure.met} for figure in report.figures],
             "left_out": dict(report.left_out),
+            "failed": report.failed,
         }
         for report in run.reports
     ]
@@ -46,7 +47,7 @@ def as_markdown(run: Run, plots: Sequence[str] = ()) -> str:
     kind = "quick run" if run.quick else "run"
     lines = [f"Measured {run.taken_at} on {run.machine}, one {kind} of {run.seconds:.0f} s.", ""]
     for report in run.reports:
-        lines += [f"## {report.title}", "", *_table(report.figures), ""]
+        lines += [f"## {report.title}", "", *_table(report), ""]
         lines += [f"- {peer} was left out: {why}" for peer, why in report.left_out]
         if report.name in plots:
             lines += ["", f"![{report.title}]({report.name}.svg)"]
@@ -56,10 +57,10 @@ def as_markdown(run: Run, plots: Sequence[str] = ()) -> str:
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
-def _table(figures: Sequence[Figure]) -> list[str]:
-    if not figures:
-        return ["Nothing was measured."]
-    head, *body = rows(figures)
+def _table(report: Report) -> list[str]:
+    if not report.figures:
+        return [f"Nothing was measured: {report.failed or 'no peer was there'}."]
+    head, *body = rows(report.figures)
     lines = [_row(head), "|" + "---|" * len(head)]
     return lines + [_row(cells) for cells in body]
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
+from argparse import Namespace
 from pathlib import Path
 
-from tests.benchmarks.measuring import interleaved, ratio, summed_up
+import pytest
+
+from tests.benchmarks.__main__ import Benchmark, measured
+from tests.benchmarks.measuring import OutOfTimeError, at_most, interleaved, once_each, ratio, summed_up
 from tests.benchmarks.plots import draw, panels
-from tests.benchmarks.report import Figure, Report, groups, missed, peer_wins, table
+from tests.benchmarks.report import Figure, Options, Report, groups, missed, peer_wins, table
 from tests.benchmarks.writing import Run, as_json, as_markdown
 
 FIGURES = (
@@ -122,3 +127,48 @@ def test_rivals_take_turns_and_the_first_round_does_not_count() -> None:
     figures = list(summed_up("x", found, "ms", scale=1000, limits={"oatie": 5}, references=["peer"]))
     assert [(figure.value, figure.best) for figure in figures] == [(2000, 1000), (2000, 2000)]
     assert (figures[0].met, figures[1].reference) == (False, True)
+
+
+def failing_in(round_: int, calls: list[int]) -> float:
+    calls.append(1)
+    if len(calls) >= round_:
+        raise RuntimeError("\npeer did not start:\nits log")
+    return 1.0
+
+
+def test_a_peer_that_fails_is_left_out_from_then_on_with_the_reason() -> None:
+    calls: list[int] = []
+    options = Options()
+    found = once_each({"oatie": lambda: 1.0, "peer": lambda: failing_in(2, calls)}, 4, options)
+    assert found == {"oatie": [1.0] * 4}
+    assert options.gone == {"peer": "failed in round 2: peer did not start:"}
+    assert len(calls) == 2
+
+
+def test_oatie_itself_has_to_work() -> None:
+    with pytest.raises(RuntimeError, match="did not start"):
+        once_each({"oatie": lambda: failing_in(1, [])}, 2)
+
+
+def test_no_round_begins_when_the_time_is_up_but_each_rival_has_one() -> None:
+    late = Options(until=0.0)
+    assert once_each({"oatie": lambda: 1.0, "peer": lambda: 2.0}, 9, late) == {"oatie": [1.0], "peer": [2.0]}
+    assert interleaved({"oatie": lambda: 1.0}, 9, late) == {"oatie": [1.0]}
+
+
+def test_what_hangs_is_given_up_and_the_next_one_is_not() -> None:
+    with pytest.raises(OutOfTimeError, match="not done after"), at_most(0.05):
+        threading.Event().wait(60)
+    with at_most(60):
+        pass
+
+
+def test_a_benchmark_that_fails_says_why_in_the_table_and_in_json() -> None:
+    run = Run("now", "here", 1, False, (Report("steady", "Steady", (), failed="it was not done after 9 s"),))
+    assert "Nothing was measured: it was not done after 9 s." in as_markdown(run)
+    assert json.loads(as_json(run))["reports"][0]["failed"] == "it was not done after 9 s"
+
+
+def test_a_module_that_cannot_be_imported_is_a_report_too() -> None:
+    report = measured("odd", Benchmark("no_such_module", 1), Namespace(quick=True, traces=None))
+    assert (report.figures, report.failed) == ((), "No module named 'tests.benchmarks.no_such_module'")
