@@ -13,7 +13,7 @@ import typer
 
 from oatie_ops.cli import github
 from oatie_ops.cli.human import table
-from oatie_ops.cli.output import emit, emit_json, paint, say
+from oatie_ops.cli.output import emit, emit_json, emit_report, paint, say
 from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -210,13 +210,13 @@ def explain(
             listed = [{"name": name, "description": text} for name, text in keys]
             emit_json({"schema": EXPLAIN_SCHEMA, "keys": listed})
         else:
-            emit("\n".join(table(("KEY", "MEANING"), keys)))
+            emit_report("\n".join(table(("KEY", "MEANING"), keys)))
         return
     found = explaining.explain(key)
     if json:
         emit_json({"schema": EXPLAIN_SCHEMA, **found.as_dict()})
     else:
-        emit("\n".join(explain_lines(found)))
+        emit_report("\n".join(explain_lines(found)))
 
 
 def explain_lines(found: Explanation) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import age, table
-from oatie_ops.cli.output import emit, emit_json, paint, warn
+from oatie_ops.cli.output import emit_json, emit_report, paint, warn
 from oatie_ops.errors import UsageError
 from oatie_ops.exit_codes import ExitCode
 
@@ -130,10 +130,10 @@ def _list(status: dict[str, Any], *, as_json: bool) -> int:
         for decision in sorted(service["decisions"], key=lambda each: not each["counts"])
     ]
     if rows:
-        emit("\n".join(table(COLUMNS, rows)))
+        emit_report("\n".join(table(COLUMNS, rows)))
     else:
         names = ", ".join(status["services"])
-        emit("nothing is degraded" + (f"; could be: {names}" if names else ""))
+        emit_report("nothing is degraded" + (f"; could be: {names}" if names else ""))
     return ExitCode.OK
 
 
@@ -164,10 +164,12 @@ def _show_degraded(service: str, done: dict[str, Any], *, as_json: bool) -> int:
     left = done["left_seconds"]
     ends = "until it is restored" if left is None else f"for {age(left + 0.5)}, until {done['until']}"
     if done["level"] == 0:
-        emit(f"{service} stays as it is {ends}, whatever is decided automatically")
+        emit_report(f"{service} stays as it is {ends}, whatever is decided automatically")
     else:
         share = "" if done["level"] == 100 else f" ({done['level']}% of its requests)"
-        emit(f"{paint(f'{service} is degraded', 'yellow', sys.stdout)}{share} {ends}: {done['reason']}")
+        emit_report(
+            f"{paint(f'{service} is degraded', 'yellow', sys.stdout)}{share} {ends}: {done['reason']}"
+        )
         if not done["routes"]:
             warn(f"services.{service} declares no routes: its breaker opens, and code that asks obeys")
     return _show_obeyed(done)
@@ -177,10 +179,10 @@ def _show_restored(service: str, done: dict[str, Any], *, as_json: bool) -> int:
     if as_json:
         emit_json({"schema": CHANGE_SCHEMA, **done})
         return _exit_code(done)
-    emit(f"{paint(f'{service} is restored', 'green', sys.stdout)}")
+    emit_report(f"{paint(f'{service} is restored', 'green', sys.stdout)}")
     for decision in done["decisions"]:
         if decision["overruled_by"]:
-            emit(f"  overruled until it is over: {decision['owner']}: {decision['reason']}")
+            emit_report(f"  overruled until it is over: {decision['owner']}: {decision['reason']}")
     return _show_obeyed(done)
 
 
@@ -191,12 +193,12 @@ def _show_obeyed(done: dict[str, Any]) -> int:
     if done["stale"]:
         warn(f"other hosts do not hear of it yet: {done['stale']}")
     if not done["supervised"]:
-        emit(f"{done['remark']}; whoever reads the switches obeys at the next request")
+        emit_report(f"{done['remark']}; whoever reads the switches obeys at the next request")
     if workers:
         took = "" if seconds is None else f", {_milliseconds(seconds)}"
-        emit(f"{obeying}/{workers} workers obey{took}")
+        emit_report(f"{obeying}/{workers} workers obey{took}")
     elif done["supervised"]:
-        emit("no worker reads switches here; a program may, over HTTP or from the file")
+        emit_report("no worker reads switches here; a program may, over HTTP or from the file")
     if obeying < workers:
         warn("the others have not looked yet; a blocked event loop obeys at its next request")
     return _exit_code(done)

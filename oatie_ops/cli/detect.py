@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oatie_ops.cli.human import table
-from oatie_ops.cli.output import emit, emit_json, paint, warn
+from oatie_ops.cli.output import emit_json, emit_report, paint, warn
 from oatie_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def command(
         return
     for warning in (*explanation.detection.warnings, *unknown):
         warn(warning)
-    emit("\n".join(render(explanation, seen, explain=explain)))
+    emit_report("\n".join(render(explanation, seen, explain=explain)))
 
 
 def _check_name(environment: str | None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from oatie_ops.cli.choices import require_one_of
 from oatie_ops.cli.human import table
-from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.cli.output import emit_json, emit_report, paint, terminal_columns
 from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def command(
         rows = [asdict(each) for each in found]
         emit_json({"schema": SCHEMA, "target": wanted, "usable": usable, "findings": rows})
     else:
-        emit("\n".join(render(found)))
+        emit_report("\n".join(render(found)))
     return ExitCode.OK if usable else ExitCode.PREREQUISITE_MISSING
 
 
@@ -57,10 +57,15 @@ def render(found: list[Finding]) -> list[str]:
 
     words = WORDS if can_show("✓✗", sys.stdout) else PLAIN_WORDS
     rows = [[words[each.state], each.name, each.said, ", ".join(each.needed_by)] for each in found]
-    head, *lines = table(("STATE", "WHAT", "FOUND", "FOR"), rows)
-    painted = [
-        paint(line[: len(words[each.state])], STYLES[each.state], sys.stdout) + line[len(words[each.state]) :]
-        for line, each in zip(lines, found, strict=True)
-    ]
+    lines = table(("STATE", "WHAT", "FOUND", "FOR"), rows, terminal_columns(sys.stdout), short_first=True)
     fixes = [f"  {each.name}: {each.fix}" for each in found if each.fix]
-    return [head, *painted, *(["", "To get what is not here:", *fixes] if fixes else [])]
+    return [*map(_painted, lines), *(["", "To get what is not here:", *fixes] if fixes else [])]
+
+
+def _painted(line: str) -> str:
+    """The state in its colour; a line that goes on with the one above has none."""
+    for words in (WORDS, PLAIN_WORDS):
+        for state, word in words.items():
+            if line.startswith(f"{word} "):
+                return paint(word, STYLES[state], sys.stdout) + line[len(word) :]
+    return line

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_source import require_known
-from oatie_ops.cli.output import emit, emit_json
+from oatie_ops.cli.output import emit_json, emit_report
 from oatie_ops.config.durations import parse_duration
 from oatie_ops.errors import UsageError
 from oatie_ops.exit_codes import ExitCode
@@ -90,4 +90,4 @@ def _tell(document: Mapping[str, Any], line: str, as_json: bool) -> None:
     if as_json:
         emit_json({"schema": "oatie.health.maintenance/v1", **document})
     else:
-        emit(line)
+        emit_report(line)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from oatie_ops.cli import github
 from oatie_ops.cli.health_source import Health
-from oatie_ops.cli.output import emit, emit_json, emit_json_line
+from oatie_ops.cli.output import emit_json, emit_json_line, emit_report
 from oatie_ops.exit_codes import ExitCode
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -32,7 +32,7 @@ def show(health: Health, *, as_json: bool, as_line: bool = False) -> None:
     else:
         from oatie_ops.cli.health_text import render
 
-        emit("\n".join(render(health, sys.stdout)))
+        emit_report("\n".join(render(health, sys.stdout)))
     if github.wanted():
         _summarize(health)
 

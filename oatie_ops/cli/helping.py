@@ -31,7 +31,7 @@ def answer(words: Sequence[str]) -> str | None:
 
 
 def page(name: str) -> str:
-    """One page as it is written (Markdown reads well as it is). Raises `UsageError`."""
+    """One page as it is written. Raises `UsageError`."""
     known = pages()
     if name not in known:
         near = get_close_matches(name, known, n=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oatie_ops.cli.init_write import write_whole
-from oatie_ops.cli.output import emit, emit_json, warn
+from oatie_ops.cli.output import emit_json, emit_report, warn
 from oatie_ops.errors import OatieError, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def command(  # noqa: PLR0917 - each is an option
     if json:
         emit_json(document(file, best, others))
     else:
-        emit("\n".join(report(best, others)))
+        emit_report("\n".join(report(best, others)))
 
 
 def _write_files(kinds: list[str], *, force: bool, as_json: bool) -> None:
@@ -99,7 +99,7 @@ def _write_files(kinds: list[str], *, force: bool, as_json: bool) -> None:
     if as_json:
         emit_json({"schema": FILES_SCHEMA, "files": [str(file) for file in written]})
     else:
-        emit("\n".join(f"Wrote {file}" for file in written))
+        emit_report("\n".join(f"Wrote {file}" for file in written))
 
 
 def _write_docker(base: str | None, *, supervised: bool, force: bool, as_json: bool) -> None:
@@ -118,7 +118,7 @@ def _write_docker(base: str | None, *, supervised: bool, force: bool, as_json: b
     if as_json:
         emit_json({"schema": FILES_SCHEMA, "files": [str(file) for file in written]})
     else:
-        emit("\n".join(f"Wrote {file}" for file in written))
+        emit_report("\n".join(f"Wrote {file}" for file in written))
         if text.kind(around) == "other":
             warn("what this program needs is not known: choose a base image that has it (--base IMAGE)")
 

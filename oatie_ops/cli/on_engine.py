@@ -154,7 +154,7 @@ def start_on_engine(context: Context, engine: Engine, *, as_json: bool) -> int:
     """`oatie start` where the release is on an engine: what was stopped runs again."""
     import time
 
-    from oatie_ops.cli.output import emit, emit_json
+    from oatie_ops.cli.output import emit_json, emit_report
     from oatie_ops.cli.status_report import SCHEMA, exit_code, render
     from oatie_ops.cli.waiting import Waiting
     from oatie_ops.deployment.reconcile import reconcile
@@ -168,7 +168,7 @@ def start_on_engine(context: Context, engine: Engine, *, as_json: bool) -> int:
     if as_json:
         emit_json({"schema": SCHEMA, **status})
     else:
-        emit("\n".join(render(status, time.time())))
+        emit_report("\n".join(render(status, time.time())))
     return exit_code(status)
 
 
@@ -220,7 +220,7 @@ def deploy_accessory(
     Exits 7 where the new one did not start and the old one runs again.
     """
     from oatie_ops.cli.filling import filled
-    from oatie_ops.cli.output import emit, emit_json
+    from oatie_ops.cli.output import emit_json, emit_report
     from oatie_ops.cli.waiting import Waiting
     from oatie_ops.config.load import load
     from oatie_ops.deployment.targets.docker import configured
@@ -230,7 +230,7 @@ def deploy_accessory(
     loaded = load(context.root, environment=environment, use_cache=not dry_run)
     require_accessory(name, loaded.settings.accessories)
     if dry_run:
-        emit(f"would make the accessory {name} anew, with a gap; the application is not touched")
+        emit_report(f"would make the accessory {name} anew, with a gap; the application is not touched")
         return ExitCode.OK
     context.paths.ensure()
     target = configured(filled(loaded).settings, context.paths)
@@ -242,7 +242,7 @@ def deploy_accessory(
     if as_json:
         emit_json({"schema": "oatie.deploy.accessory/v1", "accessory": name, "message": said})
     else:
-        emit(said)
+        emit_report(said)
     return ExitCode.OK
 
 

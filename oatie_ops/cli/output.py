@@ -73,6 +73,33 @@ def emit(text: str) -> None:
     print(text, flush=True)
 
 
+def emit_report(text: str) -> None:
+    """One result for people to read: on a terminal its long lines are folded between words, in a pipe not.
+
+    Not for what is copied or executed: values, scripts, addresses.
+    """
+    emit(folded(text, sys.stdout))
+
+
+def folded(text: str, stream: TextIO) -> str:
+    columns = terminal_columns(stream)
+    if columns is None or max(map(len, text.split("\n"))) <= columns:
+        return text
+    from oatie_ops.cli.folding import fold
+
+    return fold(text, columns)
+
+
+def terminal_columns(stream: TextIO) -> int | None:
+    """How wide the terminal is; None where it is none, or does not say."""
+    if not is_terminal(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
 def emit_json(document: Any) -> None:
     """One JSON document on stdout: one line in a pipe, indented on a terminal."""
     _emit_clean(_dump(document, indent=2 if is_terminal(sys.stdout) else None))
@@ -100,7 +127,7 @@ def _dump(value: Any, indent: int | None) -> str:
 def say(text: str) -> None:
     """Talk, on stderr, unless --quiet. A stderr that is gone or full is no reason to fail."""
     if not current.wishes.quiet:
-        _to_stderr(text)
+        _to_stderr(folded(text, sys.stderr))
 
 
 def say_more(text: str) -> None:
@@ -118,7 +145,7 @@ def _to_stderr(text: str) -> None:
 
 def warn(text: str) -> None:
     """Said with --quiet too."""
-    _to_stderr(f"{paint('warning:', 'warning')} {text}")
+    _to_stderr(folded(f"{paint('warning:', 'warning')} {text}", sys.stderr))
 
 
 def render_error(error: OatieError, stream: TextIO | None = None) -> str:
@@ -142,4 +169,4 @@ def report_error(error: OatieError, *, as_json: bool = False) -> None:
     if as_json:
         emit_json({"schema": "oatie.error/v1", "error": error.as_dict()})
     else:
-        _to_stderr(render_error(error, sys.stderr))
+        _to_stderr(folded(render_error(error, sys.stderr), sys.stderr))

@@ -9,7 +9,7 @@ from typing import Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import table
-from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.cli.output import emit_json, emit_report, paint
 from oatie_ops.cli.profile_resources import TIMEOUT_SECONDS
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
@@ -26,7 +26,7 @@ def show_overview(hours: float, *, as_json: bool) -> int:
     if as_json:
         emit_json(document)
     else:
-        emit("\n".join(render(document)))
+        emit_report("\n".join(render(document)))
     score = document["score"]
     return ExitCode.OK if score is not None and score >= GOOD else ExitCode.DEGRADED
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import age
-from oatie_ops.cli.output import emit, emit_json, emit_json_line, paint, use_animation
+from oatie_ops.cli.output import emit, emit_json, emit_json_line, emit_report, paint, use_animation
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.supervisor.client import ControlClient, NotRunning
@@ -87,7 +87,7 @@ def show(hours: float, *, watch: bool, as_json: bool) -> int:
         else:
             lines = render(current, trends)
             live = watch and use_animation(sys.stdout)
-            emit((CLEAR if live else "") + "\n".join(lines))
+            (emit if live else emit_report)((CLEAR if live else "") + "\n".join(lines))
         if not watch:
             return ExitCode.DEGRADED if trends["findings"] else ExitCode.OK
         time.sleep(WATCH_SECONDS)

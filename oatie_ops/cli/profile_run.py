@@ -14,7 +14,7 @@ from oatie_ops.cli.choice import choose
 from oatie_ops.cli.choices import require_one_of
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.filling import read_release
-from oatie_ops.cli.output import emit, emit_json, say, warn
+from oatie_ops.cli.output import emit_json, emit_report, say, warn
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
@@ -97,7 +97,7 @@ def run(wanted: Wanted) -> int:
     else:
         from oatie_ops.cli.profile_text import render
 
-        emit("\n".join(render(profile)))
+        emit_report("\n".join(render(profile)))
     if profile.within_budget is False:
         return ExitCode.FAILED
     return VERDICT_CODES.get(comparison.verdict, ExitCode.OK) if comparison else ExitCode.OK

@@ -5,6 +5,7 @@ The help, the version, and the questions that scripts and people ask most, as th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 VERSION = ({"--version", "--json"}, {"-V", "--json"})
@@ -31,12 +32,18 @@ def _version() -> int:
 
 def _help(words: Sequence[str]) -> int | None:
     from oatie_ops.cli import helping
-    from oatie_ops.cli.output import emit
+    from oatie_ops.cli.output import emit, terminal_columns
 
     text = helping.answer(words)
-    if text is not None:
-        emit(text)
-    return None if text is None else 0
+    if text is None:
+        return None
+    columns = terminal_columns(sys.stdout)
+    if columns is not None:
+        from oatie_ops.cli.reading import fitted
+
+        text = fitted(text, columns)
+    emit(text)
+    return 0
 
 
 def _status(as_json: bool) -> int:

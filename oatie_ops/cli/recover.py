@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json
+from oatie_ops.cli.output import emit_json, emit_report
 from oatie_ops.errors import UsageError
 from oatie_ops.exit_codes import ExitCode
 
@@ -75,7 +75,7 @@ def _recover(context: Context, service: str, from_rung: int, reason: str, *, as_
     if as_json:
         emit_json({"schema": "oatie.recover/v1", **{k: v for k, v in result.items() if k != "event"}})
     else:
-        emit(conclusion(result))
+        emit_report(conclusion(result))
     return ExitCode.OK if result["status"] == "proven" else ExitCode.FAILED
 
 
@@ -95,7 +95,7 @@ def _dry_run(context: Context, service: str, from_rung: int, *, as_json: bool) -
     if as_json:
         emit_json({"schema": "oatie.recover.plan/v1", "service": service, "rungs": found["rungs"]})
     else:
-        emit("\n".join(planned(found)))
+        emit_report("\n".join(planned(found)))
     return ExitCode.OK
 
 
@@ -111,7 +111,7 @@ def _list(context: Context, service: str | None, *, as_json: bool) -> int:
     if as_json:
         emit_json({"schema": "oatie.recover.list/v1", "ladders": list(ladders.values())})
     else:
-        emit("\n".join(listed(ladders)))
+        emit_report("\n".join(listed(ladders)))
     return ExitCode.OK
 
 
@@ -125,7 +125,7 @@ def _history(context: Context, service: str | None, limit: int, *, as_json: bool
     if as_json:
         emit_json({"schema": "oatie.recover.history/v1", "recoveries": found})
     else:
-        emit("\n".join(told(found)))
+        emit_report("\n".join(told(found)))
     return ExitCode.OK
 
 
@@ -140,7 +140,7 @@ def _errors(context: Context, service: str | None, limit: int, *, as_json: bool)
     if as_json:
         emit_json({"schema": "oatie.recover.errors/v1", **found})
     else:
-        emit("\n".join(lines(found, time())))
+        emit_report("\n".join(lines(found, time())))
     return ExitCode.OK
 
 

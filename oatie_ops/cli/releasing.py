@@ -172,9 +172,9 @@ class Closing:
             output.report_error(self._failure)
         assert self._result is not None, "the result is always said"
         if self._result.status == "planned" and self._plan is not None:
-            output.emit("\n".join(plan_lines(self._plan)))
+            output.emit_report("\n".join(plan_lines(self._plan)))
         elif lines := verdict_lines(self._kind, self._result, self._serving, self._failure):
-            output.emit("\n".join(lines))
+            output.emit_report("\n".join(lines))
 
 
 def plan_lines(plan: Planned) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json_line, say
+from oatie_ops.cli.output import emit_json_line, emit_report, say
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.client import ControlClient, error_from_dict
@@ -44,7 +44,7 @@ def command(
     if failed:
         raise failed
     gap = f"; nothing answered for {result['gap_ms']} ms" if "gap_ms" in result else ""
-    emit(f"reloaded in {time.monotonic() - begun:.1f}s{gap}")
+    emit_report(f"reloaded in {time.monotonic() - begun:.1f}s{gap}")
     return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json
+from oatie_ops.cli.output import emit_json, emit_report
 from oatie_ops.cli.start import OPS_FACTORY
 from oatie_ops.exit_codes import ExitCode
 
@@ -135,7 +135,7 @@ def show(paths: StatePaths, *, as_json: bool) -> int:
             }
         )
     elif releases:
-        emit("\n".join(listing(releases, serving)))
+        emit_report("\n".join(listing(releases, serving)))
     else:
-        emit("nothing has been deployed here yet")
+        emit_report("nothing has been deployed here yet")
     return ExitCode.OK

@@ -8,7 +8,7 @@ from typing import Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import size, table
-from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.cli.output import emit_json, emit_report, paint
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.supervisor.client import ControlClient, NotRunning
@@ -31,7 +31,7 @@ def show(*, as_json: bool) -> int:
         emit_json({"schema": "oatie.scale/v1", **document, "following": following})
     else:
         for line in lines(context, document, following):
-            emit(line)
+            emit_report(line)
     return ExitCode.OK if document["recommendations"] else ExitCode.DEGRADED
 
 

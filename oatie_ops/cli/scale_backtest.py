@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.cli.human import age, table
-from oatie_ops.cli.output import emit, emit_json, is_terminal, paint, say
+from oatie_ops.cli.output import emit_json, emit_report, is_terminal, paint, say
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.scaling.backtest import (
@@ -151,19 +151,19 @@ def _policy(replay: Replay) -> dict[str, Any]:
 def _show(document: dict[str, Any], result: Backtest, *, chosen_capacity: bool) -> None:
     setup = result.setup
     scored = document["scored_steps"] * setup.step_seconds
-    emit(
+    emit_report(
         f"{document['trace']}, {document['column']}: {age(scored)} scored after a warm-up of "
         f"{age(result.warmup_steps * setup.step_seconds)}; steps of {setup.step_seconds:g} s, "
         f"start-up {setup.startup_seconds:g} s, budget {setup.budget:.2%}"
     )
     why = " (so that the 99th percentile of the whole trace is 12 replicas)" if chosen_capacity else ""
-    emit(f"one replica serves {document['capacity_per_replica']:.6g} per step at full load{why}\n")
+    emit_report(f"one replica serves {document['capacity_per_replica']:.6g} per step at full load{why}\n")
     head = ("POLICY", "COST", "VIOLATED", "LOST", "ACTIONS/DAY", "REPLICAS", "BUDGET")
     rows = [_row(replay) for replay in result.replays]
     for line, replay in zip(table(head, rows), [None, *result.replays], strict=True):
         ours = replay is not None and replay.score.policy == OURS
-        emit(paint(line, "bold", sys.stdout) if ours or replay is None else line)
-    emit("\ncost: replica-steps against a clairvoyant that has exactly what each step needs")
+        emit_report(paint(line, "bold", sys.stdout) if ours or replay is None else line)
+    emit_report("\ncost: replica-steps against a clairvoyant that has exactly what each step needs")
     _show_ours(document, result)
 
 
@@ -183,14 +183,14 @@ def _row(replay: Replay) -> tuple[str, ...]:
 def _show_ours(document: dict[str, Any], result: Backtest) -> None:
     score, budget = result.ours.score, result.setup.budget
     low, high = score.interval
-    emit(
+    emit_report(
         f"our advice: {score.violated_steps} steps violated, {score.violations:.2%} (95 %: {low:.2%} to "
         f"{high:.2%}); {result.ours.note}"
     )
     if not score.within_budget:
-        emit(
+        emit_report(
             f"the budget of {budget:.2%} was not met: {result.surprises:.0%} of the violations are jumps "
             f"above 1.5 x the hour before, faster than the start-up of {result.setup.startup_seconds:g} s"
         )
     for worst in document["worst"]:
-        emit(f"  worst: t_s {worst['t_s']:.12g}, {worst['short_by_replicas']:.1f} replicas short")
+        emit_report(f"  worst: t_s {worst['t_s']:.12g}, {worst['short_by_replicas']:.1f} replicas short")

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json, emit_json_line, warn
+from oatie_ops.cli.output import emit_json, emit_json_line, emit_report, warn
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.config import defaults
 from oatie_ops.errors import OatieError, UsageError
@@ -50,7 +50,7 @@ def change_to(words: Sequence[str], *, as_json: bool) -> int:
     if as_json:
         emit_json({"schema": "oatie.scale.replicas/v1", "replicas": number, "message": said})
     else:
-        emit(said)
+        emit_report(said)
     return ExitCode.OK
 
 
@@ -84,7 +84,9 @@ def resize(context: Context, workers: int | None, *, as_json: bool) -> int:
             return error.exit_code
         raise error
     if not as_json:
-        emit(f"{result['workers']} workers serve (before: {result['before']}), {result['seconds']:.1f}s")
+        emit_report(
+            f"{result['workers']} workers serve (before: {result['before']}), {result['seconds']:.1f}s"
+        )
     if unkept:
         warn(unkept)
     return ExitCode.OK
@@ -107,9 +109,9 @@ def follow_load(auto: bool, least: int | None, most: int | None, *, as_json: boo
     if as_json:
         emit_json({"schema": "oatie.scale.auto/v1", **status})
     elif auto:
-        emit(f"the supervisor follows the load with {low} to {high} workers; it looks once a minute")
+        emit_report(f"the supervisor follows the load with {low} to {high} workers; it looks once a minute")
     else:
-        emit("the number of workers stays as it is")
+        emit_report("the number of workers stays as it is")
     return ExitCode.OK
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from oatie_ops.cli.choices import require_one_of
-from oatie_ops.cli.output import emit
+from oatie_ops.cli.output import emit, emit_report
 
 DIRECTORY = Path(__file__).parent / "schemas"
 
@@ -24,7 +24,7 @@ def command(
     """
     known = names()
     if not words:
-        emit("\n".join(known))
+        emit_report("\n".join(known))
         return
     name = ".".join(words)
     require_one_of("schema", name, known)

@@ -10,7 +10,7 @@ import typer
 
 from oatie_ops.cli.choice import Choice, choose
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json, say
+from oatie_ops.cli.output import emit_json, emit_report, say
 from oatie_ops.cli.waiting import waiting_for
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import StatePaths
@@ -157,4 +157,4 @@ def _in_background(choice: Choice, paths: StatePaths, pid_file: Path | None, *, 
     if as_json:
         emit_json({"schema": "oatie.status/v1", **status})
     else:
-        emit("\n".join(render(status, time.time())))
+        emit_report("\n".join(render(status, time.time())))

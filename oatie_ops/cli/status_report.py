@@ -9,7 +9,7 @@ from typing import Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import age, count, size, table
-from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.cli.output import emit_json, emit_report, paint
 from oatie_ops.cli.remembered import refresh
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
@@ -38,7 +38,7 @@ def show(*, as_json: bool) -> int:
     if as_json:
         emit_json({"schema": SCHEMA, **status})
     else:
-        emit("\n".join(render(status, time.time())))
+        emit_report("\n".join(render(status, time.time())))
     refresh(context, [str(worker["id"]) for worker in status["workers"]])
     return exit_code(status)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.output import emit, emit_json, warn
+from oatie_ops.cli.output import emit_json, emit_report, warn
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.errors import OatieError
 from oatie_ops.identity import ProcessIdentity
@@ -56,7 +56,7 @@ def command(
             )
         else:
             plural = "" if count == 1 else "s"
-            emit(
+            emit_report(
                 f"stopped {count} replica{plural} in {seconds:.1f}s"
                 if count
                 else f"{status}: nothing to stop"
@@ -70,7 +70,9 @@ def command(
             {"schema": SCHEMA, "status": "stopped" if pid else "not running", "pid": pid, "seconds": seconds}
         )
     else:
-        emit(f"stopped (pid {pid}) in {seconds:.1f}s" if pid else "not running: there is nothing to stop")
+        emit_report(
+            f"stopped (pid {pid}) in {seconds:.1f}s" if pid else "not running: there is nothing to stop"
+        )
 
 
 def stop_on_engine(paths: StatePaths, timeout_seconds: float | None, *, quiet: bool) -> int | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PROGRAM = "oatie"
-SUMMARY = "Take a web service from a checkout to supervised, health-gated production, and keep it healthy."
+SCREEN_COLUMNS = 80
+SUMMARY = "From a checkout to supervised, health-gated production, kept healthy."
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry(
                 "deploy",
-                "Make a release of this checkout and switch to it once it is healthy.",
+                "Make a release of this checkout; switch to it once healthy.",
                 (
                     ("oatie deploy", "deploy this directory (or the demo, where there is nothing)"),
                     ("oatie deploy --dry-run", "print the steps and do nothing"),
@@ -96,7 +97,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             Entry(
                 "reload",
-                "Replace the workers by new ones of the same release without losing a request.",
+                "Replace the workers by new ones without losing a request.",
                 (("oatie reload", "exit 1 with the reason where the new workers are not healthy"),),
             ),
             Entry(
@@ -149,7 +150,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             Entry(
                 "profile",
-                "Say why a start is slow, what the machine does, and both on one page with a score.",
+                "Say why a start is slow, and what the machine does.",
                 (
                     ("oatie profile", "where the start's time goes, and what would help most"),
                     ("oatie profile --budget 2s --json", "for CI: exit 1 when the start takes longer"),
@@ -161,7 +162,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             Entry(
                 "scale",
-                "Say how many workers and replicas it should be, on what evidence; make it so.",
+                "Say how many workers and replicas it should be; make it so.",
                 (
                     ("oatie scale", "the recommendations, each with its evidence"),
                     ("oatie scale workers=4", "resize the running application without losing a request"),
@@ -176,7 +177,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry(
                 "degrade",
-                "Degrade a feature of the running application, or restore it; workers obey at once.",
+                "Take a feature out of the running application, or put it back.",
                 (
                     ('oatie degrade reports --reason "slow database"', "for an hour; answers how many obey"),
                     ("oatie degrade reports --reason load --for 10m --level 50", "half of its requests"),
@@ -186,7 +187,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             Entry(
                 "recover",
-                "Climb the recovery ladder of a service and prove that it is well again.",
+                "Repair a service by its ladder and prove that it is well again.",
                 (
                     ("oatie recover database", "now, whatever holds it back; exit 0 proven, 1 not"),
                     ("oatie recover database --dry-run", "what would be done, and how it is proven"),
@@ -203,7 +204,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry(
                 "doctor",
-                "Tell what is missing here for which target, with the command that installs it.",
+                "Tell what is missing here for which target, and how to get it.",
                 (
                     ("oatie doctor", "everything"),
                     ("oatie doctor --target docker", "exit 5 where that target cannot be used from here"),
@@ -219,7 +220,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ),
             Entry(
                 "completion",
-                "Complete oatie's words at a TAB in bash, zsh, fish and PowerShell.",
+                "Complete words at a TAB in bash, zsh, fish and PowerShell.",
                 (
                     ("oatie completion install", "for your shell; no start-up file is changed"),
                     ("oatie completion show zsh", "print the script"),
@@ -258,11 +259,14 @@ More: `oatie help TOPIC`, `oatie help guide [COMMAND]`."""
 
 
 def examples_text(examples: tuple[tuple[str, str], ...]) -> str:
-    """The EXAMPLES block of a help text; empty without examples."""
+    """The EXAMPLES block of a help text; empty without examples. Notes stand above where lines are long."""
     if not examples:
         return ""
     width = max(len(line) for line, _ in examples)
-    return "\n".join(["Examples:", *(f"  {line:<{width}}  # {note}" for line, note in examples)])
+    lines = [f"  {line:<{width}}  # {note}" for line, note in examples]
+    if max(map(len, lines)) > SCREEN_COLUMNS:
+        lines = [part for line, note in examples for part in (f"  # {note}", f"  {line}")]
+    return "\n".join(["Examples:", *lines])
 
 
 def main_help() -> str:
