@@ -18,6 +18,7 @@ from oatie_ops.scaling.advise_limits import advise_cache, advise_pool, advise_ti
 from oatie_ops.scaling.advise_replicas import advise_replicas
 from oatie_ops.scaling.advise_workers import advise_memory, advise_workers, what_if
 from oatie_ops.scaling.observed import Facts, Observed, host_cores, read
+from oatie_ops.scaling.queueing import throughput
 from oatie_ops.scaling.recommendation import PRIORITIES, Advice, Recommendation, Unknown
 from oatie_ops.scaling.setup import DAY_SECONDS, WEEK_SECONDS, Setup
 
@@ -110,6 +111,32 @@ class ScalingEngine:
         None where it is not known, with the reasons in ``unknown``.
         """
         return self.advice().configuration()
+
+    @staticmethod
+    def predict_throughput(
+        workers: int,
+        cpu_seconds: float,
+        wait_seconds: float,
+        *,
+        cores: float | None = None,
+        at_a_time: int | None = 1,
+        clients: int | None = None,
+    ) -> float:
+        """The most requests per second of so many workers, by the model that the advice is made with.
+
+        A request takes ``cpu_seconds`` of a processor, the server's own part included, and waits
+        ``wait_seconds`` without one. ``at_a_time``: requests that a worker has in hand: 1 for a sync worker,
+        the number of threads of a threaded one, None for an event loop. ``clients`` that ask one request after
+        the other; None: enough to keep all busy. ``cores`` None: those of this machine. Raises ValueError.
+
+        Times are taken to vary as they do among unlike requests (exponentially). Requests that are all alike
+        queue less: near the knee they may come closer to the bound min(places / (cpu + wait), cores / cpu).
+        """
+        if workers < 1 or (at_a_time is not None and at_a_time < 1) or (clients is not None and clients < 1):
+            raise ValueError("workers, at_a_time and clients are whole numbers from 1 up")
+        if cpu_seconds < 0 or wait_seconds < 0 or (cores is not None and cores <= 0):
+            raise ValueError("times are not negative, and there is some of a core")
+        return throughput(workers, at_a_time, cores or host_cores(), cpu_seconds, wait_seconds, clients)
 
 
 scaling_engine = ScalingEngine()

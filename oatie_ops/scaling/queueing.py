@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 GOOD_SHARE = 0.95
+BISECTIONS = 50
 MOST_WORKERS = 256
 MOST_CONNECTIONS = 10_000
 
@@ -38,21 +39,74 @@ def repairman(places: int, cores: float, cpu_seconds: float, wait_seconds: float
 
 
 def throughput(
-    workers: int, slots: int | None, cores: float, cpu_seconds: float, wait_seconds: float
+    workers: int,
+    slots: int | None,
+    cores: float,
+    cpu_seconds: float,
+    wait_seconds: float,
+    clients: int | None = None,
 ) -> float:
-    """The most requests per second of so many worker processes.
+    """Requests per second of so many worker processes, each with all the work that it can take.
 
-    ``slots``: requests that one worker has in hand at a time (None: any number, an event loop that awaits).
+    ``slots``: requests that one worker has in hand at a time: 1 where it does one after the other, the number
+    of its threads, None for an event loop that awaits (any number). ``clients``: those that ask, each with its
+    next request as soon as it has an answer, spread evenly over the workers; None: always enough of them.
     A worker computes on one core at a time (the interpreter's lock), all together on ``cores``.
     """
-    if cpu_seconds <= 0:
-        return math.inf if slots is None else repairman(workers * slots, cores, cpu_seconds, wait_seconds)
-    limit = min(workers, cores) / cpu_seconds
+    if clients is not None:
+        return _by_clients(workers, slots, cores, cpu_seconds, wait_seconds, clients)
     if slots is None:
-        return limit
-    each = workers * repairman(slots, 1.0, cpu_seconds, wait_seconds)
-    together = repairman(workers * slots, min(workers, cores), cpu_seconds, wait_seconds)
-    return min(each, together, limit)
+        return min(workers, cores) / cpu_seconds if cpu_seconds > 0 else math.inf
+    if slots == 1 or cpu_seconds <= 0:
+        return repairman(workers * slots, cores, cpu_seconds, wait_seconds)
+    return workers * _one_of(workers, slots, cores, cpu_seconds, wait_seconds)
+
+
+def _by_clients(
+    workers: int, slots: int | None, cores: float, cpu_seconds: float, wait_seconds: float, clients: int
+) -> float:
+    if slots is not None and clients >= workers * slots:
+        return throughput(workers, slots, cores, cpu_seconds, wait_seconds)
+    if slots == 1:  # whoever is idle takes the next one
+        return repairman(clients, min(workers, cores), cpu_seconds, wait_seconds)
+    each, more = divmod(clients, workers)
+    done = [throughput(workers, n, cores, cpu_seconds, wait_seconds) for n in (each, each + 1)]
+    return (done[0] * (workers - more) + done[1] * more) / workers
+
+
+def _one_of(workers: int, slots: int, cores: float, cpu_seconds: float, wait_seconds: float) -> float:
+    """What one worker does that competes for the cores with others of its kind (mean-field decomposition).
+
+    Seen from one worker, the others compute independently of it and of each other, each for the share ``busy``
+    of the time; it gets all of a core, or its part of those that there are. With that speed it is a repairman
+    of its own, which gives a share in turn; the share wanted is the one that gives itself. Exact where there
+    is a core for every worker, and where all always compute; else within 3 % of a simulation.
+    """
+    if workers <= cores:
+        return repairman(slots, 1.0, cpu_seconds, wait_seconds)
+    low, high = 0.0, 1.0
+    done = 0.0
+    for _ in range(BISECTIONS):
+        busy = (low + high) / 2
+        speed = _speed(workers, cores, busy)
+        done = repairman(slots, 1.0, cpu_seconds / speed, wait_seconds)
+        if done * cpu_seconds / speed > busy:
+            low = busy
+        else:
+            high = busy
+    return done
+
+
+def _speed(workers: int, cores: float, busy: float) -> float:
+    """The mean of min(1, cores / computing workers), as one sees it that computes itself."""
+    others = workers - 1
+    speed = 0.0
+    for n in range(workers):
+        # in logarithms, as the binomial coefficients of a thousand workers overflow
+        choose = math.lgamma(others + 1) - math.lgamma(n + 1) - math.lgamma(others - n + 1)
+        chance = math.exp(choose + n * math.log(busy) + (others - n) * math.log1p(-busy))
+        speed += chance * min(1.0, cores / (n + 1))
+    return speed
 
 
 def workers_for(slots: int | None, cores: float, cpu_seconds: float, wait_seconds: float, most: int) -> int:
