@@ -65,7 +65,7 @@ async def current(request: Request) -> Response:
 )
 async def trends(request: Request, hours: Hours = 1.0) -> Response:
     path = samples_path(context_of(request).view.paths.home)
-    return JSONResponse(await _read(lambda: read_trends(path, hours).as_dict()))
+    return Response(await _read(lambda: read_trends(path, hours).json), media_type="application/json")
 
 
 @router.get(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +49,8 @@ SHOWN = (
 )
 OF_WORKERS = ("rss_bytes", "fds")
 RECENT_STARTS = 100
+KEPT = 3
+SHM_HEADER_BYTES = 48
 
 
 @dataclass
@@ -108,17 +113,68 @@ class Trends:
             "findings": [finding.as_dict() for finding in self.findings],
         }
 
+    @cached_property
+    def json(self) -> bytes:
+        """The same as text: thousands of numbers, which are written once for all who ask meanwhile."""
+        return json.dumps(self.as_dict(), separators=(",", ":"), allow_nan=False).encode()
+
 
 def read_trends(path: Path, hours: float, *, until: float | None = None) -> Trends:
-    """Of the file at ``path``; empty where nothing was ever measured. Raises `StoreError`."""
+    """Of the file at ``path``; empty where nothing was ever measured. Raises `StoreError`.
+
+    What was read is given again until something is written to the file or the next bucket is complete.
+    """
     now = time.time() if until is None else until
+    step = choose_step(hours * 3600)
+    end = floor_to(now, step)
     try:
-        with Reader(path) as reader:
-            return _trends(reader, hours, now)
+        key = (path, hours, end, _state_of(path))
+        if (found := _KEPT.get(key)) is None:
+            with Reader(path) as reader:
+                found = _trends(reader, hours, now)
+            _KEPT.keep(key, found)
     except FileNotFoundError:
-        step = choose_step(hours * 3600)
-        end = floor_to(now, step)
         return Trends(hours, floor_to(end - hours * 3600, step), step, 0)
+    return found
+
+
+Key = tuple[Path, float, int, tuple[object, ...]]
+
+
+class _Kept:
+    """The last few; asked from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._trends: dict[Key, Trends] = {}
+
+    def get(self, key: Key) -> Trends | None:
+        with self._lock:
+            return self._trends.get(key)
+
+    def keep(self, key: Key, trends: Trends) -> None:
+        with self._lock:
+            self._trends[key] = trends
+            while len(self._trends) > KEPT:
+                del self._trends[next(iter(self._trends))]
+
+
+_KEPT = _Kept()
+
+
+def _state_of(path: Path) -> tuple[object, ...]:
+    """Is another one after every write. Raises `FileNotFoundError`.
+
+    The head of the index of SQLite's write-ahead log counts transactions (sqlite.org/walformat.html, 2.1); where
+    there is none, nobody has the file open, and the file itself says when it was written.
+    """
+    file = path.stat()
+    try:
+        with open(f"{path}-shm", "rb", buffering=0) as index:
+            counted = os.read(index.fileno(), SHM_HEADER_BYTES)
+    except OSError:
+        counted = b""
+    return file.st_ino, file.st_size, file.st_mtime_ns, counted
 
 
 def _trends(reader: Reader, hours: float, now: float) -> Trends:

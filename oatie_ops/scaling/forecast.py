@@ -3,7 +3,8 @@
 Eight simple experts forecast; each is weighed by its recent squared error to the minus fourth power (best
 squared error over its own, in [0, 1]), so that the best has nearly all of it and a change of the best is
 followed within hours. Errors count at most eight times the expected scale: one outlier owns neither the
-weights nor the scale.
+weights nor the scale. Where the errors of the last minutes are far below the scale, as after a load that
+vanished, they cap it.
 
 Seasonal experts say: the present level, times what happened at this phase before.
 """
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from oatie_ops.scaling.setup import DAY_SECONDS, WEEK_SECONDS, Setup
 
 SCALE_HALF_LIFE_SECONDS = 45 * 60
+RECENT_HALF_LIFE_SECONDS = 10 * 60
+MOST_RECENT_ERRORS = 3.0  # as scale, in mean recent errors: noise alone hardly ever reaches that
 SKILL_HALF_LIFE_SECONDS = 6 * 3600
 LEVEL_SECONDS = 600
 SMOOTH_SECONDS = 420  # on each side: load that comes back a few minutes early or late is the same load
@@ -62,11 +65,12 @@ class Forecaster:
         self._level_steps = setup.steps(LEVEL_SECONDS)
         self._smooth_steps = setup.steps(SMOOTH_SECONDS)
         self._scale_rate = _rate(setup.steps(SCALE_HALF_LIFE_SECONDS))
+        self._recent_rate = _rate(setup.steps(RECENT_HALF_LIFE_SECONDS))
         self._skill_rate = _rate(setup.steps(SKILL_HALF_LIFE_SECONDS))
         self._fast_rate, self._slow_rate, self._slowest_rate = _rate(0.5), _rate(4.0), _rate(30.0)
         self._sums = [0.0]  # of the demand up to each step
         self._fast = self._slow = self._slowest = self._previous = 0.0
-        self._scale = 0.1
+        self._scale = self._recent_error = 0.1
         self._errors = [1e-4] * EXPERTS
         self._scored = [0] * EXPERTS
         self._due: deque[_Due | None] = deque()
@@ -95,13 +99,14 @@ class Forecaster:
         forecasts = self._ask(demand)
         mean = max(0.0, self._blend(forecasts, demand))
         self._previous = demand
-        scale = max(self._scale, FLOOR_SHARE * max(mean, self._slow), FLOOR)
+        capped = min(self._scale, MOST_RECENT_ERRORS * self._recent_error)
+        scale = max(capped, FLOOR_SHARE * max(mean, self._slow), FLOOR)
         self._due.append(_Due(forecasts, mean, scale))
         return Forecast(mean, scale, scaled_error)
 
     def _start(self, demand: float) -> None:
         self._fast = self._slow = self._slowest = self._previous = demand
-        self._scale = max(0.1, 0.1 * demand)
+        self._scale = self._recent_error = max(0.1, 0.1 * demand)
 
     def _score(self, due: _Due, demand: float) -> None:
         limit = OUTLIER_SCALES * due.scale
@@ -114,6 +119,7 @@ class Forecaster:
             self._errors[index] += rate * (error * error - self._errors[index])
         error = min(abs(demand - due.mean), limit)
         self._scale += self._scale_rate * (error - self._scale)
+        self._recent_error += self._recent_rate * (error - self._recent_error)
 
     def _ask(self, demand: float) -> list[float | None]:
         sums, level_steps = self._sums, min(self._level_steps, self.steps)

@@ -169,6 +169,7 @@ class _Main:
         machinery = Machinery(self.paths, sink, reaper)
         _keep_warden(machinery)
         stack.callback(machinery.close)
+        stack.callback(reaper.uninstall)
         publish_breakers(self.settings, self.paths)
         supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
         supervisor.started_empty = self.spec is None

@@ -31,6 +31,17 @@ class Reaper:
     def install(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self.collect)
 
+    def uninstall(self) -> None:
+        """Before the loop ends. It closes the descriptor that signals are written to before it forgets them:
+
+        a child that ends just then, as those do whose pipes were closed, would make the interpreter print a
+        "Bad file descriptor" (set_wakeup_fd).
+        """
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        if self._orphan_check is not None:
+            self._orphan_check.cancel()
+            self._orphan_check = None
+
     def expect(self, pid: int, callback: Callable[[Ended], None]) -> None:
         self._expected[pid] = callback
         self.collect()

@@ -122,6 +122,7 @@ async def scratch(services: Mapping[str, ServiceSettings]) -> AsyncIterator[Scra
             deadline = time.monotonic() + END_SECONDS
             while machinery.living and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
+            reaper.uninstall()
             machinery.close()
             sink.close()
 

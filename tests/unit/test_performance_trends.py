@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 
 from oatie_ops.performance import findings
 from oatie_ops.performance.findings import disk_full, fd_leak, in_words, leak, memory_full, trend
+from oatie_ops.performance.samples import Samples
 from oatie_ops.performance.slope import theil_sen
+from oatie_ops.performance.trends import read_trends
 
 HOUR, MB = 3600.0, 1e6
 Points = list[tuple[float, float]]
@@ -121,3 +125,29 @@ def test_times_are_told_in_units_that_people_use() -> None:
         "30 seconds", "3 minutes", "3 hours", "47 hours", "5 days"
     ]  # fmt: skip
     assert findings.MIN_POINTS > 8
+
+
+# --- read from a file -----------------------------------------------------------------------------------
+
+
+def test_what_was_read_is_given_again_until_something_is_written(tmp_path: Path) -> None:
+    path, began = tmp_path / "samples.db", 1_700_000_000 // 3600 * 3600
+    until = began + 1800.0
+    samples = Samples(path)
+    try:
+        for minute in range(20):
+            for second in range(0, 60, 2):
+                samples.add(began + 60 * minute + second, {"host.cpu_percent": float(minute)})
+            samples.flush()
+            found = read_trends(path, 1, until=until)
+            measured = [mean for mean in found.series["host.cpu_percent"].history.means if mean == mean]
+            assert max(measured, default=0.0) == minute
+            assert read_trends(path, 1, until=until) is found
+            assert json.loads(found.json) == found.as_dict()
+    finally:
+        samples.close()
+    closed = read_trends(path, 1, until=until)
+    assert closed.as_dict() == found.as_dict()
+    assert read_trends(path, 2, until=until).length > closed.length
+    path.unlink()
+    assert read_trends(path, 1, until=until).series == {}

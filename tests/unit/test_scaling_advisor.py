@@ -54,6 +54,13 @@ def test_a_gap_holds_what_there_was_and_is_not_taken_for_nought() -> None:
     assert advisor.observe(20.0) >= needed(20.0)
 
 
+def test_a_load_that_vanished_is_let_go_within_the_hour() -> None:
+    load = [8.0 * value for value in bursty(0.1)] + [0.01] * 300
+    decisions = advise(load, SETUP)
+    assert max(decisions[DAY // 10 - 60 : DAY // 10]) > 10
+    assert set(decisions[DAY // 10 + 60 :]) == {1}
+
+
 def test_a_load_of_nought_needs_one_replica_and_breaks_nothing() -> None:
     assert advise([0.0] * 400, SETUP)[-1] == 1
 

@@ -111,4 +111,6 @@ def test_programs_ask_the_engine() -> None:
     assert scaling_engine.predict_throughput(2, 0.010, 0.0) <= 200
     for wrong in ({"workers": 0}, {"cpu_seconds": -1.0}, {"cores": 0.0}, {"at_a_time": 0}, {"clients": 0}):
         with pytest.raises(ValueError, match="workers|times"):
-            scaling_engine.predict_throughput(**{"workers": 1, "cpu_seconds": 1.0, "wait_seconds": 0.0} | wrong)  # type: ignore[arg-type]
+            scaling_engine.predict_throughput(
+                **{"workers": 1, "cpu_seconds": 1.0, "wait_seconds": 0.0} | wrong
+            )  # type: ignore[arg-type]
