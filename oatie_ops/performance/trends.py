@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -165,13 +164,13 @@ _KEPT = _Kept()
 def _state_of(path: Path) -> tuple[object, ...]:
     """Is another one after every write. Raises `FileNotFoundError`.
 
-    The head of the index of SQLite's write-ahead log counts transactions (sqlite.org/walformat.html, 2.1); where
-    there is none, nobody has the file open, and the file itself says when it was written.
+    The head of the index of SQLite's write-ahead log counts transactions (sqlite.org/walformat.html, 2.1);
+    where there is none, nobody has the file open, and the file itself says when it was written.
     """
     file = path.stat()
     try:
-        with open(f"{path}-shm", "rb", buffering=0) as index:
-            counted = os.read(index.fileno(), SHM_HEADER_BYTES)
+        with path.with_name(f"{path.name}-shm").open("rb", buffering=0) as index:
+            counted = index.read(SHM_HEADER_BYTES)
     except OSError:
         counted = b""
     return file.st_ino, file.st_size, file.st_mtime_ns, counted

@@ -129,14 +129,16 @@ class ScalingEngine:
         the number of threads of a threaded one, None for an event loop. ``clients`` that ask one request after
         the other; None: enough to keep all busy. ``cores`` None: those of this machine. Raises ValueError.
 
-        Times are taken to vary as they do among unlike requests (exponentially). Requests that are all alike
-        queue less: near the knee they may come closer to the bound min(places / (cpu + wait), cores / cpu).
+        Times are taken to vary as they do among unlike requests (exponentially). Requests that are all
+        alike queue less: near the knee they may come closer to the bound min(places / (cpu + wait), cores / cpu).
         """
         if workers < 1 or (at_a_time is not None and at_a_time < 1) or (clients is not None and clients < 1):
             raise ValueError("workers, at_a_time and clients are whole numbers from 1 up")
         if cpu_seconds < 0 or wait_seconds < 0 or (cores is not None and cores <= 0):
             raise ValueError("times are not negative, and there is some of a core")
-        return throughput(workers, at_a_time, cores or host_cores(), cpu_seconds, wait_seconds, clients)
+        return throughput(
+            workers, at_a_time, cores or host_cores(), cpu_seconds, wait_seconds, clients=clients
+        )
 
 
 scaling_engine = ScalingEngine()

@@ -44,17 +44,20 @@ def throughput(
     cores: float,
     cpu_seconds: float,
     wait_seconds: float,
+    *,
     clients: int | None = None,
 ) -> float:
     """Requests per second of so many worker processes, each with all the work that it can take.
 
     ``slots``: requests that one worker has in hand at a time: 1 where it does one after the other, the number
-    of its threads, None for an event loop that awaits (any number). ``clients``: those that ask, each with its
-    next request as soon as it has an answer, spread evenly over the workers; None: always enough of them.
+    of its threads, None for an event loop that awaits (any number). ``clients``: those that ask, each with
+    its next request as soon as it has an answer, spread evenly over the workers; None: always enough of them.
     A worker computes on one core at a time (the interpreter's lock), all together on ``cores``.
     """
     if clients is not None:
-        return _by_clients(workers, slots, cores, cpu_seconds, wait_seconds, clients)
+        return _by_clients(
+            clients, workers, slots, cores=cores, cpu_seconds=cpu_seconds, wait_seconds=wait_seconds
+        )
     if slots is None:
         return min(workers, cores) / cpu_seconds if cpu_seconds > 0 else math.inf
     if slots == 1 or cpu_seconds <= 0:
@@ -63,7 +66,7 @@ def throughput(
 
 
 def _by_clients(
-    workers: int, slots: int | None, cores: float, cpu_seconds: float, wait_seconds: float, clients: int
+    clients: int, workers: int, slots: int | None, *, cores: float, cpu_seconds: float, wait_seconds: float
 ) -> float:
     if slots is not None and clients >= workers * slots:
         return throughput(workers, slots, cores, cpu_seconds, wait_seconds)
@@ -77,10 +80,10 @@ def _by_clients(
 def _one_of(workers: int, slots: int, cores: float, cpu_seconds: float, wait_seconds: float) -> float:
     """What one worker does that competes for the cores with others of its kind (mean-field decomposition).
 
-    Seen from one worker, the others compute independently of it and of each other, each for the share ``busy``
-    of the time; it gets all of a core, or its part of those that there are. With that speed it is a repairman
-    of its own, which gives a share in turn; the share wanted is the one that gives itself. Exact where there
-    is a core for every worker, and where all always compute; else within 3 % of a simulation.
+    Seen from one worker, the others compute independently of it and of each other, each for the share
+    ``busy`` of the time; it gets all of a core, or its part of those that there are. With that speed it is a
+    repairman of its own, which gives a share in turn; the share wanted is the one that gives itself. Exact
+    where there is a core for every worker, and where all always compute; else within 3 % of a simulation.
     """
     if workers <= cores:
         return repairman(slots, 1.0, cpu_seconds, wait_seconds)

@@ -110,7 +110,7 @@ def test_programs_ask_the_engine() -> None:
     assert scaling_engine.predict_throughput(1, 0.010, 0.040, cores=2, at_a_time=None) == pytest.approx(100)
     assert scaling_engine.predict_throughput(2, 0.010, 0.0) <= 200
     for wrong in ({"workers": 0}, {"cpu_seconds": -1.0}, {"cores": 0.0}, {"at_a_time": 0}, {"clients": 0}):
-        with pytest.raises(ValueError, match="workers|times"):
+        with pytest.raises(ValueError, match=r"workers|times"):
             scaling_engine.predict_throughput(
                 **{"workers": 1, "cpu_seconds": 1.0, "wait_seconds": 0.0} | wrong
             )  # type: ignore[arg-type]
