@@ -45,6 +45,7 @@ _oatie() {
       '/rollback -e'|'/rollback --environment'|'/rollback --wait-lock') pending=$word ;;
       '/start -p'|'/start --port'|'/start --host'|'/start -w'|'/start --workers'|'/start --pid-file'|'/start --log-level'|'/start --env-file'|'/start -e'|'/start --environment') pending=$word ;;
       '/stop --timeout') pending=$word ;;
+      '/status --timeout') pending=$word ;;
       '/logs -w'|'/logs --worker'|'/logs --since'|'/logs -n'|'/logs --lines') pending=$word ;;
       '/health --group'|'/health --format'|'/health --fail-on'|'/health --timeout'|'/health --interval'|'/health --count'|'/health --until'|'/health --deadline'|'/health --maintenance'|'/health --reason') pending=$word ;;
       '/token/create --scope'|'/token/create --expires') pending=$word ;;
@@ -111,9 +112,9 @@ _oatie() {
       '/start') options='--help --port --host --workers --dev --daemon --health-check --pid-file --log-level --env-file --environment --json' ;;
       '/stop') options='--help --timeout --json' ;;
       '/reload') options='--help --json' ;;
-      '/status') options='--help --json' ;;
+      '/status') options='--help --json --all --timeout' ;;
       '/logs') options='--help --follow --worker --since --lines --json' ;;
-      '/health') options='--help --json --group --format --fail-on --timeout --watch --interval --count --until --deadline --maintenance --reason --print-rules --print-grafana'; kind=services ;;
+      '/health') options='--help --json --group --format --all --fail-on --timeout --watch --interval --count --until --deadline --maintenance --reason --print-rules --print-grafana'; kind=services ;;
       '/dashboard') options='--help --open --read-only --json' ;;
       '/token') options='--help'; words='create list revoke' ;;
       '/token/create') options='--help --scope --expires --json' ;;

@@ -57,6 +57,9 @@ def command(
         Format | None,
         typer.Option(help="nagios: one line with performance data and a plugin's exit codes (0, 1, 2, 3)."),
     ] = None,
+    all: Annotated[
+        bool, typer.Option("--all", help="Ask each replica on the engine what its own checks found.")
+    ] = False,
     fail_on: Annotated[
         FailOn | None,
         typer.Option(help="What exits 1. fail: degraded exits 0; warn: degraded and unknown exit 1, too."),
@@ -64,7 +67,8 @@ def command(
     timeout: Annotated[
         str | None,
         typer.Option(
-            metavar="DURATION", help="How long to wait for the supervisor, or for a check where none runs."
+            metavar="DURATION",
+            help="How long to wait for the supervisor, for a check where none runs, or for a replica.",
         ),
     ] = None,
     watch: Annotated[
@@ -106,11 +110,19 @@ def command(
         raise UsageError("--group answers for the whole application", fix="leave out the services or --group")
     if json and format is not None:
         raise UsageError("--json and --format are two formats", fix="leave out one of them")
+    watching = watch or any(option is not None for option in (interval, count, until, deadline))
+    if all:
+        if chosen or watching or any(option is not None for option in (group, format, maintenance)):
+            raise UsageError(
+                "--all answers once, for all services", fix="keep --json, --fail-on and --timeout"
+            )
+        from oatie_ops.cli import replicas
+
+        return replicas.show_health(replicas.patience(timeout), fail_on, as_json=json)
     if maintenance is not None:
         from oatie_ops.cli.health_maintenance import maintain
 
         return maintain(Context(), chosen, maintenance, reason, as_json=json)
-    watching = watch or any(option is not None for option in (interval, count, until, deadline))
     if watching:
         if group is not None or format is Format.NAGIOS:
             raise UsageError("--watch shows every service", fix="leave out --group and --format nagios")

@@ -106,6 +106,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 (
                     ("oatie status", "exit 0 running, 3 degraded, 1 failed or not running"),
                     ("oatie status --json", "the same, for a script"),
+                    ("oatie status --all", "each replica on the engine, asked for itself"),
                 ),
             ),
             Entry(

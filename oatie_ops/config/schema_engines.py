@@ -129,6 +129,8 @@ class Swarm(Table):
     """Deadline of a whole rollout. After it the update is undone."""
     registry_auth: bool = False
     """Hand the credentials of the registry to the nodes."""
+    engines: dict[str, str] = Field(default_factory=dict)
+    """Addresses of the engines of other nodes by host name, for `oatie status|health --all`."""
 
 
 class Ingress(Table):

@@ -69,6 +69,7 @@ class SwarmSettings:
     monitor_seconds: float | None = None  # None: from the healthcheck
     timeout_seconds: float = defaults.ROLLOUT_TIMEOUT_SECONDS
     registry_auth: bool = False
+    engines: Mapping[str, str] = field(default_factory=dict)  # host name of a node -> address of its engine
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kubernetes_validate
+
+from tests.real.exec_channel import talk
 
 TOKEN = "canary-of-the-cluster"
 TICK_SECONDS = 0.05
@@ -63,6 +66,8 @@ class FakeCluster:
         self.owners: dict[Key, dict[str, dict[str, Any]]] = {}  # per object: manager -> leaf -> value
         self.calls: list[tuple[str, str]] = []
         self.namespaces = {"default", "shop"}
+        # What pods can run by exec, and which program of this machine it is.
+        self.programs: dict[str, str] = {"python": sys.executable}
         self._stop = threading.Event()
         self._serial = 0
         self._validated: set[str] = set()
@@ -132,6 +137,10 @@ class FakeCluster:
                 split = urlsplit(self.path)
                 query = {key: values[-1] for key, values in parse_qs(split.query).items()}
                 status, answer = 200, b""
+                if split.path.endswith("/exec"):
+                    self.close_connection = True
+                    talk(self, cluster.programs)
+                    return
                 try:
                     if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                         raise Refused(401, "Unauthorized", "Unauthorized")

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +21,13 @@ from typing import Any
 
 import pytest
 
+import oatie_ops
 from tests.real.harness import Project
 from tests.real.waiting import free_port, in_ci, need_program, wait_for
 
 BASE = "oatie-test-base:bookworm"
 BASE_PACKAGES = "python3"
+BASE_PYTHON = (3, 11)
 ENGINE_START_SECONDS = 60.0
 PR_SET_PDEATHSIG = 1
 
@@ -39,6 +42,16 @@ HEALTHCHECK = (
     '["python3", "-c", "import os,urllib.request as u; '
     "u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/ready', timeout=8)\"]\n"
 )
+
+
+# The oatie of this session in a container: its packages are mounted where they are, for the base's python3.
+WITH_OATIE = f"""\
+FROM {BASE}
+WORKDIR /app
+COPY service.py app.json oatie.toml oatie /app/
+RUN mv oatie /usr/local/bin/oatie && chmod 755 /usr/local/bin/oatie
+CMD ["oatie", "start", "--host", "0.0.0.0"]
+"""
 
 
 def need_root() -> None:
@@ -172,6 +185,39 @@ def own_engine() -> Iterator[Engine]:
         yield engine
     finally:
         engine.end()
+
+
+def oatie_volumes() -> list[str]:
+    """Mounts for `WITH_OATIE`. Compiled packages fit one version of Python."""
+    if sys.version_info[:2] != BASE_PYTHON:
+        reason = f"the packages are made for {sys.version_info[:2]}, the base image has {BASE_PYTHON}"
+        if in_ci():
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return [f"{place}:{place}:ro" for place in _packages()]
+
+
+def _packages() -> list[str]:
+    return list(dict.fromkeys(str(Path(each).resolve()) for each in (oatie_ops_home(), *site_packages())))
+
+
+def oatie_ops_home() -> Path:
+    return Path(oatie_ops.__file__).resolve().parents[1]
+
+
+def site_packages() -> list[str]:
+    return [place for place in sys.path if place.endswith("site-packages")]
+
+
+def with_oatie(project: Project) -> Project:
+    """Its image runs `oatie` as process 1, with `service.py` below it."""
+    path = ":".join(_packages())
+    (project.root / "oatie").write_text(f'#!/bin/sh\nPYTHONPATH={path} exec python3 -m oatie_ops "$@"\n')
+    (project.root / "Dockerfile").write_text(WITH_OATIE)
+    (project.root / ".dockerignore").write_text("*\n!service.py\n!app.json\n!oatie.toml\n!oatie\n")
+    shutil.copy(Path(__file__).parent / "apps" / "service.py", project.root)
+    project.configure(app={"run": "service:app", "command": None}, container={"volumes": oatie_volumes()})
+    return project
 
 
 def containerized(project: Project, engine: Engine, **docker: Any) -> Project:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oatie_ops.deployment.proxy.admin import Admin
-from tests.real.engines import Engine, containerized, own_engine
+from tests.real.engines import Engine, containerized, own_engine, with_oatie
 from tests.real.harness import Project, ProjectMaker
 from tests.real.loadrun import lost
 from tests.real.waiting import need_program, wait_for
@@ -220,6 +220,9 @@ def test_life_after_the_deploy(shop: Project, engine: Engine) -> None:
     assert {line["text"] for line in lines} == {"version 2 starts"}
     health = shop.oatie("health", "--json").json
     assert health["services"]["app"]["status"] == "pass"
+    found = shop.oatie("health", "--all", "--timeout", "60s", "--json").expect(0).json
+    assert [each["source"] for each in found["replicas"]] == ["engine", "engine"]
+    assert "no oatie in it" in found["replicas"][0]["cause"]
     with shop.load(new=3, keep=3, rate=100) as load:
         shop.oatie("scale", "4").expect(0)
         assert len(running(engine)) == 4
@@ -242,6 +245,40 @@ def test_life_after_the_deploy(shop: Project, engine: Engine) -> None:
     shop.oatie("start").expect(0)
     assert running(engine) == first
     assert shop.get("/") == 200
+
+
+def test_every_replica_answers_for_itself(shop: Project, engine: Engine) -> None:
+    """`status --all` and `health --all`: the oatie in each container, and one that cannot be asked."""
+    down = {"type": "tcp", "host": "127.0.0.1", "port": 1, "interval": "1s", "fall": 1}
+    with_oatie(shop).configure(
+        app={"ready_timeout": "60s"}, deploy={"bake": "200ms"}, **{"services.db": {"check": down}}
+    )
+    shop.deployed("1")
+    patient = ("--all", "--timeout", "60s", "--json")
+
+    def failing() -> dict[str, Any] | None:
+        found = shop.oatie("health", *patient).expect(1).json
+        return found if found["counts"]["fail"] == 2 else None
+
+    found = wait_for(failing, "both to have checked their database")
+    assert {each["source"] for each in found["replicas"]} == {"ops"}
+    assert "db: 127.0.0.1:1: connection refused" in found["cause"]
+    assert [each["inside"]["workers"] for each in found["replicas"]] == [1, 1]
+    assert shop.oatie("status", *patient).expect(0).json["state"] == "running"
+    frozen, other = found["replicas"]
+    engine.api.pause(frozen["id"])
+    try:
+        found = shop.oatie("status", *patient).expect(3).json
+        by_name = {each["replica"]: each for each in found["replicas"]}
+        assert (found["state"], by_name[other["replica"]]["source"]) == ("degraded", "ops")
+        unreachable = by_name[frozen["replica"]]
+        assert (unreachable["source"], unreachable["status"]) == ("none", "unknown")
+        assert "paused" in unreachable["reason"]
+        shown = shop.oatie("status", "--all", "--timeout", "60s").expect(3).stdout
+        assert "unreachable: " in shown
+        assert "? unknown" in shown
+    finally:
+        engine.api.unpause(frozen["id"])
 
 
 def test_the_restart_policy_is_handed_over_and_limits_are_set(shop: Project, engine: Engine) -> None:

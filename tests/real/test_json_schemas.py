@@ -24,7 +24,9 @@ config explain
 config explain app.drain
 detect --explain
 status
+status --all
 health
+health --all
 health --group ready
 health --watch --count 2 --interval 0.2
 health down --maintenance 5m --reason test
@@ -56,6 +58,7 @@ deploy --target nowhere
 logs --folow
 stop
 status
+status --all
 health
 """.strip().splitlines()
 

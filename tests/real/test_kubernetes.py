@@ -19,6 +19,7 @@ import pytest
 
 from oatie_ops.deployment.targets.kubernetes.client import Cluster, connect
 from oatie_ops.deployment.targets.kubernetes.errors import ClusterError
+from oatie_ops.deployment.targets.kubernetes.inside import run_inside
 from oatie_ops.deployment.targets.kubernetes.paths import path
 from tests.real.cluster import FakeCluster, fake_cluster
 from tests.real.harness import Completed, Project, ProjectMaker
@@ -291,3 +292,37 @@ def test_access_that_is_refused_is_explained(site: Site, tmp_path: Path) -> None
     config["users"][0]["user"]["token"] = "wrong"
     Path(site.env["KUBECONFIG"]).write_text(json.dumps(config))
     assert "does not allow" in site.oatie("deploy", "--yes").expect(5).stderr
+
+
+def test_replicas_are_asked_for_themselves(site: Site, tmp_path: Path) -> None:
+    """`status --all` and `health --all` by exec in the pods; without an oatie there the cluster answers."""
+    site.deploy().expect(0)
+    found = site.oatie("status", "--all", "--timeout", "60s", "--json").expect(0).json
+    assert (found["target"], found["state"]) == ("kubernetes", "running")
+    assert [each["source"] for each in found["replicas"]] == ["engine", "engine"]
+    assert all(each["node"] for each in found["replicas"])
+    pod = found["replicas"][0]["replica"]
+    program = "import sys; print('x' * 5000); print('err', file=sys.stderr); sys.exit(3)"
+    said = run_inside(site.cluster, pod, "app", ["python", "-c", program])
+    assert (said.code, said.out.strip(), said.err.strip()) == (3, "x" * 5000, "err")
+    assert run_inside(site.cluster, pod, "app", ["python", "-c", ""]).code == 0
+    if site.fake is None:
+        return
+    site.fake.programs["oatie"] = str(an_oatie(tmp_path))
+    found = site.oatie("health", "--all", "--timeout", "60s", "--json").expect(3).json
+    assert [(each["source"], each["status"]) for each in found["replicas"]] == [("ops", "warn")] * 2
+    assert found["cause"].endswith("db: slow")
+
+
+def an_oatie(directory: Path) -> Path:
+    """One that answers the two questions as a supervised application does."""
+    status = {"schema": "oatie.status/v1", "state": "running", "release": "checkout", "wanted_workers": 1}
+    status |= {"workers": [{"state": "serving"}], "supervisor": {"version": "1.0"}, "detail": ""}
+    services = {"db": {"status": "warn", "output": "slow"}}
+    health = {"schema": "oatie.health/v1", "status": "warn", "cause": "db: slow", "services": services}
+    file = directory / "oatie"
+    answers = {"status": status, "health": health}
+    lines = (f"[ $1 = {word} ] && echo '{json.dumps(answer)}'" for word, answer in answers.items())
+    file.write_text("\n".join(("#!/bin/sh", *lines, "exit 0", "")))
+    file.chmod(0o755)
+    return file

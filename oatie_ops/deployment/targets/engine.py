@@ -11,12 +11,13 @@ Nothing here, and nothing that decides, imports an SDK: that is done in the one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from oatie_ops.deployment.problem import Problem
 from oatie_ops.deployment.targets.base import DeployTarget, Tell
+from oatie_ops.deployment.targets.inside import Said
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 Manner = Literal["switch", "rollout"]
@@ -127,6 +128,13 @@ class Engine(DeployTarget, Protocol):
         ...
 
     def replicas(self) -> list[Replica]: ...
+
+    def inside(self, replica: Replica, argv: Sequence[str]) -> Said:
+        """Runs a command in the container of a replica; several threads ask at once. Its own deadline counts.
+
+        Raises `NoProgram` where there is none of this name, `OutOfReach` where no way leads there.
+        """
+        ...
 
     def status(self) -> dict[str, Any]:
         """In the shape of ``oatie status --json`` (`oatie_ops.deployment.targets.status`)."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops.deployment.containers.api import explained
+from oatie_ops.deployment.containers.inside import run_inside
 from oatie_ops.deployment.containers.logs import follow, last_lines
 from oatie_ops.deployment.targets.docker.fleet import APPLICATION, Container
 from oatie_ops.deployment.targets.engine import LogQuery, Replica
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from oatie_ops.deployment.targets.base import Tell
     from oatie_ops.deployment.targets.docker.fleet import Fleet
     from oatie_ops.deployment.targets.engine import Place
+    from oatie_ops.deployment.targets.inside import Said
     from oatie_ops.supervisor.spec import ReleaseSpec
 
 
@@ -48,6 +51,9 @@ class Operations:
     def replicas(self) -> list[Replica]:
         live = self._live()
         return [] if live is None else [_replica(each) for each in self._containers_of(live)]
+
+    def inside(self, replica: Replica, argv: Sequence[str]) -> Said:
+        return run_inside(self.fleet.engine.host, replica.id, argv)
 
     def status(self) -> dict[str, Any]:
         live, found = self._live(), self.replicas()
@@ -208,6 +214,7 @@ def _replica(each: Container) -> Replica:
         name=_short_name(each),
         release=each.release,
         state=state,
+        node=platform.node(),
         healthy=None if each.health is None else each.health == "healthy",
         address=f"127.0.0.1:{each.port}" if each.port else "",
         started_at=each.started_at if each.running else None,

@@ -108,6 +108,11 @@ class Cluster:
             self._client.close()
             self._client = None
 
+    def access(self) -> tuple[dict[str, str], ssl.SSLContext | bool, str | None]:
+        """Headers, TLS and proxy, for a connection that is no request."""
+        proxy = getattr(self._configuration, "proxy", None) or None
+        return self._authorization(), _tls(self._configuration), proxy
+
     def _http(self) -> httpx.Client:
         import httpx
 

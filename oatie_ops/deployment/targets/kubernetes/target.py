@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.targets.base import PromotionFailed, Running, Tell
 from oatie_ops.deployment.targets.engine import Decision, EngineFacts, LogQuery, Place, Replica
+from oatie_ops.deployment.targets.inside import Said
 from oatie_ops.deployment.targets.kubernetes import (
     follow,
     live,
@@ -108,6 +109,11 @@ class KubernetesTarget:
 
     def replicas(self) -> list[Replica]:
         return [live.replica(pod) for pod in self.workload.pods()]
+
+    def inside(self, replica: Replica, argv: Sequence[str]) -> Said:
+        from oatie_ops.deployment.targets.kubernetes.inside import run_inside
+
+        return run_inside(self.cluster, replica.name, "app", argv)
 
     def status(self) -> dict[str, Any]:
         from oatie_ops.deployment.targets.kubernetes.status import document

@@ -6,16 +6,28 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from oatie_ops.deployment.containers import names
 from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
 from oatie_ops.deployment.containers.uncut import uncut
+from oatie_ops.deployment.targets.inside import OutOfReach
 from oatie_ops.deployment.targets.swarm.spec import Attached
 
 TRIES = 10
 OUT_OF_SEQUENCE = "out of sequence"
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Of a task: ``node`` is a host name; ``argv`` what its process 1 is, as far as this manager can tell."""
+
+    node_id: str
+    node: str
+    container: str
+    argv: tuple[str, ...]
 
 
 class Cluster:
@@ -63,6 +75,26 @@ class Cluster:
         with explained("listing the tasks"):
             found: list[dict[str, Any]] = self.engine.api.tasks(filters={"service": self.project})
         return sorted(found, key=lambda each: each.get("CreatedAt", ""), reverse=True)
+
+    def whereabouts(self, task: str) -> Whereabouts:
+        """Raises `OutOfReach` where it has no container."""
+        with explained("looking at a task"):
+            found = self.engine.api.inspect_task(task)
+        container = (found["Status"].get("ContainerStatus") or {}).get("ContainerID", "")
+        if not container:
+            raise OutOfReach("it has no container", why=f"its state is {found['Status'].get('State')}")
+        node = str(found.get("NodeID", ""))
+        argv = self._argv(found["Spec"]["ContainerSpec"])
+        return Whereabouts(node, self.nodes().get(node, node), container, argv)
+
+    def _argv(self, container: Mapping[str, Any]) -> tuple[str, ...]:
+        """Of the spec, else of the image where this engine has it; empty where that cannot be told."""
+        config: Mapping[str, Any] = {}
+        with explained("looking at the image", ignore=(404,)):
+            config = self.engine.api.inspect_image(container["Image"])["Config"]
+        entry = container.get("Command") or config.get("Entrypoint") or ()
+        rest = container.get("Args") or (() if container.get("Command") else config.get("Cmd") or ())
+        return (*entry, *rest)
 
     def nodes(self) -> dict[str, str]:
         """Their host names by id."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops.deployment.containers.api import explained
+from oatie_ops.deployment.containers.inside import run_inside
 from oatie_ops.deployment.containers.logs import follow, last_lines
 from oatie_ops.deployment.targets.engine import LogQuery, Replica
+from oatie_ops.deployment.targets.inside import OutOfReach
 from oatie_ops.deployment.targets.status import status_of
 from oatie_ops.deployment.targets.swarm.rollout import Judgement, Seen, Task, judge
 from oatie_ops.errors import OatieError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from oatie_ops.deployment.containers.api import Connection
     from oatie_ops.deployment.targets.base import GateFailed, Tell
     from oatie_ops.deployment.targets.engine import Place
+    from oatie_ops.deployment.targets.inside import Said
     from oatie_ops.deployment.targets.swarm.cluster import Cluster
     from oatie_ops.supervisor.spec import ReleaseSpec
 
@@ -46,6 +49,19 @@ class Operations:
         seen = self._seen()
         shown = [task for task in seen.tasks if task.desired == "running" or task.runs]
         return [_replica(task) for task in sorted(shown, key=lambda each: each.slot)]
+
+    def inside(self, replica: Replica, argv: Sequence[str]) -> Said:
+        """On this engine, or on the one that [swarm] engines names for the task's node."""
+        where = self.cluster.whereabouts(replica.id)
+        mine = where.node_id == self.cluster.swarm().get("NodeID")
+        host = self.engine.host if mine else self._place.get("engines", {}).get(where.node)
+        if host is None:
+            raise OutOfReach(
+                f"its node {where.node} is another machine",
+                why="[swarm] engines names no address of its engine",
+                argv=where.argv,
+            )
+        return run_inside(host, where.container, argv)
 
     def status(self) -> dict[str, Any]:
         service = self.cluster.service()

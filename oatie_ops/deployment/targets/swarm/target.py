@@ -48,6 +48,7 @@ def place_of(settings: Settings, mine: Identity) -> Place:
         "url": _url(settings),
         "port": settings.app.port,
         "timeout": settings.swarm.timeout_seconds,
+        "engines": dict(settings.swarm.engines),
     }
 
 
