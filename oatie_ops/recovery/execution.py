@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.recovery import errors
+from oatie_ops.recovery.breaker.calls import in_asyncio
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError
-from oatie_ops.recovery.fallback import NothingToServe, ServiceFallback
+from oatie_ops.recovery.call_key import Keys
+from oatie_ops.recovery.fallback import NothingToServe, ServiceFallback, call_with
 from oatie_ops.recovery.service import Service, Strategy
 
 log = logging.getLogger(__name__)
@@ -22,13 +24,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``key``: what its result is remembered under, None for not at all."""
+    """``keys``: what its result is remembered under; none for not at all."""
 
     service: Service
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    key: Hashable | None
+    keys: Keys
 
     def once(self) -> Any:
         return self.service.breaker.call(self.function, *self.args, **self.kwargs)
@@ -40,7 +42,7 @@ class Call:
         service = self.service
         service.degraded = False
         if service.fallback is not None:
-            service.fallback.remember(self.key, result)
+            service.fallback.remember(self.keys, result)
         return result
 
     def worth_another(self, error: Exception) -> bool:
@@ -84,14 +86,14 @@ def _after(call: Call, error: Exception) -> Any:
             except Exception as newer:  # noqa: BLE001 - it is the one to go on with
                 error, tried = newer, way
             else:
-                _told(call, error, way, "recovered")
+                told(call, error, way, "recovered")
                 return call.succeeded(result)
     try:
-        instead = _instead(call)
+        instead = instead_of(call)
     except NothingToServe:
-        _told(call, error, tried, "failed")
+        told(call, error, tried, "failed")
         raise error from None
-    return _served(call, error, instead)
+    return served(call, error, instead)
 
 
 def _retried(call: Call, error: Exception) -> Any:
@@ -121,13 +123,23 @@ def _repaired(call: Call, error: Exception) -> Any:
 
 def _acted(strategy: Strategy, error: Exception) -> bool:
     try:
-        done = strategy.act(error)
+        done = call_with(strategy.act, error)
         if inspect.iscoroutine(done):
-            done = asyncio.run(done)
+            done = _run_apart(done)
     except Exception:
         log.exception("the recovery strategy %s failed", strategy.name)
         return False
     return done is not False
+
+
+def _run_apart(strategy: Coroutine[Any, Any, Any]) -> Any:
+    """An async strategy of a sync call, which may itself have been made within an event loop."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if not in_asyncio():
+        return asyncio.run(strategy)
+    with ThreadPoolExecutor(1, "oatie-strategy") as apart:
+        return apart.submit(asyncio.run, strategy).result()
 
 
 # --- async ----------------------------------------------------------------------------------------------
@@ -157,14 +169,14 @@ async def _after_async(call: Call, error: Exception) -> Any:
             except Exception as newer:  # noqa: BLE001 - it is the one to go on with
                 error, tried = newer, way
             else:
-                _told(call, error, way, "recovered")
+                told(call, error, way, "recovered")
                 return call.succeeded(result)
     try:
-        instead = await _instead_async(call)
+        instead = await instead_async(call)
     except NothingToServe:
-        _told(call, error, tried, "failed")
+        told(call, error, tried, "failed")
         raise error from None
-    return _served(call, error, instead)
+    return served(call, error, instead)
 
 
 async def _retried_async(call: Call, error: Exception) -> Any:
@@ -194,7 +206,7 @@ async def _repaired_async(call: Call, error: Exception) -> Any:
 
 async def _acted_async(strategy: Strategy, error: Exception) -> bool:
     try:
-        done = strategy.act(error)
+        done = call_with(strategy.act, error)
         if inspect.isawaitable(done):
             done = await done
     except Exception:
@@ -225,20 +237,20 @@ def _attempts(call: Call) -> Any:
     )
 
 
-def _instead(call: Call) -> Any:
+def instead_of(call: Call) -> Any:
     fallback = call.service.fallback
     if fallback is None:
         raise NothingToServe(call.service.name)
     try:
-        return fallback.serve(call.key, call.args, call.kwargs)
+        return fallback.serve(call.keys, call.args, call.kwargs)
     except NothingToServe:
         raise
     except Exception:  # noqa: BLE001 - logged there
         return _data_instead(fallback)
 
 
-async def _instead_async(call: Call) -> Any:
-    instead = _instead(call)
+async def instead_async(call: Call) -> Any:
+    instead = instead_of(call)
     if not inspect.isawaitable(instead):
         return instead
     try:
@@ -256,15 +268,15 @@ def _data_instead(fallback: ServiceFallback) -> Any:
     return fallback.fallback_data
 
 
-def _served(call: Call, error: Exception, instead: Any) -> Any:
+def served(call: Call, error: Exception, instead: Any) -> Any:
     service = call.service
     service.served_instead += 1
     service.degraded = service.fallback is not None and service.fallback.degraded_mode
-    _told(call, error, "fallback", "served", "warning" if service.degraded else "error")
+    told(call, error, "fallback", "served", "warning" if service.degraded else "error")
     return instead
 
 
-def _told(call: Call, error: Exception, way: str, outcome: str, severity: str = "error") -> None:
+def told(call: Call, error: Exception, way: str, outcome: str, severity: str = "error") -> None:
     """A rejection is no error of the service; the failures that led to it were told."""
     if isinstance(error, CircuitOpenError):
         return

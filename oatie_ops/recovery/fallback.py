@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-MAX_RESULTS = 256
+from oatie_ops.recovery.call_key import Keys
+
+# Each is known under two keys.
+MAX_RESULTS = 2 * 256
 
 
 class NothingToServe(LookupError):
@@ -17,11 +21,12 @@ class NothingToServe(LookupError):
 
 class ServiceFallback:
     """In this order: the last good result of the same call, while it is younger than ``cache_duration``
-    seconds (0: none is kept); ``fallback_function``, called as the service would have been;
-    ``fallback_data``.
+    seconds (0: none is kept); ``fallback_function``, called as the service would have been, or without
+    arguments where it takes none; ``fallback_data``.
 
     ``degraded_mode``: while it serves, the service is told to be degraded (`get_service_health`), and its
-    errors are warnings. A call whose arguments cannot be hashed is not remembered.
+    errors are warnings. A call whose arguments cannot be compared is not remembered. What is served is the
+    very object that the call had given.
     """
 
     def __init__(
@@ -48,32 +53,33 @@ class ServiceFallback:
     def __repr__(self) -> str:
         return f"ServiceFallback({self.service_name!r}, cache_duration={self.cache_duration:g})"
 
-    def remember(self, call: Hashable | None, result: Any) -> None:
-        """A good result of a call (`call_key`)."""
-        if call is None or not self.cache_duration:
+    def remember(self, call: Keys, result: Any) -> None:
+        """A good result of a call (`oatie_ops.recovery.call_key.call_keys`)."""
+        if not self.cache_duration:
             return
         with self._lock:
-            self._results.pop(call, None)
-            self._results[call] = (self._clock(), result)
-            if len(self._results) > MAX_RESULTS:
+            for key in call:
+                self._results.pop(key, None)
+                self._results[key] = (self._clock(), result)
+            while len(self._results) > MAX_RESULTS:
                 self._results.popitem(last=False)
 
-    def last_good(self, call: Hashable | None) -> tuple[float, Any] | None:
+    def last_good(self, call: Keys) -> tuple[float, Any] | None:
         """Its age in seconds and the result, where it is fresh enough."""
         with self._lock:
-            found = None if call is None else self._results.get(call)
+            found = next((self._results[key] for key in call if key in self._results), None)
         if found is None:
             return None
         age = self._clock() - found[0]
         return (age, found[1]) if age < self.cache_duration else None
 
-    def serve(self, call: Hashable | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def serve(self, call: Keys, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The function's own result, which is a coroutine where it is async. Raises `NothingToServe`."""
         found = self.last_good(call)
         if found is not None:
             return found[1]
         if self.fallback_function is not None:
-            return self.fallback_function(*args, **kwargs)
+            return call_with(self.fallback_function, *args, **kwargs)
         if self.fallback_data is not None:
             return self.fallback_data
         raise NothingToServe(self.service_name)
@@ -82,30 +88,16 @@ class ServiceFallback:
         self._lock = threading.Lock()
 
 
-def call_key(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Hashable | None:
-    """None where a call cannot be told from others: something in it cannot be hashed."""
-    code = getattr(function, "__code__", None)
-    # A lambda is made anew for each call; the same code with the same variables around it is the same call.
+def call_with(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Calls it with what it is offered, or with nothing, where that is all that it takes."""
     try:
-        around = tuple(cell.cell_contents for cell in getattr(function, "__closure__", None) or ())
-    except ValueError:  # a variable that has no value (yet)
-        return None
-    defaults = getattr(function, "__kwdefaults__", None) or {}
-    around = (
-        *around,
-        getattr(function, "__defaults__", None),
-        *sorted(defaults.items()),
-        id(getattr(function, "__globals__", None)),
-    )
-    owner = getattr(function, "__self__", None)
-    given = (*args, *kwargs.values())
-    # 1, 1.0 and True are equal, and yet another question.
-    kinds = tuple(map(type, given))
-    key = (function if code is None else code, around, owner, args, tuple(sorted(kwargs.items())), kinds)
-    try:
-        hash(key)
-    except TypeError:
-        return None
-    return key
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one of C that does not tell
+        return function(*args, **kwargs)
+    for given, named in ((args, kwargs), ((), {})):
+        try:
+            signature.bind(*given, **named)
+        except TypeError:
+            continue
+        return function(*given, **named)
+    return function(*args, **kwargs)

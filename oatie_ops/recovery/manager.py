@@ -7,19 +7,20 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from oatie_ops.recovery import declared, errors, execution
+from oatie_ops.recovery import declared, errors, execution, stream
 from oatie_ops.recovery.breaker.circuit import CircuitBreaker
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
 from oatie_ops.recovery.breaker.events import Change
 from oatie_ops.recovery.breaker.state import State
+from oatie_ops.recovery.call_key import call_keys
 from oatie_ops.recovery.errors_fingerprint import of_words
 from oatie_ops.recovery.errors_report import ErrorReport
 from oatie_ops.recovery.errors_services import file_of, status
-from oatie_ops.recovery.fallback import ServiceFallback, call_key
+from oatie_ops.recovery.fallback import ServiceFallback
 from oatie_ops.recovery.retry import Retry
 from oatie_ops.recovery.service import Service, Strategy
 
@@ -82,8 +83,9 @@ class ErrorRecoveryManager:
         *,
         errors: tuple[type[Exception], ...] = (Exception,),
     ) -> None:
-        """Called with the error of a failed call (sync or async), at most every 30 s for a service. Unless
-        it raises or returns False, the call is made once more. Strategies are tried in this order.
+        """Called with the error of a failed call (sync or async), or without where it takes none, at most
+        every 30 s for a service. Unless it raises or returns False, the call is made once more. Strategies
+        are tried in this order.
         """
         service = self.service(service_name)
         service.strategies = (*service.strategies, Strategy(strategy, errors))
@@ -106,13 +108,18 @@ class ErrorRecoveryManager:
         """Calls it through the service's breaker; where it fails, tries again (`Retry`), then the strategies,
         then the fallback. Raises the call's own error, or `CircuitOpenError`, where nothing helped.
 
-        An async function gives a coroutine.
+        An async function gives a coroutine. A generator is not begun anew: where it fails before its first
+        item, the items of the fallback come instead.
         """
         service = self.service(service_name)
-        key = None if service.fallback is None else call_key(function, args, kwargs)
-        call = execution.Call(service, function, args, kwargs, key)
+        keys = () if service.fallback is None else call_keys(function, args, kwargs)
+        call = execution.Call(service, function, args, kwargs, keys)
         if iscoroutinefunction(function):
             return cast(R, execution.run_async(call))
+        if isgeneratorfunction(function):
+            return cast(R, stream.run(call))
+        if isasyncgenfunction(function):
+            return cast(R, stream.run_async(call))
         return cast(R, execution.run(call))
 
     # --- looking ----------------------------------------------------------------------------------------

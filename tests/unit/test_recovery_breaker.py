@@ -7,7 +7,7 @@ import gc
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -518,6 +518,33 @@ def test_generators_are_one_call_to_their_end() -> None:
     assert breaker.state is State.OPEN
     with pytest.raises(CircuitOpenError):
         next(count(False))
+
+
+def test_a_generator_that_is_called_by_hand_is_guarded_as_well() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        fail()
+
+    async def later() -> AsyncIterator[int]:
+        yield 1
+        fail()
+
+    async def taken(breaker: CircuitBreaker) -> None:
+        async for _ in breaker.call(later):
+            pass
+
+    for clock in (None, time.monotonic):  # with every call timed, and the quick way
+        config = CircuitBreakerConfig(failure_threshold=2, recovery_timeout=300)
+        breaker = CircuitBreaker("db", config, clock=clock or Clock())
+        with pytest.raises(Down):
+            list(breaker.call(items))
+        with pytest.raises(Down):
+            asyncio.run(taken(breaker))
+        assert breaker.state is State.OPEN
+        begun = breaker.call(items)  # not refused before it is asked for something
+        with pytest.raises(CircuitOpenError):
+            next(begun)
+        assert list(made().call(iter, [1, 2])) == [1, 2]
 
 
 def test_what_is_sent_and_thrown_into_a_generator_arrives() -> None:

@@ -394,3 +394,41 @@ def test_two_orders_to_end_one_call_are_one() -> None:
             await task
 
     run(case())
+
+
+def test_a_call_that_never_waits_for_anything_has_a_deadline_too() -> None:
+    async def case() -> None:
+        async def spin() -> None:
+            while True:
+                await asyncio.sleep(0)
+
+        breaker = made(timeout=0.1)
+        with pytest.raises(TimeoutError):
+            await breaker(spin)()
+        assert breaker.failed == 1
+        task = asyncio.current_task()
+        assert task is not None and not task.cancelling()
+        await asyncio.sleep(0)  # nothing of it is left over
+
+    run(case())
+
+
+def test_one_that_is_cancelled_besides_is_cancelled() -> None:
+    async def case() -> None:
+        async def spin() -> None:
+            while True:
+                await asyncio.sleep(0)
+
+        breaker = made(timeout=60)
+        task = asyncio.ensure_future(breaker.call(spin))
+        while not breaker.in_flight:
+            await asyncio.sleep(0)
+        [call] = breaker.in_flight
+        breaker.interrupt_task(call, task)
+        breaker.interrupt_task(call, task)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert breaker.failed == 0
+
+    run(case())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from oatie_ops.error_recovery import (
     State,
 )
 from oatie_ops.recovery import declared, errors
-from oatie_ops.recovery.fallback import call_key
+from oatie_ops.recovery.call_key import call_keys
 
 CONFIG = CircuitBreakerConfig(failure_threshold=2, success_threshold=1, timeout=60, recovery_timeout=300)
 QUICK_RETRY = Retry(attempts=3, on=(ConnectionError,), wait_initial=0.001, wait_max=0.002, wait_jitter=0)
@@ -304,42 +306,143 @@ def test_a_declaration_that_cannot_be_read_costs_only_itself(tmp_path: Path) -> 
         assert ErrorRecoveryManager(tmp_path).breaker("db").config == CircuitBreakerConfig()
 
 
+def same_call(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return bool(set(call_keys(*one)) & set(call_keys(*other)))
+
+
 def test_calls_are_told_apart_by_function_arguments_and_surroundings() -> None:
     def made(number: int) -> Any:
         return lambda: number
 
-    one, same, other = (call_key(made(number), (), {}) for number in (1, 1, 2))
-    assert one == same != other
-    assert call_key(made, (1,), {}) != call_key(made, (2,), {})
-    assert call_key(made, ([],), {}) is None
+    one, same, other = ((made(number), (), {}) for number in (1, 1, 2))
+    assert same_call(one, same)
+    assert not same_call(one, other)
+    assert not same_call((made, (1,), {}), (made, (2,), {}))
     database, another = Database(), Database()
-    assert call_key(database.query, (), {}) == call_key(database.query, (), {})
-    assert call_key(database.query, (), {}) != call_key(another.query, (), {})
+    assert same_call((database.query, (), {}), (database.query, (), {}))
+    assert not same_call((database.query, (), {}), (another.query, (), {}))
+    assert same_call((partial(database.query, 1), (), {}), (database.query, (1,), {}))
 
 
 def test_a_call_that_only_looks_like_another_is_another_call() -> None:
     questions = [lambda number=number: number for number in (1, 2)]
     named = [lambda *, number=number: number for number in (1, 2)]
     for one, other in (questions, named):
-        assert call_key(one, (), {}) == call_key(one, (), {}) != call_key(other, (), {})
-    assert len({call_key(len, (same,), {}) for same in (1, 1.0, True)}) == 3
-    assert len({call_key(len, (), {"it": same}) for same in (1, 1.0, True)}) == 3
+        assert same_call((one, (), {}), (one, (), {}))
+        assert not same_call((one, (), {}), (other, (), {}))
+    for one, other in combinations((1, 1.0, True), 2):
+        assert not same_call((len, (one,), {}), (len, (other,), {}))
+        assert not same_call((len, (), {"it": one}), (len, (), {"it": other}))
     modules: list[dict[str, Any]] = [{}, {}]
     for module in modules:
         exec(compile("def query(): return SQL", "", "exec"), module)
     one, other = (module["query"] for module in modules)
     assert one.__code__ == other.__code__
-    assert call_key(one, (), {}) != call_key(other, (), {})
+    assert not same_call((one, (), {}), (other, (), {}))
 
 
-def test_a_call_with_a_variable_that_has_no_value_is_not_remembered(manager: ErrorRecoveryManager) -> None:
+def test_arguments_are_compared_by_what_they_hold() -> None:
+    assert same_call((len, ([1, {"a": [2]}],), {}), (len, ([1, {"a": [2]}],), {}))
+    assert not same_call((len, ([1, {"a": [2]}],), {}), (len, ([1, {"a": [3]}],), {}))
+    assert not same_call((len, ([1],), {}), (len, ((1,),), {}))
+    assert call_keys(len, (Unhashable(),), {}) == ()
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_function_is_the_same_whatever_becomes_of_the_variables_around_it(
+    manager: ErrorRecoveryManager,
+) -> None:
+    """The state that makes it fail is around it: what it gave before is served all the same."""
+    up, state = True, {"up": True, "calls": 0}
+
+    def by_variable() -> str:
+        if not up:
+            raise ConnectionError
+        return "good"
+
+    def by_dict() -> str:
+        if not state["up"]:
+            raise ConnectionError
+        return "good"
+
+    config = CircuitBreakerConfig(failure_threshold=100)
+    manager.register_service("database", config, ServiceFallback("database", fallback_data="data"))
+    for query in (by_variable, by_dict):
+        assert manager.execute_with_recovery("database", query) == "good"
+    up = state["up"] = False
+    for query in (by_variable, by_dict):
+        assert manager.execute_with_recovery("database", query) == "good"
+
+
+def test_a_call_with_a_variable_that_has_no_value_is_known_by_its_function(
+    manager: ErrorRecoveryManager,
+) -> None:
     def query() -> int:
         return 1 if manager else later
 
     manager.register_service("database", CONFIG, ServiceFallback("database", fallback_data=[]))
     assert manager.execute_with_recovery("database", query) == 1
-    assert call_key(query, (), {}) is None
+    assert len(call_keys(query, (), {})) == 1
     later = 2
+
+
+def test_fallbacks_and_strategies_may_take_nothing(manager: ErrorRecoveryManager) -> None:
+    database = Database(failures=1)
+    manager.register_service("database", CONFIG)
+    manager.register_recovery_strategy("database", lambda: None)
+    assert manager.execute_with_recovery("database", database.query, 4) == 8
+    broken = Database(failures=9)
+    fallback = ServiceFallback("cache", fallback_function=lambda: "instead", cache_duration=0)
+    manager.register_service("cache", CONFIG, fallback)
+    assert manager.execute_with_recovery("cache", broken.query, number=4) == "instead"
+
+
+def test_an_async_strategy_helps_a_sync_call_within_an_event_loop(manager: ErrorRecoveryManager) -> None:
+    database, repaired = Database(failures=1), []
+
+    async def repair(error: BaseException) -> None:
+        await asyncio.sleep(0)
+        repaired.append(type(error))
+
+    manager.register_recovery_strategy("database", repair)
+
+    async def serve() -> int:
+        return manager.execute_with_recovery("database", database.query, 4)
+
+    assert asyncio.run(serve()) == 8
+    assert repaired == [ConnectionError]
+
+
+def test_a_generator_is_guarded_while_it_runs(manager: ErrorRecoveryManager) -> None:
+    def rows(good: int) -> Iterator[int]:
+        yield from range(good)
+        raise ConnectionError
+
+    async def rows_async(good: int) -> AsyncIterator[int]:
+        for row in range(good):
+            yield row
+        raise ConnectionError
+
+    async def collected(good: int) -> list[int]:
+        return [row async for row in manager.execute_with_recovery("later", rows_async, good)]
+
+    for name in ("now", "later"):
+        fallback = ServiceFallback(name, fallback_function=lambda: iter([7]), cache_duration=300)
+        manager.register_service(name, CircuitBreakerConfig(failure_threshold=3), fallback)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            list(manager.execute_with_recovery("now", rows, 2))
+        with pytest.raises(ConnectionError):
+            asyncio.run(collected(2))
+    assert list(manager.execute_with_recovery("now", rows, 0)) == [7]
+    assert asyncio.run(collected(0)) == [7]
+    for name in ("now", "later"):
+        health = manager.get_service_health(name)
+        assert (health["breaker"]["state"], health["calls"], health["failed"]) == ("open", 3, 3)
+    assert list(manager.execute_with_recovery("now", rows, 2)) == [7]
 
 
 def test_the_specs_names_are_where_the_spec_has_them() -> None:

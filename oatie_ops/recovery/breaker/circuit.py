@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
-from types import CoroutineType, TracebackType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from oatie_ops.recovery.breaker import calls, gate, opened, streams
@@ -26,6 +26,8 @@ from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
+# Results that stand for a call which is still to come.
+_LATER = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
 
 
 class CircuitBreaker(Core):
@@ -68,7 +70,8 @@ class CircuitBreaker(Core):
     # --- calling ----------------------------------------------------------------------------------------
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Calls it. An async function gives its coroutine, which is admitted when it is awaited."""
+        """Calls it. An async function gives its coroutine, which is admitted when it is awaited; a generator
+        is admitted when its first item is asked for."""
         word = self.words[0]
         if word == self.quick:
             since = pulse.now
@@ -77,10 +80,13 @@ class CircuitBreaker(Core):
             except BaseException as error:
                 self.raised(word, error)
                 raise
-            if self.noting or pulse.now is not since or result.__class__ is CoroutineType:
-                return cast(R, calls.returned(self, word, since, result))
+            if self.noting or pulse.now is not since or result.__class__ in _LATER:
+                made = streams.begun(self, function, result)
+                return cast(R, made if made is not result else calls.returned(self, word, since, result))
             return result
-        # An async function is admitted when its coroutine is awaited, and only then.
+        # What comes later is admitted later, and only then.
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            return cast(R, streams.begun(self, function, function(*args, **kwargs)))
         whole = calls.whole_async if iscoroutinefunction(function) else calls.whole
         return cast(R, whole(self, function, args, kwargs))
 

@@ -18,13 +18,13 @@ from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
 from oatie_ops.recovery.breaker.events import Listener, tell_move, tell_shadow
 from oatie_ops.recovery.breaker.gate import Permit
 from oatie_ops.recovery.breaker.outcome import Outcome
+from oatie_ops.recovery.breaker.overdue import OVERDUE, OVERDUE_BY_TASK
 from oatie_ops.recovery.breaker.pulse import pulse
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError
 from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State
 
-# Equal to no word of a circuit. OVERDUE: what a call in flight is marked with when it was interrupted.
+# Equal to no word of a circuit, and to no mark of `oatie_ops.recovery.breaker.overdue`.
 NEVER = -1
-OVERDUE = -2
 
 
 class Core:
@@ -276,6 +276,11 @@ class Core:
         if future.cancel():
             self.in_flight[call] = OVERDUE
 
+    def interrupt_task(self, call: Coroutine[Any, Any, Any], task: asyncio.Task[Any]) -> None:
+        """The same for one that waits for nothing."""
+        if self.in_flight[call] != OVERDUE_BY_TASK and task.cancel():
+            self.in_flight[call] = OVERDUE_BY_TASK
+
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._cell.after_fork()
@@ -283,11 +288,3 @@ class Core:
         self.in_flight = {}  # those of the parent, and no coroutine of its may be touched here
         # The first call finds its way anew and starts the thread that keeps deadlines.
         self.adopted = self.quick = self.shut = NEVER
-
-
-def was_interrupted(mark: int | None, error: BaseException) -> bool:
-    """Whether this end of a call is our doing, and not also somebody else's who cancelled its task."""
-    if mark != OVERDUE or not isinstance(error, asyncio.CancelledError):
-        return False
-    task = asyncio.current_task()
-    return task is None or not task.cancelling()

@@ -3,8 +3,9 @@
 A timer, or just asking asyncio for the current task, costs more than the whole breaker. So a call only notes
 itself in its breaker's ``in_flight``; the thread beats sixteen times within the shortest deadline, remembers
 since when it has seen each call, and interrupts what is overdue in its own event loop, by cancelling the
-future that its coroutine waits for, which is what `asyncio.Task.cancel` does. So a call gets its whole
-deadline, and an eighth more at most.
+future that its coroutine waits for, which is what `asyncio.Task.cancel` does. A call that waits for nothing
+and only lets others run in between is interrupted through its task. So a call gets its whole deadline, and
+an eighth more at most.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Timed(Protocol):
     in_flight: InFlight
 
     def interrupt(self, call: Call, future: asyncio.Future[Any]) -> None: ...
+
+    def interrupt_task(self, call: Call, task: asyncio.Task[Any]) -> None: ...
 
     def after_fork(self) -> None: ...
 
@@ -106,19 +109,52 @@ def _copied(in_flight: InFlight) -> list[Call]:
 
 
 def _interrupt(timed: Timed, call: Call) -> None:
-    future = awaited_future(call)
-    if future is None or future.done():
+    waits_for = awaited_future(call)
+    task = _task_of(call) if waits_for is None and yields(call) else None
+    target = waits_for if task is None else task
+    if target is None or target.done():
         return  # it runs just now; the next beat sees it again
 
     def in_its_loop() -> None:
-        waits_for = awaited_future(call)
-        if call in timed.in_flight and waits_for is not None:
-            timed.interrupt(call, waits_for)
+        if call not in timed.in_flight:
+            return
+        now_waits_for = awaited_future(call)
+        if now_waits_for is not None:
+            timed.interrupt(call, now_waits_for)
+        elif task is not None:
+            timed.interrupt_task(call, task)
 
     try:
-        future.get_loop().call_soon_threadsafe(in_its_loop)
+        target.get_loop().call_soon_threadsafe(in_its_loop)
     except RuntimeError:
         timed.in_flight.pop(call, None)  # its loop is closed: it will never end
+
+
+def yields(call: Any) -> bool:
+    """Whether this coroutine is suspended, and not run just now by a thread."""
+    return not call.cr_running and call.cr_frame is not None and call.cr_await is not None
+
+
+def _task_of(call: Call) -> asyncio.Task[Any] | None:
+    """Nothing leads from a coroutine to its task, so all tasks are looked through: for the rare call that is
+    overdue and waits for no future."""
+    tasks = (found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done())
+    return next((task for task in tasks if _drives(task.get_coro(), call)), None)
+
+
+def _drives(outer: object, call: Call) -> bool:
+    for _ in range(MAX_DEPTH):
+        if outer is call:
+            return True
+        if isinstance(outer, CoroutineType):
+            outer = outer.cr_await
+        elif isinstance(outer, GeneratorType):
+            outer = outer.gi_yieldfrom
+        elif outer is None or isinstance(outer, asyncio.Future):
+            return False
+        else:
+            outer = _within(outer)
+    return False
 
 
 def awaited_future(call: object) -> asyncio.Future[Any] | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from inspect import isasyncgenfunction, isgeneratorfunction
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, ParamSpec, TypeVar
 
 from oatie_ops.recovery.breaker import outcome
 from oatie_ops.recovery.breaker.calls import in_asyncio, overdue
@@ -87,6 +89,18 @@ def async_generator(
             raise
 
     return guarded
+
+
+def begun(breaker: Core, function: Callable[..., Any], made: Any) -> Any:
+    """``made`` by a call of the function, guarded where it is a generator and the function is of its kind.
+
+    What only hands on a generator of somebody else ended well when it returned.
+    """
+    if made.__class__ is GeneratorType and isgeneratorfunction(function):
+        return generator(breaker, lambda: made)()
+    if made.__class__ is AsyncGeneratorType and isasyncgenfunction(function):
+        return async_generator(breaker, lambda: made)()
+    return made
 
 
 class _OverdueError(TimeoutError):
