@@ -73,6 +73,9 @@ async def identify(request: Request) -> Caller:
 
 
 def _token_sent(request: Request) -> str | None:
+    """Raises `ApiError` 400 for two of them: of two programs, each could believe another one."""
+    if len(request.headers.getlist("authorization")) > 1:
+        raise ApiError(400, "who is asking?", why="the request has more than one Authorization header")
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" and text else None
 

@@ -13,6 +13,7 @@ from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Caller, Operator, seen
 from oatie_ops.api.context import OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, refused
+from oatie_ops.api.lasting import LASTING, PERMANENT
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.routing import APIRouter, Body, Query
 from oatie_ops.api.shield import TRUSTED
@@ -22,12 +23,11 @@ from oatie_ops.degradation.decision import DEFAULT_SECONDS, FULL
 
 PREFIX = "/api/performance/errors"
 MAX_TEXT = 500
-PERMANENT = "permanent"
 
 router = APIRouter(tags=["degradation"])
 
 _Duration = (
-    Annotated[str, Field(pattern=rf"{models.DURATION}|^{PERMANENT}$", max_length=30)]
+    Annotated[str, Field(pattern=LASTING, max_length=30)]
     | Annotated[float, Field(gt=0, le=models.MAX_WINDOW_SECONDS, allow_inf_nan=False)]
 )
 Reason = Annotated[str | None, Query(max_length=MAX_TEXT, description="Why, for everybody who asks.")]
@@ -35,12 +35,14 @@ Level = Annotated[int | None, Query(ge=0, le=FULL, description="Percent of reque
 Lasting = Annotated[
     str | None,
     Query(
-        pattern=rf"{models.DURATION}|^{PERMANENT}$", max_length=30, description='"1h" (default), "permanent".'
+        pattern=LASTING,
+        max_length=30,
+        description='"1h" without it; from 1ms to 366 days, or "permanent".',
     ),
 ]
 
 
-class DegradeWanted(models.Shape):
+class DegradeWanted(models.Wanted):
     """All of it may be left out; ``actor`` and ``origin`` count on the owner's socket only."""
 
     reason: str = Field(default="", max_length=MAX_TEXT)
@@ -50,7 +52,7 @@ class DegradeWanted(models.Shape):
     origin: str = Field(default="", max_length=MAX_TEXT)
 
 
-class RestoreWanted(models.Shape):
+class RestoreWanted(models.Wanted):
     reason: str = Field(default="", max_length=MAX_TEXT)
     actor: str = Field(default="", max_length=MAX_TEXT)
     origin: str = Field(default="", max_length=MAX_TEXT)
@@ -181,7 +183,7 @@ async def status(request: Request) -> Response:
 @router.post(
     f"{PREFIX}/services/{{service}}/degrade",
     summary="Degrade a service of the running application; answers when the workers obey.",
-    responses=_described(SwitchDone, _DONE, 400, 404, 422, 503, *GUARDED),
+    responses=_described(SwitchDone, _DONE, 404, 415, 422, 503, *GUARDED),
 )
 async def degrade(
     request: Request,
@@ -217,8 +219,8 @@ async def degrade(
     responses=_described(
         SwitchDone,
         _RESTORED,
-        400,
         404,
+        415,
         422,
         503,
         *GUARDED,

@@ -12,7 +12,7 @@ from oatie_ops.api.problems import MEDIA_TYPE
 describing = False
 Responses = dict[int | str, dict[str, Any]]
 # What every path that tells details may answer as well.
-GUARDED = (401, 403, 421, 429)
+GUARDED = (400, 401, 403, 421, 429)
 # Added to the security of reading: where only this machine can listen, no token is needed.
 OPEN_ON_LOOPBACK: dict[str, Any] = {"security": [{}]}
 

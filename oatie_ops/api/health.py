@@ -20,6 +20,7 @@ from oatie_ops.health import report
 from oatie_ops.health.groups import GROUPS
 from oatie_ops.health.model import ServiceState, Status
 from oatie_ops.health.plan import APP
+from oatie_ops.printable import printable
 
 HEALTH_JSON = "application/health+json"
 MAX_REASON_CHARACTERS = 500
@@ -202,7 +203,7 @@ def _service(context: OpsContext, name: str) -> ServiceState:
 
 def _actor_text(actor: str, reason: str) -> str:
     """For the log: on one line, whatever the reason holds."""
-    told = "".join(character if character.isprintable() else " " for character in reason)
+    told = printable(reason)
     return f"{actor} ({told})" if told.strip() else actor
 
 

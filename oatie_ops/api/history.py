@@ -83,7 +83,7 @@ async def windows(request: Request) -> Response:
     "/health/maintenance",
     summary="Expect failures for a while: no alerts, and no effect on the overall status.",
     status_code=status.HTTP_201_CREATED,
-    responses=described(models.Maintenance, 201, problems=(400, 404, 422, 503, *GUARDED)),
+    responses=described(models.Maintenance, 201, problems=(404, 415, 422, 503, *GUARDED)),
 )
 async def begin(
     request: Request,

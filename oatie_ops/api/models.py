@@ -25,6 +25,12 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
+class Wanted(Shape):
+    """Of a request's body: a true is no 1, and "5" no 5."""
+
+    model_config = ConfigDict(strict=True)
+
+
 class Brief(Shape):
     """``output``: why, where ``ops.public_details`` is set."""
 
@@ -235,7 +241,7 @@ class Windows(Shape):
     windows: list[Maintenance]
 
 
-class WindowWanted(Shape):
+class WindowWanted(Wanted):
     """``duration``: "30m", "2h", seconds; without it the window stays open until it is ended."""
 
     model_config = ConfigDict(extra="forbid", regex_engine="python-re")

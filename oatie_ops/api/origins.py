@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from oatie_ops.printable import printable
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OWN_SITES = ("same-origin", "none")
@@ -72,4 +74,4 @@ def _with_port(authority: str, default: int) -> tuple[str, str]:
 
 
 def _shown(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text[:100])
+    return printable(text, 100)

@@ -84,7 +84,7 @@ async def startup_stats(request: Request) -> Response:
     f"{PREFIX}/startup/profile",
     summary="Begin a profile of a start; its checkpoints follow.",
     status_code=status.HTTP_201_CREATED,
-    responses=described(shapes.ProfileBegun, 201, problems=(400, 422, *GUARDED)),
+    responses=described(shapes.ProfileBegun, 201, problems=(415, 422, *GUARDED)),
 )
 async def begin(
     request: Request,
@@ -101,7 +101,7 @@ async def begin(
     f"{PREFIX}/startup/profile/{{profile_id}}/checkpoint",
     summary="A moment of the start, and what was waited for until then.",
     status_code=status.HTTP_201_CREATED,
-    responses=described(shapes.Checkpoint, 201, problems=(400, 404, 422, *GUARDED)),
+    responses=described(shapes.Checkpoint, 201, problems=(404, 415, 422, *GUARDED)),
 )
 async def checkpoint(
     request: Request,

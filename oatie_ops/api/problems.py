@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from oatie_ops.api.routing import InvalidRequest
@@ -67,6 +67,7 @@ def install(app: Starlette) -> None:
     app.add_exception_handler(OatieError, _oatie)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(InvalidRequest, _invalid)
+    app.add_exception_handler(ClientDisconnect, _broken_off)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -99,7 +100,13 @@ def _allowed(request: Request) -> set[str]:
     return found | {"HEAD"} if "GET" in found else found
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _broken_off(request: Request, _error: Exception) -> JSONResponse:
+    """Nobody reads it, but the audit shall not speak of a defect of ours."""
+    request.scope.setdefault(NOTES, {})["why"] = why = "the body did not come to its end"
+    return problem(400, ApiError(400, "the request broke off", why=why))
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, InvalidRequest)
     # Not the values: a secret may have been sent to the wrong place.
     found: list[dict[str, Any]] = [
@@ -107,6 +114,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
         for item in error.problems
     ]
     why = "; ".join(f"{item['where']}: {item['message']}" for item in found)
+    request.scope.setdefault(NOTES, {})["why"] = f"the request is not valid: {why}"
     return problem(422, ApiError(422, "the request is not valid", why=why))
 
 

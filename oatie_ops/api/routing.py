@@ -204,6 +204,8 @@ async def _json_of(request: Request) -> tuple[Any, list[Problem]]:
     body = await request.body()
     if not body:
         return _MISSING, []
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HTTPException(415, "the body is encoded", {"Accept-Encoding": "identity"})
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
         return body, []

@@ -53,7 +53,7 @@ async def configuration(request: Request) -> Response:
     f"{PREFIX}/apply",
     summary="Resize the running application without losing a request; without a number, as recommended.",
     status_code=202,
-    responses=described(models.Operation, 202, problems=(400, 409, 422, 503, *GUARDED)),
+    responses=described(models.Operation, 202, problems=(409, 415, 422, 503, *GUARDED)),
 )
 async def apply(
     request: Request,

@@ -9,6 +9,7 @@ from typing import Any
 from oatie_ops.api.app import create_ops_app
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.recorder import Recorder
+from oatie_ops.api.refusals import QUIET_SECONDS
 from oatie_ops.degradation.automatic import Condition
 from oatie_ops.degradation.conductor import Conductor
 from oatie_ops.degradation.decider import Decider, overload_of
@@ -164,7 +165,9 @@ def ops_services(view: SupervisorView) -> OpsServices:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(inbox.run(), name="errors")
                 tasks.create_task(watching.run(), name="watching")
+                tasks.create_task(_tell_refusals(context), name="refusals")
         finally:
+            context.refusals.tell_due(all_of_them=True)
             recorder.close()
 
     return OpsServices(
@@ -175,6 +178,13 @@ def ops_services(view: SupervisorView) -> OpsServices:
         refused=context.refused_early,
         apply=watching.apply,
     )
+
+
+async def _tell_refusals(context: OpsContext) -> None:
+    """Those that are summed up in a line, also when no more of them come. Until cancelled."""
+    while True:
+        await asyncio.sleep(QUIET_SECONDS)
+        context.refusals.tell_due()
 
 
 async def _share(view: SupervisorView, switches: Conductor) -> None:

@@ -8,14 +8,16 @@ the client, which a reset connection can leave empty on TCP as well.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from oatie_ops.api.origins import PREFLIGHT, SAFE_METHODS, cors_headers, refusal
 from oatie_ops.api.problems import NOTES, ApiError, problem
 from oatie_ops.api.refusals import Refusal
+from oatie_ops.printable import printable
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,8 +28,10 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 TRUSTED = "oatie.trusted"
 # Load balancers and kubelets send what Host they like, and these answers tell nothing to anybody.
 ANY_HOST_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/health/startup"})
-# Answers to a GET that tell of more than a mistyped address.
-_SUSPICIOUS = frozenset({400, 401, 403, 408, 413, 414, 421, 429, 431})
+# Answers to a GET that tell of more than a mistyped address: 405 is an attempt to act by following a link.
+_SUSPICIOUS = frozenset({400, 401, 403, 405, 408, 413, 414, 415, 421, 429, 431})
+# In an address that is not ours, these are no mistake of a finger.
+_HOSTILE = re.compile(r"\.\.|//|[<>\"'`;\\{}$|\x00-\x1f\x7f]|--")
 MAX_NOTE = 300
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -80,12 +84,14 @@ class Shield:
         try:
             await application(scope, receive, answer)
         finally:
-            if not self._trusted:
+            if not self._trusted or method not in SAFE_METHODS:
                 self._note(scope, method, headers, notes)
 
     def _answer_for(self, scope: Scope, method: str, headers: Mapping[str, str]) -> Application | None:
         """The refusal that this request gets instead of an answer, or the answer to a preflight."""
         host = host_of(scope)
+        if host is None and scope.get("http_version") not in ("1.0", "0.9"):
+            return _no_host(scope)
         if not self._ours(host):
             return _wrong_host(scope, host)
         why = refusal(method, headers, self._origins)
@@ -97,20 +103,18 @@ class Shield:
     def _note(self, scope: Scope, method: str, headers: Mapping[str, str], notes: Mapping[str, Any]) -> None:
         """For the audit: every change that was not made, and what looks like an attempt to get in."""
         status = notes.get("status", 0)
-        if status < 400 or (method in SAFE_METHODS and status not in _SUSPICIOUS):
+        if status < 400 or (method in SAFE_METHODS and not _is_suspicious(scope, status, headers)):
             return
-        if status == 401 and method in SAFE_METHODS and "authorization" not in headers:
-            return  # somebody who has not signed in yet
         caller, client = notes.get("caller"), scope.get("client")
         why = str(notes.get("why") or HTTPStatus(status).phrase.lower())
-        reason = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))).get("reason", "")
+        reason = notes.get("reason") or dict(parse_qsl(_query(scope))).get("reason", "")
         self._refused(
             Refusal(
                 address=caller.origin if caller else (client[0] if client else "unknown address"),
                 actor=caller.actor if caller else "unknown",
-                action=_one_line(f"{method} {scope['path']}"),
+                action=printable(f"{method} {scope['path']}", MAX_NOTE),
                 status=status,
-                why=_one_line(f"{why} ({reason})" if reason else why),
+                why=printable(f"{why} ({reason})" if reason else why, MAX_NOTE),
             )
         )
 
@@ -137,8 +141,17 @@ def _by_name(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)[:MAX_NOTE]
+def _query(scope: Scope) -> str:
+    return bytes(scope.get("query_string", b"")).decode("latin-1")
+
+
+def _is_suspicious(scope: Scope, status: int, headers: Mapping[str, str]) -> bool:
+    """Of a request that would have changed nothing."""
+    if _HOSTILE.search(f"{scope['path']}?{unquote(_query(scope))}"):
+        return True
+    if status == 401 and "authorization" not in headers:
+        return False  # somebody who has not signed in yet
+    return status in _SUSPICIOUS
 
 
 def host_of(scope: Scope) -> str | None:
@@ -168,6 +181,11 @@ def _wrong_host(scope: Scope, host: str | None) -> Application:
     )
     scope[NOTES]["why"] = f"{error.what}: {error.why}"
     return problem(421, error)
+
+
+def _no_host(scope: Scope) -> Application:
+    scope[NOTES]["why"] = why = "HTTP/1.1 requires a Host header"
+    return problem(400, ApiError(400, "the request names no host", why=why))
 
 
 def _wrong_page(scope: Scope, why: str) -> Application:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -27,6 +28,8 @@ STYLES = {
     "error": "1;31",
     "warning": "1;33",
 }
+# Control characters but tab, line feed and the colours of `paint`; marks that turn the writing around.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\x1b(?!\[[0-9;]*m)")
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -70,7 +73,12 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 def emit(text: str) -> None:
     """One result, on stdout, at once (a reader at the other end of a pipe does not wait)."""
-    print(text, flush=True)
+    print(tame(text), flush=True)
+
+
+def tame(text: str) -> str:
+    """Without what could steer a terminal or turn a line around: much of what is shown was said by others."""
+    return text if text.isprintable() else _STEERING.sub(" ", text)
 
 
 def emit_report(text: str) -> None:
@@ -138,7 +146,7 @@ def say_more(text: str) -> None:
 
 def _to_stderr(text: str) -> None:
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(tame(text), file=sys.stderr, flush=True)
     except OSError:
         return
 

@@ -87,7 +87,10 @@ def show(hours: float, *, watch: bool, as_json: bool) -> int:
         else:
             lines = render(current, trends)
             live = watch and use_animation(sys.stdout)
-            (emit if live else emit_report)((CLEAR if live else "") + "\n".join(lines))
+            if live:
+                sys.stdout.write(CLEAR)
+            (emit if live else emit_report)("
+".join(lines))
         if not watch:
             return ExitCode.DEGRADED if trends["findings"] else ExitCode.OK
         time.sleep(WATCH_SECONDS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oatie_ops.degradation.decision import Decision, Now, decision_from
 from oatie_ops.degradation.word import Owner
+from oatie_ops.printable import printable
 
 if TYPE_CHECKING:
     from oatie_ops.store.switches import SwitchChange
@@ -96,6 +97,7 @@ def deciding(active: Sequence[Decision], wanted: Decision) -> Edit:
     What an operator overruled stays so while an automatic owner goes on about it; that nothing but the time
     is new is no news for the audit.
     """
+    wanted = replace(wanted, reason=printable(wanted.reason), actor=printable(wanted.actor))
     before = next((each for each in active if each.key == wanted.key), None)
     renewed = False
     if before is not None and wanted.rank is not Owner.OPERATOR:
@@ -133,7 +135,7 @@ def restoring(active: Sequence[Decision], service: str, actor: str, origin: str,
         origin=origin,
         action="restore",
         subject=service,
-        detail=detail,
+        detail=printable(detail),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from oatie_ops.health.model import Instant
 from oatie_ops.health.standing import EVERYTHING, Maintenance
+from oatie_ops.printable import printable
 from oatie_ops.store import Store
 from oatie_ops.store.health import WindowRow
 
@@ -22,9 +23,8 @@ def begin(
 ) -> Maintenance:
     """``seconds`` None: until `end`. A running supervisor notices within `keeper.LOOK_SECONDS`."""
     now = store.now()
-    return _window(
-        store.health.add_window(service, reason, actor, None if seconds is None else now + seconds)
-    )
+    until = None if seconds is None else now + seconds
+    return _window(store.health.add_window(service, printable(reason), printable(actor), until))
 
 
 def end(store: Store, *, actor: str, service: str | None = None, number: int | None = None) -> int:

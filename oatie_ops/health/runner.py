@@ -11,6 +11,7 @@ from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check
 from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.threads import StillHanging
+from oatie_ops.printable import printable
 from oatie_ops.redaction import redact
 
 MAX_OUTPUT_CHARACTERS = 500
@@ -44,8 +45,7 @@ async def run_check(check: Check, spec: CheckSpec, previous: Status) -> Result:
 
 def clean(text: str) -> str:
     """One line that a terminal can show: what a server sent may hold escape sequences or be endless."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    shown = " ".join(printable.split())
+    shown = " ".join(printable(text).split())
     return shown if len(shown) <= MAX_OUTPUT_CHARACTERS else f"{shown[: MAX_OUTPUT_CHARACTERS - 1]}…"
 
 

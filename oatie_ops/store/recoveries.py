@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oatie_ops.printable import printable
 from oatie_ops.redaction import redact
 from oatie_ops.store.database import Database
 
@@ -87,7 +88,14 @@ class Recoveries:
             cursor = connection.execute(
                 "INSERT INTO recoveries (service, trigger, actor, reason, failed_at, began_at, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, '')",
-                (service, trigger, actor, redact(reason), now if failed_at is None else failed_at, now),
+                (
+                    service,
+                    trigger,
+                    actor,
+                    printable(redact(reason)),
+                    now if failed_at is None else failed_at,
+                    now,
+                ),
             )
             number = int(cursor.lastrowid or 0)
             connection.execute(

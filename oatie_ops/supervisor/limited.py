@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -130,6 +131,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(431, f"more than {limits.headers} headers or {limits.head_bytes} bytes of them")
         elif _declared_length(self.headers) > limits.body_bytes:
             self._refuse(413, f"its body is longer than {limits.body_bytes} bytes")
+        elif _is_ambiguous(self.headers):
+            self._refuse(400, "its transfer coding is another one than chunked")
+        elif not self.url.startswith(b"/") and self.url != b"*" and b"://" not in self.url:
+            self._refuse(400, "its address is none")
+        elif not _is_for_its_host(self.url, self.headers):
+            self._refuse(421, "its address names another host than its Host header")
         elif len(self.pipeline) >= limits.pipelined:
             self._refuse(429, f"more than {limits.pipelined} requests were sent without waiting for answers")
         else:
@@ -171,6 +178,20 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
         self.flow.resume_reading()  # a socket that is closed with unread bytes resets the answer away
         self.loop.call_later(self._limits.farewell_seconds, self.transport.abort)
+
+
+def _is_ambiguous(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Another program in between could see another end of the body."""
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return bool(codings) and codings != [b"chunked"]
+
+
+def _is_for_its_host(url: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+    """An address may be written whole, as for a proxy; then it counts, and the Host header must agree."""
+    if url.startswith(b"/") or url == b"*":
+        return True
+    authority = re.split(rb"[/?#]", url.partition(b"://")[2], maxsplit=1)[0]
+    return [authority.lower()] == [value.lower() for name, value in headers if name == b"host"]
 
 
 def _declared_length(headers: list[tuple[bytes, bytes]]) -> int:

@@ -64,6 +64,10 @@ class Target:
         writer.close()
         return int(answer.split(b" ", 2)[1]) if answer else 0
 
+    def refusals(self) -> list[str]:
+        """Newest first."""
+        return [result for _, _, result, _ in self.audit() if result.startswith("refused")]
+
     def audit(self) -> list[tuple[str, str, str, str]]:
         with Store.open(self.view.paths.database) as store:
             return [(e.action, e.subject, e.result, e.detail) for e in store.audit.recent(500)]
@@ -113,7 +117,9 @@ Attack = Callable[[Target], Awaitable[int]]
 def sent(method: str, path: str, body: str, headers: Mapping[str, str]) -> Attack:
     async def attack(at: Target) -> int:
         filled = {
-            name.replace("_", "-"): value.format(cookie=at.cookie, csrf=at.csrf, host=at.host, read=at.read)
+            name.replace("_", "-"): value.format(
+                cookie=at.cookie, csrf=at.csrf, host=at.host, read=at.read, operate=at.operate
+            )
             for name, value in headers.items()
         }
         return await at.send(method, path, filled, body)
@@ -131,7 +137,11 @@ def get(path: str, **headers: str) -> Attack:
 
 def raw(text: bytes) -> Attack:
     async def attack(at: Target) -> int:
-        return await at.raw(text.replace(b"HOST", at.host.encode()).replace(b"COOKIE", at.cookie.encode()))
+        words = {b"HOST": at.host, b"COOKIE": at.cookie, b"READ": at.read, b"OPERATE": at.operate}
+        filled = text
+        for word, value in words.items():
+            filled = filled.replace(word, value.encode())
+        return await at.raw(filled)
 
     return attack
 
@@ -187,6 +197,8 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
     "sign-in link over the network": (403, post("/health/dashboard/links", Authorization="Bearer {read}")),
     "method in a header": (405, post("/health/dashboard", X_HTTP_Method_Override="DELETE", **SIGNED)),
     "changed by a GET": (405, get(RESTART, Authorization="Bearer {read}")),
+    "changed by an image on a page": (405, get(RESTART)),
+    "changed by a HEAD": (405, sent("HEAD", RESTART, "", {"Authorization": "Bearer {read}"})),
     # Requests that two programs would read differently.
     "length and chunks": (
         400,
@@ -198,6 +210,39 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
     "two lengths": (
         400,
         raw(b"POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello"),
+    ),
+    "two tokens": (
+        400,
+        raw(
+            b"POST /health/services/app/restart HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n"
+            b"Authorization: Bearer READ\r\nAuthorization: Bearer OPERATE\r\n\r\n"
+        ),
+    ),
+    "no host": (400, raw(b"GET /health/dashboard HTTP/1.1\r\nConnection: close\r\n\r\n")),
+    "another host in the address": (
+        421,
+        raw(b"GET http://evil.example/health/dashboard HTTP/1.1\r\nHost: HOST\r\n\r\n"),
+    ),
+    "other transfer codings": (
+        400,
+        raw(b"POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n"),
+    ),
+    "encoded body": (
+        415,
+        post(
+            "/health/maintenance",
+            "{}",
+            Authorization="Bearer {operate}",
+            Content_Type="application/json",
+            Content_Encoding="gzip",
+        ),
+    ),
+    "body that breaks off": (
+        400,
+        raw(
+            b"POST /health/maintenance HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer OPERATE\r\n"
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n{}\r\n"
+        ),
     ),
     "line break in a header": (400, raw(b"GET / HTTP/1.1\r\nHost: HOST\r\nX: a\rSet-Cookie: b\r\n\r\n")),
     "huge header": (431, raw(b"GET / HTTP/1.1\r\nHost: HOST\r\nX: " + b"y" * 60_000 + b"\r\n\r\n")),
@@ -214,6 +259,18 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
     "path with a way out": (404, post("/health/services/..%2f..%2fetc%2fpasswd/restart", **SIGNED)),
     "asset with a way out": (404, get("/health/dashboard/assets/x/..%2f..%2f..%2fapp.py")),
     "service that is a query": (404, post("/health/services/db'%20OR%201=1--/restart", **SIGNED)),
+    "asset with a way out, as it is": (404, get("/health/dashboard/assets/../../app.py")),
+    "query that is SQL": (422, get("/api/performance/resources/trends?hours=1'%20OR%201=1--")),
+    "service that is a script": (404, get("/health/services/%3Cscript%3Ealert(1)%3C%2Fscript%3E")),
+    "true for a number": (
+        422,
+        post(
+            "/health/maintenance",
+            '{"duration": true}',
+            Authorization="Bearer {operate}",
+            Content_Type="application/json",
+        ),
+    ),
     "reason without end": (422, post(RESTART + "?reason=" + "x" * 4000, **SIGNED)),
 }
 
@@ -222,7 +279,12 @@ def test_every_attack_is_refused_and_audited(tmp_path: Path) -> None:
     async def work() -> None:
         async with target(tmp_path) as at:
             for name, (status, attack) in ATTACKS.items():
+                before = at.refusals()
                 assert await attack(at) == status, name
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    while at.refusals() == before:  # the audit is written by a thread of its own
+                        await asyncio.sleep(0.01)
+                assert at.refusals()[0] == f"refused {status}", name
             assert at.view.reloads == []
             # What is right is still done afterwards: nothing of all this locked the session or the token out.
             signed = {"Cookie": at.cookie, "X-Oatie-CSRF": at.csrf, "Origin": f"http://{at.host}"}
@@ -264,8 +326,8 @@ def test_brute_force_is_locked_out_and_the_owner_is_not(tmp_path: Path) -> None:
             assert await at.send("POST", "/health/dashboard/login", form, "token=guess") == 429
             assert await at.send("POST", RESTART, {"Cookie": at.cookie, "X-Oatie-CSRF": at.csrf}) == 202
         results = [line[2] for line in at.audit()]
-        assert "refused 401" in results and "refused 429" in results
-        assert results.count("refused 401") < FREE_TRIES  # one line tells of many
+        assert results.count("refused 401") == FREE_TRIES + 1  # a line for each
+        assert results.count("refused 429") == 3 * FREE_TRIES - 1 + 1
 
     run(work)
 

@@ -11,7 +11,14 @@ import pytest
 from oatie_ops.api import token_file
 from oatie_ops.api.lockout import FIRST_LOCK_SECONDS, FREE_TRIES, MAX_ADDRESSES, MAX_LOCK_SECONDS, Lockout
 from oatie_ops.api.origins import is_own, refusal
-from oatie_ops.api.refusals import BURST, QUIET_SECONDS, Refusal, Refusals
+from oatie_ops.api.refusals import (
+    BURST,
+    LINES_OF_A_KIND,
+    LINES_PER_HOUR,
+    QUIET_SECONDS,
+    Refusal,
+    Refusals,
+)
 from oatie_ops.api.sessions import CODE_SECONDS, IDLE_SECONDS, LIFE_SECONDS, MAX_SESSIONS, Sessions
 from oatie_ops.api.tokens import Scope, Token, TokenFile, match, parse, read_tokens, token_hash
 from oatie_ops.errors import OatieError, PrerequisiteMissing, UsageError
@@ -280,16 +287,43 @@ def test_origin_is_own_where_name_and_port_are(origin: str, host: str, own: bool
 # --- audit of refusals ---------------------------
 
 
-def test_many_refusals_of_one_kind_are_one_line_a_minute(seconds: Seconds) -> None:
+def test_each_refusal_has_its_line_and_a_flood_of_one_kind_one_a_minute(seconds: Seconds) -> None:
+    told: list[tuple[Refusal, int]] = []
+    refusals = Refusals(seconds, lambda refusal, silent: told.append((refusal, silent)))
+    attempts = [Refusal("10.0.0.1", "unknown", "POST /x", 401, f"no token {number}") for number in range(100)]
+    for attempt in attempts:
+        refusals.add(attempt)
+    assert told == [(attempt, 0) for attempt in attempts[:LINES_OF_A_KIND]]
+    del told[:]
+    seconds.now += QUIET_SECONDS - 1
+    refusals.add(attempts[0])
+    refusals.tell_due()
+    assert told == []
+    seconds.now += 1
+    refusals.add(attempts[1])
+    assert told == [(attempts[1], 100 - LINES_OF_A_KIND + 1)]
+    seconds.now += QUIET_SECONDS
+    refusals.add(attempts[2])  # after a quiet minute each counts for itself again
+    refusals.add(attempts[3])
+    assert told[1:] == [(attempts[2], 0), (attempts[3], 0)]
+
+
+def test_what_was_passed_over_is_told_without_another_attempt(seconds: Seconds) -> None:
     told: list[tuple[Refusal, int]] = []
     refusals = Refusals(seconds, lambda refusal, silent: told.append((refusal, silent)))
     attempt = Refusal("10.0.0.1", "unknown", "POST /x", 401, "no token")
-    for _ in range(100):
+    for _ in range(LINES_OF_A_KIND + 5):
         refusals.add(attempt)
-    assert told == [(attempt, 0)]
+    del told[:]
+    refusals.tell_due()
+    assert told == []
     seconds.now += QUIET_SECONDS
+    refusals.tell_due()
+    assert told == [(attempt, 4)]
     refusals.add(attempt)
-    assert told[1:] == [(attempt, 99)]
+    refusals.tell_due(all_of_them=True)
+    refusals.tell_due(all_of_them=True)
+    assert sum(silent + 1 for _, silent in told[1:]) == 1
 
 
 def test_nobody_can_fill_the_disk_with_refusals(seconds: Seconds) -> None:
@@ -299,7 +333,8 @@ def test_nobody_can_fill_the_disk_with_refusals(seconds: Seconds) -> None:
     for _ in range(20 * BURST):
         seconds.now += 0.01
         refusals.add(Refusal("10.0.0.1", "unknown", f"POST /{names.random()}", 401, "no token"))
-    assert BURST <= len(told) <= BURST + 60
+    hours = 20 * BURST * 0.01 / 3600
+    assert BURST <= len(told) <= BURST + LINES_PER_HOUR * hours + 1
 
 
 # --- where it listens ---------------------------

@@ -211,3 +211,15 @@ def test_a_short_wait_is_not_mentioned() -> None:
 )
 def test_a_count_has_five_digits_at_most(number: int, text: str) -> None:
     assert count(number) == text
+
+
+def test_what_others_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reason can come over HTTP, a check's output from anywhere."""
+    hostile = "down \x1b]0;owned\x07\x1b[2J\r\u202eevil \x9b2J"
+    output.emit(f"\x1b[31mred\x1b[0m\t{hostile}\nnext")
+    output.say(hostile)
+    told = capsys.readouterr()
+    assert told.out.startswith("\x1b[31mred\x1b[0m\tdown  ")
+    assert told.out.endswith("\nnext\n")
+    left = told.out.replace("\x1b[31m", "").replace("\x1b[0m", "") + told.err
+    assert all(character.isprintable() or character in "\t\n" for character in left)

@@ -110,3 +110,12 @@ def test_withdrawing_and_expiring_touch_only_their_own() -> None:
 def test_an_edit_survives_json() -> None:
     edit = restoring([made(), made("breaker")], "reports", "bob", "ssh", "calm again")
     assert edit_from(edit.to_dict()) == edit
+
+
+def test_words_of_a_decision_stay_on_their_line() -> None:
+    """They are shown on terminals and in logs, whoever sent them."""
+    hostile = "slow\r\nSet-Cookie: a=b\x1b]0;owned\x07\u202e"
+    wanted = made(reason=hostile, actor="alice\n")
+    for edit in (deciding([], wanted), restoring([], "reports", "alice", "cli", hostile)):
+        told = [edit.detail, *(word for each in edit.added for word in (each.reason, each.actor))]
+        assert all(text.isprintable() for text in told), told

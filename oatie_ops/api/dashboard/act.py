@@ -88,6 +88,7 @@ async def act(request: Request) -> Response:
         raise ApiError(403, "this session may only look", why="it has the scope read", fix=_SIGN_IN)
     service, action, reason = form.get("service", ""), form.get("action", ""), form.get("reason", "").strip()
     duration = form.get("duration", "1h")
+    request.scope[NOTES]["reason"] = reason
     if action not in LABELS or len(reason) > health.MAX_REASON_CHARACTERS or duration not in DURATIONS:
         raise ApiError(422, "the form is not valid", why="there is no such action, or the reason is too long")
     if not reason:
