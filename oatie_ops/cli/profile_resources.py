@@ -89,8 +89,7 @@ def show(hours: float, *, watch: bool, as_json: bool) -> int:
             live = watch and use_animation(sys.stdout)
             if live:
                 sys.stdout.write(CLEAR)
-            (emit if live else emit_report)("
-".join(lines))
+            (emit if live else emit_report)("\n".join(lines))
         if not watch:
             return ExitCode.DEGRADED if trends["findings"] else ExitCode.OK
         time.sleep(WATCH_SECONDS)
