@@ -4,8 +4,12 @@ An application that burns processor time and waits is run under ``oatie start``,
 every worker busy. How long a request waits is measured with one client, what it takes of a processor as the
 engine does it, over the loaded time; the model then says what so many workers can do, on the cores that the
 clients and everything else on the machine leave; and that is compared with what they did. Where processors
-are the limit that is nearly an identity; what is tried is where waiting and processors both matter. Exits 1
-where a ratio is outside of ± 10 %.
+are the limit that is nearly an identity; what is tried is where waiting and processors both matter. Every mix
+is run in each of three rounds, and the median of its ratios counts, as others come and go.
+
+What others use is taken off the cores for good, although the kernel gives workers that wake up a part of it:
+where others have half a core or more, the model is told of too little, and a ratio below 1 says nothing. Such
+mixes are shown and not judged. Exits 1 where one that is judged is outside of ± 10 %, 3 where none is judged.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ from pathlib import Path
 
 import psutil
 
+from oatie_ops import scaling_engine
 from oatie_ops.scaling.observed import host_cores
-from oatie_ops.scaling.queueing import throughput
 from tests.real.harness import Project
 from tests.real.waiting import wait_for
 
@@ -51,8 +55,10 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"ok"})
 """
 TOLERANCE = 0.10
-ALONE_SECONDS = 1.5
-BUSY_SECONDS = 4.0
+MOST_OTHERS = 0.5  # cores
+ALONE_SECONDS = 1.0
+BUSY_SECONDS = 2.0
+ROUNDS = 3
 CLIENTS_EACH = 6
 
 
@@ -124,8 +130,20 @@ def worker_seconds(project: Project) -> float:
     return sum(one.user + one.system for one in times)
 
 
-def measure(project: Project, mix: Mix, port: int) -> tuple[float, float, float]:
+@dataclass(frozen=True)
+class Run:
     """What the model says, what happened (requests per second), and the cores that others used."""
+
+    said: float
+    was: float
+    others: float
+
+    @property
+    def ratio(self) -> float:
+        return self.said / self.was
+
+
+def measure(project: Project, mix: Mix, port: int) -> Run:
     project.oatie("scale", f"workers={mix.workers}").expect(0)
     wait_for(
         lambda: [worker["state"] for worker in project.workers()] == ["serving"] * mix.workers, "the workers"
@@ -134,12 +152,20 @@ def measure(project: Project, mix: Mix, port: int) -> tuple[float, float, float]
     done, _, took = asyncio.run(load(port, mix.path, 1, ALONE_SECONDS))
     cpu = (worker_seconds(project) - before) / done
     wait = max(0.0, min(statistics.median(took) - cpu, mix.wait_ms / 1000 + 0.002))
+    clients = CLIENTS_EACH * mix.workers
     before, machine = worker_seconds(project), busy_seconds()
-    done, seconds, _ = asyncio.run(load(port, mix.path, CLIENTS_EACH * mix.workers, BUSY_SECONDS))
+    done, seconds, _ = asyncio.run(load(port, mix.path, clients, BUSY_SECONDS))
     used = worker_seconds(project) - before
     others = max(0.0, busy_seconds() - machine - used) / seconds
-    cpu = used / done
-    return throughput(mix.workers, mix.slots, host_cores() - others, cpu, wait), done / seconds, others
+    said = scaling_engine.predict_throughput(
+        mix.workers,
+        used / done,
+        wait,
+        cores=host_cores() - others,
+        at_a_time=mix.slots,
+        clients=clients,
+    )
+    return Run(said, done / seconds, others)
 
 
 def main() -> int:
@@ -155,22 +181,28 @@ def main() -> int:
 
 
 def report(project: Project) -> int:
-    print(f"{'MIX':<18}{'WORKERS':>8}{'MODEL':>9}{'MEASURED':>10}{'RATIO':>8}{'OTHERS':>8}")
-    outside = 0
-    for mix in MIXES:
-        said, was, others = measure(project, mix, project.port)
-        ratio = said / was
-        outside += abs(ratio - 1) > TOLERANCE
+    runs: dict[Mix, list[Run]] = {mix: [] for mix in MIXES}
+    for number in range(ROUNDS):
+        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr, flush=True)
+        for mix in MIXES:
+            runs[mix].append(measure(project, mix, project.port))
+    print(f"{'MIX':<18}{'WORKERS':>8}{'MODEL':>9}{'MEASURED':>10}{'RATIO':>8}{'OTHERS':>8}  ALL RATIOS")
+    outside = judged = 0
+    for mix, found in runs.items():
+        middle = sorted(found, key=lambda run: run.ratio)[len(found) // 2]
+        quiet = middle.others <= MOST_OTHERS
+        judged += quiet
+        outside += quiet and abs(middle.ratio - 1) > TOLERANCE
+        ratios = " ".join(f"{run.ratio:.2f}" for run in found)
         print(
-            f"{mix.path:<18}{mix.workers:>8}{said:>9.1f}{was:>10.1f}{ratio:>8.3f}{others:>8.2f}", flush=True
+            f"{mix.path:<18}{mix.workers:>8}{middle.said:>9.1f}{middle.was:>10.1f}{middle.ratio:>8.3f}"
+            f"{middle.others:>8.2f}  {ratios}{'' if quiet else '  (not judged)'}"
         )
     print(
-        f"{len(MIXES) - outside} of {len(MIXES)} within {TOLERANCE:.0%}; OTHERS: cores that the clients and"
+        f"{judged - outside} of {judged} judged mixes within {TOLERANCE:.0%} ({len(MIXES)} mixes); OTHERS: cores"
     )
-    print(
-        "everything else used, which the workers could not have; worth little where it is most of the machine"
-    )
-    return 1 if outside else 0
+    print("that the clients and everything else used, which the workers could not have")
+    return 1 if outside else 0 if judged else 3
 
 
 if __name__ == "__main__":
