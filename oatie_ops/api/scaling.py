@@ -93,6 +93,7 @@ async def advice_of(context: OpsContext) -> Advice:
         view.settings,
         buckets=totals.buckets if totals else (),
         bounds_seconds=LATENCY_BOUNDS_SECONDS,
+        repeats=totals.repeats if totals else (),
     )
     try:
         return await asyncio.to_thread(

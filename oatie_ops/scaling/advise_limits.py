@@ -110,12 +110,3 @@ def advise_timeout(facts: Facts) -> Recommendation | Unknown:
         ),
         value=seconds,
     )
-
-
-def advise_cache(_seen: Observed) -> Unknown:
-    """A size is a question of how often what was asked comes again, and nobody counts that."""
-    return Unknown(
-        "cache",
-        "no evidence: how often a cache would hit is not measured",
-        "needs a measured curve of hit ratio over size",
-    )

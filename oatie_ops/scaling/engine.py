@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from oatie_ops.scaling.advise_limits import advise_cache, advise_pool, advise_timeout
+from oatie_ops.scaling.advise_cache import advise_cache
+from oatie_ops.scaling.advise_limits import advise_pool, advise_timeout
 from oatie_ops.scaling.advise_replicas import advise_replicas
 from oatie_ops.scaling.advise_workers import advise_memory, advise_workers, what_if
 from oatie_ops.scaling.observed import Facts, Observed, host_cores, read
@@ -36,10 +37,7 @@ def advise(
     at = now()
     seen = read(home, facts, until=at)
     if seen is None:
-        reason = "nothing was ever measured here"
-        needs = "needs 60 minutes of load above 1 rps under `oatie start`"
-        unknown = tuple(Unknown(kind, reason, needs) for kind in KINDS)
-        return Advice(at, None, "no history", (), unknown)
+        return _without_history(facts, at)
     return judge(seen, facts, at, setup or Setup(startup_seconds=facts.startup_seconds))
 
 
@@ -55,7 +53,7 @@ def judge(seen: Observed, facts: Facts, at: float, setup: Setup) -> Advice:
         advise_pool(seen, count),
         advise_timeout(facts),
         advise_memory(seen, count, grade),
-        advise_cache(seen),
+        advise_cache(facts),
     ]
     known = [one for one in found if isinstance(one, Recommendation)]
     began = datetime.fromtimestamp(seen.start, UTC)
@@ -70,6 +68,21 @@ def judge(seen: Observed, facts: Facts, at: float, setup: Setup) -> Advice:
         policies=replicas.policies,
         hpa=replicas.hpa,
         load=tuple(seen.arrivals),
+    )
+
+
+def _without_history(facts: Facts, at: float) -> Advice:
+    """What the workers themselves have counted may say something already."""
+    reason = "nothing was ever measured here"
+    needs = "needs 60 minutes of load above 1 rps under `oatie start`"
+    counted = {"timeout": advise_timeout(facts), "cache": advise_cache(facts)}
+    found = [counted.get(kind) or Unknown(kind, reason, needs) for kind in KINDS]
+    return Advice(
+        at,
+        None,
+        "no history",
+        tuple(one for one in found if isinstance(one, Recommendation)),
+        tuple(one for one in found if isinstance(one, Unknown)),
     )
 
 

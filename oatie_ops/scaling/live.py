@@ -22,13 +22,15 @@ def facts_of(
     *,
     buckets: tuple[int, ...] = (),
     bounds_seconds: tuple[float, ...] = (),
+    repeats: tuple[float, ...] = (),
 ) -> Facts:
-    """``buckets``: of the histogram of the running supervisor; without one there are none."""
+    """``buckets`` and ``repeats``: counts of the running supervisor; without one there are none."""
     return Facts(
         cores=host_cores(),
         slots=WSGI_THREADS if settings.app.interface == "wsgi" else None,
         buckets=buckets,
         bounds_seconds=bounds_seconds,
+        repeats=repeats,
         startup_seconds=settings.scale.startup_seconds,
         application=settings.app.name,
     )

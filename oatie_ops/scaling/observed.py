@@ -43,6 +43,7 @@ class Facts:
     """What the measurements do not hold.
 
     ``buckets``: requests by duration, ``bounds_seconds`` their upper limits; empty where no supervisor runs.
+    ``repeats``: what a cache would have done (`oatie_ops.supervisor.repeats`); empty as well.
     ``slots``: requests that a worker has in hand at a time, where the kind of application says it.
     """
 
@@ -50,6 +51,7 @@ class Facts:
     slots: int | None = None
     buckets: tuple[int, ...] = ()
     bounds_seconds: tuple[float, ...] = ()
+    repeats: tuple[float, ...] = ()
     startup_seconds: float = 60.0
     application: str = "app"
 

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from oatie_ops.degradation.middleware import OatieMiddleware
+from oatie_ops.supervisor.repeats import Repeats
 from oatie_ops.supervisor.stats import BUCKETS, LATENCY_BOUNDS_SECONDS
 
 Scope = MutableMapping[str, Any]
@@ -49,6 +50,7 @@ class Observer:
         self.timed = 0
         self.seconds = 0.0
         self.buckets = [0] * BUCKETS
+        self.repeats = Repeats()
         self._failed: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -64,10 +66,13 @@ class Observer:
                     message = {**message, "headers": [*message.get("headers", ()), CLOSE_HEADER]}
             return send(message)
 
+        passed: Send = counted
+        if scope.get("method") == "GET":
+            passed = self.repeats.watched(scope, counted)
         for name, _value in scope["headers"]:
             if name[:11] == FORWARDED:
-                return self._behind_proxy(scope, receive, counted)  # type: ignore[no-any-return]
-        return self.application(scope, receive, self._timed(counted) if self.timing else counted)
+                return self._behind_proxy(scope, receive, passed)  # type: ignore[no-any-return]
+        return self.application(scope, receive, self._timed(passed) if self.timing else passed)
 
     def count_error(self) -> None:
         """Once per request: a framework that answers 500 often raises as well, so that it gets logged."""

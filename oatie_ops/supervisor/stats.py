@@ -15,11 +15,14 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oatie_ops.supervisor.repeats import COUNTED, NO_REPEATS
+
 BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING, LAG = range(9)
 # Upper limits (inclusive) of the latency histogram; one more bucket is for what takes longer.
 LATENCY_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BUCKETS = len(LATENCY_BOUNDS_SECONDS) + 1
-FIRST_BUCKET = 9
+FIRST_REPEAT = 9
+FIRST_BUCKET = FIRST_REPEAT + COUNTED
 
 FIELDS = FIRST_BUCKET + BUCKETS
 SLOT_BYTES = FIELDS * 8
@@ -46,6 +49,7 @@ class WorkerSample:
     busy_seconds: float  # their time from the call of the application to the last byte handed over
     buckets: tuple[int, ...] = NOTHING  # how many of them took how long: by `LATENCY_BOUNDS_SECONDS`
     lag_seconds: float = 0.0  # by how much its event loop's latest beat came late
+    repeats: tuple[float, ...] = NO_REPEATS  # what a cache would have done: `oatie_ops.supervisor.repeats`
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Totals:
     errors: int = 0
     busy_seconds: float = 0.0
     buckets: tuple[int, ...] = NOTHING
+    repeats: tuple[float, ...] = NO_REPEATS
 
     def plus(self, sample: WorkerSample) -> Totals:
         return Totals(
@@ -63,6 +68,7 @@ class Totals:
             self.errors + sample.errors,
             self.busy_seconds + sample.busy_seconds,
             tuple(map(int.__add__, self.buckets, sample.buckets)),
+            tuple(map(float.__add__, self.repeats, sample.repeats)),
         )
 
 
@@ -108,6 +114,7 @@ class StatsPage:
             busy_seconds=values[SECONDS],
             buckets=tuple(map(int, values[FIRST_BUCKET:])),
             lag_seconds=values[LAG],
+            repeats=tuple(values[FIRST_REPEAT:FIRST_BUCKET]),
         )
 
     def close(self) -> None:

@@ -272,6 +272,7 @@ class WorkerServer(Server):
             slot[stats.TIMED] = float(observer.timed)
             slot[stats.SECONDS] = observer.seconds
             slot[stats.FIRST_BUCKET :] = array("d", observer.buckets)
+        slot[stats.FIRST_REPEAT : stats.FIRST_BUCKET] = array("d", observer.repeats.counts)
 
     def _read_orders(self) -> None:
         try:

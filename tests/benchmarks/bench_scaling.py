@@ -198,10 +198,8 @@ def report(project: Project) -> int:
             f"{mix.path:<18}{mix.workers:>8}{middle.said:>9.1f}{middle.was:>10.1f}{middle.ratio:>8.3f}"
             f"{middle.others:>8.2f}  {ratios}{'' if quiet else '  (not judged)'}"
         )
-    print(
-        f"{judged - outside} of {judged} judged mixes within {TOLERANCE:.0%} ({len(MIXES)} mixes); OTHERS: cores"
-    )
-    print("that the clients and everything else used, which the workers could not have")
+    print(f"{judged - outside} of {judged} judged mixes within {TOLERANCE:.0%} ({len(MIXES)} mixes); OTHERS:")
+    print("cores that the clients and everything else used, which the workers could not have")
     return 1 if outside else 0 if judged else 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oatie_ops.performance.samples import Samples, samples_path
+from oatie_ops.scaling.advise_cache import FEWEST_WATCHED
 from tests.real.harness import Project
 from tests.real.loadrun import lost
 from tests.real.waiting import wait_for
@@ -134,3 +136,39 @@ def write_an_hour_of_load(home: Path) -> None:
         samples.add(second, values)
     samples.flush()
     samples.close()
+
+
+SLOW_TO_ANSWER = """
+import asyncio
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await asyncio.sleep(0.002)
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+    await send(start)
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_a_cache_is_advised_on_what_was_really_asked_again(project: Project) -> None:
+    (project.root / "same.py").write_text(SLOW_TO_ANSWER)
+    project.configure(app={"run": "same:app", "ready": None, "workers": 1})
+    project.start()
+    connection = http.client.HTTPConnection("127.0.0.1", project.port, timeout=30)
+    for number in range(FEWEST_WATCHED + 20):
+        connection.request("GET", f"/reports/{number % 4}")
+        connection.getresponse().read()
+    connection.close()
+    wait_for(lambda: counted(project) >= FEWEST_WATCHED, "the worker to tell what it counted")
+    found = {one["type"]: one for one in project.oatie("scale", "--json").expect(0).json["recommendations"]}
+    assert found["cache"]["value"] in {1.0, 10.0, 60.0}, found["cache"]
+    numbers = found["cache"]["evidence"]["numbers"]
+    assert numbers["get_requests_watched"] >= FEWEST_WATCHED
+    assert numbers["hit_share_60s"] > 0.5
+    assert numbers["stale_share_of_hits_60s"] == 0
+
+
+def counted(project: Project) -> int:
+    return sum(int(worker["requests"]) for worker in project.workers())

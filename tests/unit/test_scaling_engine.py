@@ -166,8 +166,8 @@ def test_a_time_out_needs_two_thousand_requests() -> None:
     assert "longer than 1 s" in _why(advice([5.0] * 100, slow), "timeout")
 
 
-def test_the_cache_has_no_evidence_and_says_so() -> None:
-    assert "no evidence" in _why(advice([5.0] * 100), "cache")
+def test_without_a_supervisor_the_cache_has_no_evidence_and_says_so() -> None:
+    assert "no supervisor" in _why(advice([5.0] * 100), "cache")
 
 
 def test_everything_is_json_and_the_configuration_agrees_with_the_recommendations() -> None:
