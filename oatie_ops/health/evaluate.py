@@ -19,18 +19,21 @@ def evaluate(previous: CheckState, result: Result, rise: int, fall: int, now: In
     ``warn``). Out of ``unknown`` the first result that says anything counts at once: there is nothing to
     hold on to. A result of ``unknown`` neither helps nor harms, but ``fall`` of them make the status unknown.
     """
-    counted = _counted(previous, result.status)
+    counted = _counted(previous, result, now)
     status = _status(counted, result.status, rise, fall)
-    since = previous.since if status is previous.status else now
-    return replace(counted, status=status, since=since, checked_at=now, last=result)
+    return counted if status is counted.status else replace(counted, status=status, since=now)
 
 
-def _counted(state: CheckState, result: Status) -> CheckState:
-    if result is Status.UNKNOWN:
-        return replace(state, unknowns=state.unknowns + 1)
-    passed, failed = result is Status.PASS, result is Status.FAIL
-    return replace(
-        state,
+def _counted(state: CheckState, result: Result, now: Instant) -> CheckState:
+    """With the result taken in, and the status as it was."""
+    if result.status is Status.UNKNOWN:
+        return replace(state, unknowns=state.unknowns + 1, checked_at=now, last=result)
+    passed, failed = result.status is Status.PASS, result.status is Status.FAIL
+    return CheckState(
+        status=state.status,
+        since=state.since,
+        checked_at=now,
+        last=result,
         passes=state.passes + 1 if passed else 0,
         not_fails=0 if failed else state.not_fails + 1,
         not_passes=0 if passed else state.not_passes + 1,

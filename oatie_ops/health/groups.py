@@ -31,7 +31,9 @@ def ready(snapshot: Snapshot, now: Instant) -> Verdict:
     app = snapshot.services.get(APP)
     if app is None:
         return Verdict(Status.UNKNOWN, "the application was not checked")
-    members = [app, *(s for s in snapshot.services.values() if s.name in app.needs or _declares(s, "ready"))]
+    services, needed = snapshot.services, dict.fromkeys(app.needs)
+    wanted = [*(name for name in services if name in needed), *_declaring(services, "ready")]
+    members = [app, *(services[name] for name in dict.fromkeys(wanted))]
     status = worst(service.status for service in members)
     return Verdict(status, _why(status, members))
 
@@ -48,7 +50,8 @@ def startup(snapshot: Snapshot, _now: Instant) -> Verdict:
 
 
 def startup_members(services: Mapping[str, ServiceState]) -> list[ServiceState]:
-    return [s for s in services.values() if s.name == APP or _declares(s, "startup")]
+    app = [APP] if APP in services else []
+    return [services[name] for name in dict.fromkeys([*app, *_declaring(services, "startup")])]
 
 
 def has_started(services: Mapping[str, ServiceState]) -> bool:
@@ -59,8 +62,9 @@ def has_started(services: Mapping[str, ServiceState]) -> bool:
     return APP in services and all(status in (Status.PASS, Status.WARN) for status in heads)
 
 
-def _declares(service: ServiceState, group: str) -> bool:
-    return any(group in entry.spec.groups for entry in service.checks)
+def _declaring(services: Mapping[str, ServiceState], group: str) -> list[str]:
+    """One plain loop: a kubelet's question goes over all checks there are."""
+    return [name for name, s in services.items() for entry in s.checks if group in entry.spec.groups]
 
 
 def _why(status: Status, services: list[ServiceState]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.config.settings import Settings
+from oatie_ops.health.alarm import Alarm
 from oatie_ops.health.board import Board, Change
 from oatie_ops.health.checks import build
 from oatie_ops.health.checks.base import Check, Tools
@@ -67,7 +67,7 @@ class HealthLoop:
         self._checks = [(spec, build(spec, tools)) for spec in specs]
         self._board = Board(services, clock())
         self._memory = Memory(self._board, self._beats, keeper, clock)
-        self._wake: dict[str, list[asyncio.Event]] = {}
+        self._alarms: dict[str, list[Alarm]] = {}
         self._asked: dict[tuple[str, str], list[asyncio.Future[Result]]] = {}
         self.in_flight = 0
 
@@ -81,8 +81,8 @@ class HealthLoop:
 
     def nudge(self, service: str) -> None:
         """Checks a service at once, because something happened to it. From the loop's thread only."""
-        for event in self._wake.get(service, ()):
-            event.set()
+        for alarm in self._alarms.get(service, ()):
+            alarm.ring()
 
     async def look(self, service: str) -> list[tuple[CheckSpec, Result]]:
         """One result of each check of a service, none of which began before this call.
@@ -117,19 +117,19 @@ class HealthLoop:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._memory.run(), name="health memory")
                 for spec, check in self._checks:
-                    wake = asyncio.Event()
-                    self._wake.setdefault(spec.service, []).append(wake)
-                    tasks.create_task(self._keep_checking(spec, check, wake), name=f"check {spec.key}")
+                    alarm = Alarm()
+                    self._alarms.setdefault(spec.service, []).append(alarm)
+                    tasks.create_task(self._keep_checking(spec, check, alarm), name=f"check {spec.key}")
         finally:
             self._memory.close()
 
-    async def _keep_checking(self, spec: CheckSpec, check: Check, wake: asyncio.Event) -> None:
+    async def _keep_checking(self, spec: CheckSpec, check: Check, alarm: Alarm) -> None:
         loop = asyncio.get_running_loop()
         delay = first_delay_seconds(spec, random.random(), len(self._checks))
         first = True
         while True:
             due = loop.time() + delay
-            await _pause(delay, wake)
+            await alarm.pause(delay)
             began = loop.time()
             before = self._state(spec)
             asked = self._asked.pop(spec.key, [])
@@ -175,10 +175,3 @@ class HealthLoop:
         except Exception:
             # Whoever listens must not be able to stop the checks.
             log.exception("reporting %s failed", what)
-
-
-async def _pause(seconds: float, wake: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await wake.wait()
-    wake.clear()

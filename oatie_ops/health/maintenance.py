@@ -64,6 +64,8 @@ class Windows:
 
     def covering(self, service: str, now: Instant) -> Maintenance | None:
         """The window that ends last, of those which cover ``service`` now."""
+        if not self._held:  # nearly always, and asked for every result
+            return None
         found = [
             (float("inf") if ends is None else ends, window)
             for window, ends in self._held.values()
