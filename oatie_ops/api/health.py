@@ -13,6 +13,7 @@ from oatie_ops.api import models
 from oatie_ops.api.auth import READER, Operator, seen
 from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
+from oatie_ops.api.pieces import json_of
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.recovery import accepted, restart_declared
 from oatie_ops.api.routing import APIRouter, Path, Query
@@ -88,9 +89,12 @@ async def detailed(request: Request) -> Response:
     snapshot = context.snapshot()
     code = status_code(snapshot.status)
     if _wants_health_json(request):
-        release = context.view.status().get("release")
-        return JSONResponse(report.health_json(snapshot, __version__, release), code, media_type=HEALTH_JSON)
-    return JSONResponse(report.detailed(snapshot, context.clock()), code)
+        draft = report.health_json(snapshot, __version__, context.view.status().get("release"))
+        body = await json_of(draft, "checks", report.components(snapshot))
+        return Response(body, code, media_type=HEALTH_JSON)
+    now = context.clock()
+    body = await json_of(report.summary(snapshot, now), "services", report.each_service(snapshot, now))
+    return Response(body, code, media_type="application/json")
 
 
 @router.get(
@@ -103,11 +107,9 @@ async def detailed(request: Request) -> Response:
 async def services(request: Request) -> Response:
     context = context_of(request)
     snapshot = context.snapshot()
-    body = {
-        "status": snapshot.status.value,
-        "services": report.services(snapshot, context.clock()),
-    }
-    return JSONResponse(body, status_code(snapshot.status))
+    head = {"status": snapshot.status.value}
+    body = await json_of(head, "services", report.each_service(snapshot, context.clock()))
+    return Response(body, status_code(snapshot.status), media_type="application/json")
 
 
 @router.get(

@@ -49,7 +49,7 @@ _CONTENT = {
 async def metrics(request: Request) -> Response:
     openmetrics = exposition.wants_openmetrics(request.headers.get("accept", ""))
     page = Page(openmetrics=openmetrics)
-    body = (await _text(context_of(request), page)).encode()
+    body = await _text(context_of(request), page)
     headers = {"Vary": "Accept, Accept-Encoding"}
     if len(body) >= GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(_gzip, body)
@@ -57,7 +57,7 @@ async def metrics(request: Request) -> Response:
     return Response(body, 200, headers, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
 
 
-async def _text(context: OpsContext, page: Page) -> str:
+async def _text(context: OpsContext, page: Page) -> bytes:
     host, of_process = await _figures(context, page)
     sources = Sources(
         snapshot=context.snapshot(),
@@ -71,11 +71,11 @@ async def _text(context: OpsContext, page: Page) -> str:
         host=host,
     )
     parts = []
-    for family in _all(context, page, sources):
-        parts.append(family)
+    for piece in _all(context, page, sources):
+        parts.append(piece.encode())
         # A thousand services make a page of many milliseconds; a health answer may come in between.
         await asyncio.sleep(0)
-    return "".join([*parts, *of_process, page.end])
+    return b"".join([*parts, "".join(of_process).encode(), page.end.encode()])
 
 
 def _all(context: OpsContext, page: Page, sources: Sources) -> Iterator[str]:

@@ -29,12 +29,12 @@ class Requests:
         self._seconds[route] = self._seconds.get(route, 0.0) + seconds
 
     def families(self, page: Page) -> Iterator[str]:
-        yield page.counter(
+        yield from page.counter(
             "oatie_http_requests_total",
             "Requests to the ops API.",
             [(labels(route=r, method=m, code=str(c)), n) for (r, m, c), n in self._counts.items()],
         )
-        yield page.histogram(
+        yield from page.histogram(
             "oatie_http_request_duration_seconds",
             "How long the ops API took to answer.",
             BOUNDS_SECONDS,

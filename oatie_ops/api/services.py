@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from oatie_ops.api.app import create_ops_app
@@ -57,10 +57,13 @@ class Watch:
             lambda: self.loop.snapshot,
             lambda: _source(view),
         )
+        watched = {
+            name for each in view.settings.services.values() for name in (each.degrade or {}).get("auto", ())
+        }
         decider = Decider(
             view.settings.services.values(),
             overload_of(view.settings.switches),
-            lambda: _conditions(self.loop.snapshot),
+            lambda: _conditions(self.loop.snapshot, watched),
             lambda: _load(view),
             lambda: _open_breakers(view),
         )
@@ -206,9 +209,13 @@ async def _share(view: SupervisorView, switches: Conductor) -> None:
     await loop.run()
 
 
-def _conditions(snapshot: Snapshot) -> dict[str, Condition]:
-    """What automatic switches go by: the checks themselves, without the switches laid over them."""
-    return {name: Condition(state.status.value, state.output) for name, state in snapshot.services.items()}
+def _conditions(snapshot: Snapshot, watched: Collection[str]) -> dict[str, Condition]:
+    """What automatic switches go by: the checks themselves, without the switches laid over them.
+
+    Asked every second, so of those only that somebody's ``auto`` names.
+    """
+    found = {name: snapshot.services[name] for name in watched if name in snapshot.services}
+    return {name: Condition(state.status.value, state.output) for name, state in found.items()}
 
 
 def _open_breakers(view: SupervisorView) -> list[str]:

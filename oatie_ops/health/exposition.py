@@ -1,18 +1,20 @@
 """Prometheus' two text formats, written by hand: 30 times cheaper a line than a registry of objects.
 
 Formats: Prometheus text 0.0.4 and OpenMetrics 1.0. A scrape of a thousand services shares one event loop
-with the health answers, so a page comes in pieces between which others get their turn.
+with the health answers, so a page comes in pieces of some hundred lines between which others get their turn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 Samples = Iterable[tuple[str, float]]
+# About a third of a millisecond.
+PIECE_LINES = 400
 
 
 def wants_openmetrics(accept: str) -> bool:
@@ -39,9 +41,11 @@ def number(value: float) -> str:
 
 
 class Page:
-    """Families in one of the two formats; each method returns the text of one family.
+    """Families in one of the two formats; each method yields the text of one family, piece by piece.
 
-    ``samples`` are pairs of a label set, as `labels` makes it ("" for none), and a value.
+    ``samples`` are pairs of a label set, as `labels` makes it ("" for none), and a value. They are taken as
+    the text is: what makes them should be lazy where they are many. Of a family without one comes nothing:
+    it tells a reader nothing.
     """
 
     def __init__(self, *, openmetrics: bool) -> None:
@@ -51,15 +55,15 @@ class Page:
     def end(self) -> str:
         return "# EOF\n" if self._openmetrics else ""
 
-    def gauge(self, name: str, told: str, samples: Samples) -> str:
+    def gauge(self, name: str, told: str, samples: Samples) -> Iterator[str]:
         return self._family(name, name, "gauge", told, samples)
 
-    def counter(self, name: str, told: str, samples: Samples) -> str:
+    def counter(self, name: str, told: str, samples: Samples) -> Iterator[str]:
         """``name`` ends in ``_total``."""
         family = name.removesuffix("_total") if self._openmetrics else name
         return self._family(family, name, "counter", told, samples)
 
-    def info(self, name: str, told: str, label_set: str) -> str:
+    def info(self, name: str, told: str, label_set: str) -> Iterator[str]:
         """``name`` ends in ``_info``."""
         if self._openmetrics:
             return self._family(name.removesuffix("_info"), name, "info", told, [(label_set, 1)])
@@ -71,30 +75,43 @@ class Page:
         told: str,
         bounds: Sequence[float],
         series: Iterable[tuple[str, Sequence[int], float]],
-    ) -> str:
-        """``series``: label set, counts per bucket (one more than ``bounds``, not cumulative), sum."""
-        limits = [f'le="{number(float(bound))}"' for bound in bounds] + ['le="+Inf"']
-        lines = self._head(name, "histogram", told)
-        for label_set, counts, total in series:
-            start = f"{name}_bucket{label_set[:-1]}," if label_set else f"{name}_bucket{{"
-            seen = 0
-            for limit, count in zip(limits, counts, strict=True):
-                seen += count
-                lines.append(f"{start}{limit}}} {seen}")
-            lines.append(f"{name}_sum{label_set} {number(float(total))}")
-            lines.append(f"{name}_count{label_set} {seen}")
-        return _text(lines)
+    ) -> Iterator[str]:
+        """``series``: label set, counts per bucket (one more than ``bounds``, not cumulative), sum.
 
-    def _family(self, family: str, name: str, kind: str, told: str, samples: Samples) -> str:
-        lines = self._head(family, kind, told)
-        lines += [f"{name}{label_set} {number(value)}" for label_set, value in samples]
-        return _text(lines)
+        No series is divided between two pieces, so its lines agree with each other.
+        """
+        limits = [f'le="{number(float(bound))}"' for bound in bounds] + ['le="+Inf"']
+        found = (self._series(name, limits, *each) for each in series)
+        yield from _pieces(_head(name, "histogram", told), found, PIECE_LINES // (len(limits) + 2))
 
     @staticmethod
-    def _head(family: str, kind: str, told: str) -> list[str]:
-        return [f"# HELP {family} {told}", f"# TYPE {family} {kind}"]
+    def _series(name: str, limits: Sequence[str], label_set: str, counts: Sequence[int], total: float) -> str:
+        start = f"{name}_bucket{label_set[:-1]}," if label_set else f"{name}_bucket{{"
+        seen = 0
+        lines = []
+        for limit, count in zip(limits, counts, strict=True):
+            seen += count
+            lines.append(f"{start}{limit}}} {seen}\n")
+        lines.append(f"{name}_sum{label_set} {number(float(total))}\n{name}_count{label_set} {seen}\n")
+        return "".join(lines)
+
+    @staticmethod
+    def _family(family: str, name: str, kind: str, told: str, samples: Samples) -> Iterator[str]:
+        lines = (f"{name}{label_set} {number(value)}\n" for label_set, value in samples)
+        return _pieces(_head(family, kind, told), lines, PIECE_LINES)
 
 
-def _text(lines: list[str]) -> str:
-    """Nothing where there is no sample: a family without one tells a reader nothing."""
-    return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+def _head(family: str, kind: str, told: str) -> str:
+    return f"# HELP {family} {told}\n# TYPE {family} {kind}\n"
+
+
+def _pieces(head: str, parts: Iterable[str], size: int) -> Iterator[str]:
+    """``size`` parts in one piece."""
+    piece: list[str] = []
+    for part in parts:
+        piece.append(part)
+        if len(piece) >= size:
+            yield head + "".join(piece)
+            head, piece = "", []
+    if piece:
+        yield head + "".join(piece)

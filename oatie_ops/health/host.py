@@ -48,8 +48,8 @@ def process_families(page: Page) -> Iterator[str]:
         for metric in collector.collect():
             samples = [(labels(**s.labels) if s.labels else "", s.value) for s in metric.samples]
             if metric.type == "counter":
-                yield page.counter(f"{metric.name}_total", metric.documentation, samples)
+                yield from page.counter(f"{metric.name}_total", metric.documentation, samples)
             elif metric.name.endswith("_info"):
-                yield page.info(metric.name, metric.documentation, samples[0][0])
+                yield from page.info(metric.name, metric.documentation, samples[0][0])
             else:
-                yield page.gauge(metric.name, metric.documentation, samples)
+                yield from page.gauge(metric.name, metric.documentation, samples)

@@ -1,23 +1,27 @@
 """The page of ``/health/metrics``: what the snapshot, the meter and the workers tell, family by family.
 
-No label holds an address, an error text or a process id: those would make series without end.
+No label holds an address, an error text or a process id: those would make series without end. What is made
+for each service or check is made lazily, so that no piece of a large page holds up the event loop.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from oatie_ops._version import __version__
 from oatie_ops.health.exposition import Page, labels
 from oatie_ops.health.meter import BOUNDS_SECONDS, Meter
-from oatie_ops.health.model import CheckEntry, ServiceState, Snapshot, Status
+from oatie_ops.health.model import ServiceState, Snapshot, Status
 from oatie_ops.health.plan import APP, NEEDS
 from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS, Totals
 
-Labelled = list[tuple[str, float]]
+Labelled = Iterable[tuple[str, float]]
+# Of a thousand services with some checks each.
+KNOWN_LABELS = 8192
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,30 @@ class Sources:
 
 
 def families(page: Page, sources: Sources) -> Iterator[str]:
-    """The text of one family after the other; the caller may let others run in between."""
-    yield _build(page, sources)
+    """The text of one family after the other, in pieces; the caller may let others run in between."""
+    yield from _build(page, sources)
     yield from _services(page, sources)
     yield from _checks(page, sources)
     yield from _application(page, sources)
     yield from _host(page, sources)
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_event_loop_lag_seconds",
         "By how much the latest check began after its time.",
         [("", sources.meter.late_seconds)],
     )
-    yield page.counter(
+    yield from page.counter(
         "oatie_alert_notifications_total",
         "Notifications by channel and result of the delivery.",
         [(labels(channel=c, result=r), n) for (c, r), n in sources.notifications.items()],
     )
-    yield page.counter(
+    yield from page.counter(
         "oatie_events_total",
         "What was written down: health: changes of a status; audit: acts and their results.",
         [(labels(type=kind), n) for kind, n in sources.events.items()],
     )
 
 
-def _build(page: Page, sources: Sources) -> str:
+def _build(page: Page, sources: Sources) -> Iterator[str]:
     facts = labels(
         version=__version__,
         revision=str(sources.status.get("release") or ""),
@@ -94,35 +98,38 @@ def _up(service: ServiceState) -> bool:
 
 
 def _services(page: Page, sources: Sources) -> Iterator[str]:
-    services = list(sources.snapshot.services.values())
-    sets = [labels(service=service.name) for service in services]
+    services = sources.snapshot.services.values()
     for name, told, value in _GAUGES:
-        pairs = zip(sets, services, strict=True)
-        yield page.gauge(name, told, [(label_set, value(service)) for label_set, service in pairs])
-    yield page.gauge(
+        yield from page.gauge(name, told, ((_labels(s.name), value(s)) for s in services))
+    yield from page.gauge(
         "oatie_service_status",
         "1 for the status that the service has, 0 for the others.",
-        [
-            (f'{label_set[:-1]},status="{status}"}}', int(service.status is status))
-            for label_set, service in zip(sets, services, strict=True)
+        (
+            (f'{_labels(service.name)[:-1]},status="{status}"}}', int(service.status is status))
+            for service in services
             for status in Status
-        ],
+        ),
     )
-    changed = [(label_set, _changed_at(s)) for label_set, s in zip(sets, services, strict=True)]
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_service_last_transition_timestamp_seconds",
         "When its status changed last.",
-        [(label_set, at) for label_set, at in changed if at is not None],
+        ((_labels(s.name), at) for s in services if (at := _changed_at(s)) is not None),
     )
-    yield page.counter(
+    yield from page.counter(
         "oatie_service_transitions_total",
         "Changes of its status.",
-        [(ls, sources.meter.transitions[s.name]) for ls, s in zip(sets, services, strict=True)],
+        ((_labels(s.name), sources.meter.transitions[s.name]) for s in services),
     )
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_service_uptime_ratio", "Share of the known time that it worked.", _uptimes(services)
     )
     yield from _restarts(page, sources)
+
+
+@lru_cache(maxsize=KNOWN_LABELS)
+def _labels(service: str, check: str | None = None) -> str:
+    """Kept from page to page, because most of a page is these."""
+    return labels(service=service) if check is None else labels(service=service, check=check)
 
 
 def _changed_at(service: ServiceState) -> float | None:
@@ -131,9 +138,9 @@ def _changed_at(service: ServiceState) -> float | None:
     return service.cause.state.since.epoch_seconds if service.cause else None
 
 
-def _uptimes(services: Sequence[ServiceState]) -> Labelled:
-    return [
-        (labels(service=service.name, window=window), share)
+def _uptimes(services: Iterable[ServiceState]) -> Labelled:
+    return (
+        (f'{_labels(service.name)[:-1]},window="{window}"}}', share)
         for service in services
         for window, share in (
             ("1h", service.uptime.hour),
@@ -141,7 +148,7 @@ def _uptimes(services: Sequence[ServiceState]) -> Labelled:
             ("7d", service.uptime.week),
         )
         if share is not None
-    ]
+    )
 
 
 def _restarts(page: Page, sources: Sources) -> Iterator[str]:
@@ -149,13 +156,13 @@ def _restarts(page: Page, sources: Sources) -> Iterator[str]:
     for result in ("succeeded", "failed"):
         asked.setdefault((APP, "api", result), 0)
     asked[APP, "auto", "succeeded"] = int(sources.status.get("restarts") or 0)
-    yield page.counter(
+    yield from page.counter(
         "oatie_service_restarts_total",
         "Restarts by who wanted them; auto: workers of the application that ended by themselves.",
         [(labels(service=s, trigger=t, result=r), n) for (s, t, r), n in sorted(asked.items())],
     )
     started = sources.snapshot.started_at
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_service_start_timestamp_seconds",
         "When the application first served under this supervisor.",
         [(labels(service=APP), started.epoch_seconds)] if started else [],
@@ -166,44 +173,42 @@ def _restarts(page: Page, sources: Sources) -> Iterator[str]:
 
 
 def _checks(page: Page, sources: Sources) -> Iterator[str]:
-    tallies = [(labels(service=key[0], check=key[1]), tally) for key, tally in sources.meter.tallies.items()]
-    yield page.counter(
+    tallies = [*sources.meter.tallies.items()]
+    yield from page.counter(
         "oatie_check_runs_total",
         "Runs of a check by what came of them.",
-        [
-            (f'{ls[:-1]},result="{result}"}}', n)
-            for ls, tally in tallies
+        (
+            (f'{_labels(*key)[:-1]},result="{result}"}}', n)
+            for key, tally in tallies
             for result, n in tally.results.items()
-        ],
+        ),
     )
-    yield page.histogram(
+    yield from page.histogram(
         "oatie_check_duration_seconds",
         "How long a check took.",
         BOUNDS_SECONDS,
-        ((label_set, tally.buckets, tally.seconds) for label_set, tally in tallies),
+        ((_labels(*key), tally.buckets, tally.seconds) for key, tally in tallies),
     )
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_check_schedule_lag_seconds",
         "By how much its latest run began after its time.",
-        [(label_set, tally.late_seconds) for label_set, tally in tallies],
+        ((_labels(*key), tally.late_seconds) for key, tally in tallies),
     )
-    entries = [(_labels_of(e), e) for s in sources.snapshot.services.values() for e in s.checks]
-    entries = [(label_set, entry) for label_set, entry in entries if entry.spec.type != NEEDS]
-    yield page.gauge(
+    services = sources.snapshot.services.values()
+    entries = [e for s in services for e in s.checks if e.spec.type != NEEDS]
+    yield from page.gauge(
         "oatie_check_last_run_timestamp_seconds",
         "When its latest run ended.",
-        [(ls, e.state.checked_at.epoch_seconds) for ls, e in entries if e.state.checked_at is not None],
+        ((_labels(*e.spec.key), at.epoch_seconds) for e in entries if (at := e.state.checked_at) is not None),
     )
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_check_interval_seconds",
         "How often it is meant to run.",
-        [(label_set, entry.spec.interval_seconds) for label_set, entry in entries],
+        ((_labels(*entry.spec.key), entry.spec.interval_seconds) for entry in entries),
     )
-    yield page.gauge("oatie_check_in_flight", "Checks that run at this moment.", [("", sources.in_flight)])
-
-
-def _labels_of(entry: CheckEntry) -> str:
-    return labels(service=entry.spec.service, check=entry.spec.name)
+    yield from page.gauge(
+        "oatie_check_in_flight", "Checks that run at this moment.", [("", sources.in_flight)]
+    )
 
 
 # --- the application ----------------------------------------------------------------------------------
@@ -214,13 +219,13 @@ def _application(page: Page, sources: Sources) -> Iterator[str]:
     states: dict[str, int] = dict.fromkeys(("starting", "serving", "draining"), 0)
     for worker in workers:
         states[str(worker.get("state"))] = states.get(str(worker.get("state")), 0) + 1
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_app_workers",
         "Worker processes by state.",
         [(labels(state=state), count) for state, count in states.items()],
     )
     wanted = sources.status.get("wanted_workers")
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_app_workers_wanted", "How many should serve.", [] if wanted is None else [("", wanted)]
     )
     for name, key, told in (
@@ -228,7 +233,7 @@ def _application(page: Page, sources: Sources) -> Iterator[str]:
         ("oatie_app_requests_in_flight", "in_flight", "Requests that are being answered."),
         ("oatie_app_connections", "connections", "Open connections of clients."),
     ):
-        yield page.gauge(name, told, [("", sum(int(worker.get(key) or 0) for worker in workers))])
+        yield from page.gauge(name, told, [("", sum(int(worker.get(key) or 0) for worker in workers))])
     yield from _reloads(page, sources.status.get("last_reload"))
     if sources.traffic is not None:
         yield from _traffic(page, sources.traffic)
@@ -242,17 +247,19 @@ def _reloads(page: Page, last: Mapping[str, Any] | None) -> Iterator[str]:
     )
     for name, help_text, key in told:
         samples = [] if last is None else [("", float(last[key]))]
-        yield page.gauge(f"oatie_config_last_reload_{name}", help_text, samples)
+        yield from page.gauge(f"oatie_config_last_reload_{name}", help_text, samples)
 
 
 def _traffic(page: Page, traffic: Totals) -> Iterator[str]:
-    yield page.counter("oatie_app_requests_total", "Requests to the application.", [("", traffic.requests)])
-    yield page.counter(
+    yield from page.counter(
+        "oatie_app_requests_total", "Requests to the application.", [("", traffic.requests)]
+    )
+    yield from page.counter(
         "oatie_app_request_errors_total",
         "Of these, answered with 500 or above, or by an exception.",
         [("", traffic.errors)],
     )
-    yield page.histogram(
+    yield from page.histogram(
         "oatie_app_request_duration_seconds",
         "Time to the last byte handed over, of the requests that were timed (all, or under load a part).",
         LATENCY_BOUNDS_SECONDS,
@@ -272,23 +279,23 @@ _HOST = (
 def _host(page: Page, sources: Sources) -> Iterator[str]:
     figures = sources.host
     cpu = _observed(sources.snapshot, "system", "cpu")
-    yield page.gauge(
+    yield from page.gauge(
         "oatie_host_cpu_usage_ratio",
         "Share of the processors that was busy, as the check `cpu` found it.",
         [] if cpu is None else [("", cpu / 100)],
     )
     for name, told in _HOST:
-        yield page.gauge(name, told, [("", figures[name])] if name in figures else [])
+        yield from page.gauge(name, told, [("", figures[name])] if name in figures else [])
     for kind, told in (("avail", "Space that is left to this user."), ("size", "Size of the file system.")):
         found: Mapping[str, Mapping[str, int]] = figures.get("filesystems", {})
-        yield page.gauge(
+        yield from page.gauge(
             f"oatie_host_filesystem_{kind}_bytes",
             told,
             [(labels(mountpoint=mount), sizes[kind]) for mount, sizes in found.items()],
         )
     for direction in ("receive", "transmit"):
         devices: Mapping[str, Mapping[str, int]] = figures.get("network", {})
-        yield page.counter(
+        yield from page.counter(
             f"oatie_host_network_{direction}_bytes_total",
             f"Bytes of the network, {direction}.",
             [(labels(device=device), counts[direction]) for device, counts in devices.items()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,11 @@ SCHEMA_VERSION = 1
 
 def detailed(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
     """Everything, under a versioned schema: fields may be added to it, none changes or goes."""
+    return {**summary(snapshot, now), "services": services(snapshot, now)}
+
+
+def summary(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
+    """`detailed` without the services, of which there may be very many."""
     return {
         "schema_version": SCHEMA_VERSION,
         "status": snapshot.status.value,
@@ -22,7 +28,6 @@ def detailed(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
         "taken_at": iso(snapshot.taken_at),
         "age_seconds": round(snapshot.age_seconds(now), 3),
         "groups": groups(snapshot, now),
-        "services": services(snapshot, now),
     }
 
 
@@ -32,7 +37,12 @@ def groups(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
 
 
 def services(snapshot: Snapshot, now: Instant) -> dict[str, Any]:
-    return {name: service(state, now) for name, state in snapshot.services.items()}
+    return dict(each_service(snapshot, now))
+
+
+def each_service(snapshot: Snapshot, now: Instant) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Lazily: a thousand take many milliseconds."""
+    return ((name, service(state, now)) for name, state in snapshot.services.items())
 
 
 def service(state: ServiceState, now: Instant) -> dict[str, Any]:
@@ -127,18 +137,22 @@ def check(entry: CheckEntry, now: Instant) -> dict[str, Any]:
 
 
 def health_json(snapshot: Snapshot, version: str, release: str | None) -> dict[str, Any]:
-    """The shape of draft-inadarei-api-health-check-06 (``application/health+json``)."""
+    """The shape of draft-inadarei-api-health-check-06 (``application/health+json``), but for its `checks`."""
     return {
         "status": snapshot.status.value,
         "version": version,
         **({"releaseId": release} if release else {}),
         **({"output": snapshot.cause} if snapshot.cause else {}),
-        "checks": {
-            f"{state.name}:{entry.spec.name}": [_component(state, entry)]
-            for state in snapshot.services.values()
-            for entry in state.checks
-        },
     }
+
+
+def components(snapshot: Snapshot) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The members of its ``checks``, lazily."""
+    return (
+        (f"{state.name}:{entry.spec.name}", [_component(state, entry)])
+        for state in snapshot.services.values()
+        for entry in state.checks
+    )
 
 
 def _component(state: ServiceState, entry: CheckEntry) -> dict[str, Any]:

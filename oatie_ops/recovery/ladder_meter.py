@@ -45,34 +45,34 @@ class RecoveryMeter:
             self._repair_seconds[service] += max(0.0, seconds)
 
     def families(self, page: Page, watch: Watch, acting: str) -> Iterator[str]:
-        yield page.counter(
+        yield from page.counter(
             "oatie_recovery_attempts_total",
             "Tries of a rung of a recovery ladder, by whether the checks proved it.",
             [(labels(service=s, rung=r, result=x), n) for (s, r, x), n in self._tries.items()],
         )
-        yield page.counter(
+        yield from page.counter(
             "oatie_recoveries_total",
             "Failures that were acted upon, by how they ended.",
             [(labels(service=s, outcome=o), n) for (s, o), n in self._outcomes.items()],
         )
-        yield page.counter(
+        yield from page.counter(
             "oatie_recovery_repair_seconds_total",
             "Time from the failure to its proven end; by the proven recoveries: the mean time to repair.",
             [(labels(service=s), n) for s, n in self._repair_seconds.items()],
         )
         standing = {name: watch.services.get(name, Progress()) for name in self._ladders}
-        yield page.gauge(
+        yield from page.gauge(
             "oatie_recovery_active",
             "1 while a rung of its ladder is being tried.",
             [(labels(service=name), int(name == acting)) for name in standing],
         )
-        yield page.gauge(
+        yield from page.gauge(
             "oatie_recovery_given_up",
             "1 while it fails although every rung was tried.",
             [(labels(service=name), int(p.phase is Phase.GAVE_UP)) for name, p in standing.items()],
         )
         if self._ladders:
-            yield page.gauge(
+            yield from page.gauge(
                 "oatie_recovery_braked",
                 "1 while so many services fail together that nothing is restarted.",
                 [("", int(watch.brake.on))],

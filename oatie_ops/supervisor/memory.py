@@ -38,8 +38,14 @@ def stay_small() -> None:
 
 
 def give_back() -> None:
-    """What the imports needed and nobody needs any more goes back to the system."""
+    """What the imports needed and nobody needs any more goes back to the system.
+
+    What is left stays for good and is not looked through again: a collection of everything would hold up
+    the event loop, and every answer, for tens of milliseconds.
+    """
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     trim()
 
 

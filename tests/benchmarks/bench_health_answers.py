@@ -23,6 +23,7 @@ from pathlib import Path
 from oatie_ops.api.services import ops_services
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.listen import bind_public
+from oatie_ops.supervisor.memory import give_back
 from tests.benchmarks.bench_health import HANGING, INTERVAL_SECONDS, SERVICES, serve
 from tests.real.ops_view import View
 
@@ -42,6 +43,7 @@ def supervise(home: Path, urls: list[str], public: socket.socket) -> None:
     }
     view = View(home, 1, **checks)
     services = ops_services(view)
+    give_back()  # as the supervisor does once it has made them
     control = socket.socket(socket.AF_UNIX)
     control.bind(str(view.paths.control_socket))
     control.listen(64)

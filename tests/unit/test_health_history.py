@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,52 @@ def test_time_that_nobody_measured_counts_for_nothing() -> None:
     assert board.snapshot.services["db"].uptime.known_seconds == 120
 
 
+def counted_anew(ledger: UptimeLedger) -> UptimeLedger:
+    fresh = UptimeLedger()
+    fresh.merge(*ledger.buckets())
+    return fresh
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([PASS, FAIL, UNKNOWN]),
+            st.one_of(st.floats(0.1, 40), st.sampled_from([300.0, 3600.0, 86_400.0]), st.floats(0.1, 90_000)),
+        ),
+        max_size=40,
+    )
+)
+def test_uptime_that_is_kept_from_result_to_result_is_the_one_that_is_counted_anew(
+    spans: list[tuple[Status, float]],
+) -> None:
+    ledger, now = UptimeLedger(), EPOCH
+    for status, seconds in spans:
+        now += seconds
+        ledger.add(status, seconds, now)
+        kept, anew = ledger.summary(now), counted_anew(ledger).summary(now)
+        assert kept.known_seconds == pytest.approx(anew.known_seconds, abs=0.3)
+        for own, other in ((kept.hour, anew.hour), (kept.day, anew.day), (kept.week, anew.week)):
+            assert own == (None if other is None else pytest.approx(other, abs=1e-4))
+
+
 # --- latency --------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.floats(0, 100), min_size=1, max_size=2 * WINDOW), st.lists(st.integers(0, 10**7), max_size=9)
+)
+def test_samples_are_kept_in_order(values: list[float], older: list[int]) -> None:
+    window = LatencyWindow()
+    for number, value in enumerate(values):
+        if number == len(values) // 2:
+            window.prepend(older)
+        window.add(value)
+    ordered = sorted(window.microseconds())
+    found = window.summary()
+    assert found.samples == len(ordered)
+    for known, share in ((found.p50_seconds, 0.5), (found.p95_seconds, 0.95), (found.p99_seconds, 0.99)):
+        assert known is not None
+        assert round(known * 1e6) == ordered[max(0, ceil(share * len(ordered)) - 1)]
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
@@ -154,6 +200,37 @@ def test_a_service_that_fails_and_recovers_once_does_not_flap() -> None:
 
 
 # --- consequences ---------------------------------------------------------------------------------------
+
+
+NAMES = ("a", "b", "c", "d", "e")
+
+
+@given(
+    st.fixed_dictionaries({name: st.lists(st.sampled_from(NAMES), max_size=3).map(tuple) for name in NAMES}),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(list(Status))), max_size=25),
+)
+def test_what_a_result_concerns_is_all_that_it_changes(
+    needs: dict[str, tuple[str, ...]], results: list[tuple[str, Status]]
+) -> None:
+    """A look at everything after each result finds nothing that the result has left behind."""
+    board = Board(plans(**needs), at(0))
+    for number, (name, status) in enumerate(results):
+        tell(board, name, status, at(number + 1))
+        for state in board.snapshot.services.values():
+            assert state.consequence_of == cause_of(state.name, board.snapshot.services)
+
+
+def test_result_leaves_services_that_it_does_not_concern_as_they_are() -> None:
+    """So a thousand services that begin or end together cost a thousand steps and not a million."""
+    others = {f"s{number}": () for number in range(50)}
+    board = Board(plans(disk=(), db=("disk",), **others), at(0))
+    board.look_around(at(0))
+    before = board.snapshot.services
+    assert tell(board, "disk", FAIL, at(1))
+    after = board.snapshot.services
+    assert {name for name in before if before[name] is not after[name]} == {"disk", "db"}
+    board.look_around(at(2))
+    assert all(board.snapshot.services[name] is after[name] for name in after), "nothing has changed"
 
 
 def test_child_of_a_failed_parent_is_reported_as_its_consequence() -> None:

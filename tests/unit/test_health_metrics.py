@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from importlib.resources import files
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from starlette.responses import JSONResponse
 
+from oatie_ops.api.pieces import MEMBERS_AT_ONCE, json_of
 from oatie_ops.config.settings import ServiceSettings, Settings
 from oatie_ops.health.board import Board, Change
-from oatie_ops.health.exposition import Page, escape, labels, number
+from oatie_ops.health.exposition import PIECE_LINES, Page, escape, labels, number
 from oatie_ops.health.meter import BOUNDS_SECONDS, RESULTS, Meter
 from oatie_ops.health.metrics import Sources, families
 from oatie_ops.health.model import Instant, Result, Status
@@ -177,3 +180,27 @@ def test_shipped_dashboard_asks_for_metrics_that_exist(world: World) -> None:
             asked |= {w.removesuffix("_bucket") for w in words if w.startswith(("oatie_", "process_"))}
     assert asked
     assert asked <= known
+
+
+def test_large_page_comes_in_small_pieces_that_make_whole_families() -> None:
+    page = Page(openmetrics=True)
+    names = [labels(service=f"s{number}") for number in range(1000)]
+    gauge = list(page.gauge("up", "Up.", ((name, 1) for name in names)))
+    histogram = list(
+        page.histogram("took_seconds", "Took.", (0.1, 1.0), ((n, (1, 2, 3), 4.5) for n in names))
+    )
+    for pieces in (gauge, histogram):
+        assert max(piece.count("\n") for piece in pieces) <= PIECE_LINES + 2
+        assert all(piece.endswith("\n") for piece in pieces)
+    families = {f.name: f.samples for f in parse_openmetrics("".join([*gauge, *histogram]) + page.end)}
+    assert len(families["up"]) == 1000
+    assert len(families["took_seconds"]) == 1000 * 5
+    assert list(page.gauge("none", "None.", [])) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, MEMBERS_AT_ONCE, MEMBERS_AT_ONCE + 1, 5 * MEMBERS_AT_ONCE])
+def test_json_in_pieces_is_the_json_of_the_whole(count: int) -> None:
+    members = {f'n"{number}': {"text": "ü", "number": number, "none": None} for number in range(count)}
+    for head in ({}, {"status": "pass", "list": [1]}):
+        made = asyncio.run(json_of(head, "services", iter(members.items())))
+        assert made == JSONResponse({**head, "services": members}).body

@@ -64,6 +64,7 @@ def frame(sources: Sources) -> dict[str, Any]:
     snapshot, now = sources.snapshot, sources.now
     return {
         **brief(snapshot, now, sources.version, sources.running),
+        "services": report.services(snapshot, now),
         "now": report.iso(now),
         "worst": worst(snapshot, now),
         "order": [state.name for state in snapshot.worst_first],
@@ -89,9 +90,11 @@ def frame(sources: Sources) -> dict[str, Any]:
 
 
 def brief(snapshot: Snapshot, now: Instant, version: str, running: Mapping[str, Any]) -> dict[str, Any]:
-    """Health and what runs, all of it from memory: the object of ``GET /health/dashboard/brief``."""
+    """Health and what runs, all of it from memory: the object of ``GET /health/dashboard/brief``, but for
+    its services.
+    """
     return {
-        **report.detailed(snapshot, now),
+        **report.summary(snapshot, now),
         "version": version,
         "state": running.get("state", ""),
         "detail": running.get("detail", ""),

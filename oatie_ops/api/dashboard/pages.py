@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from oatie_ops._version import __version__
 from oatie_ops.api import models
@@ -21,10 +21,12 @@ from oatie_ops.api.dashboard.sections import EFFECTS, row_id, title
 from oatie_ops.api.dashboard.signin import SIGN_IN_PAGE, sign_in_page
 from oatie_ops.api.dashboard.stream import MAX_STREAMS, EventStream
 from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described, refused
+from oatie_ops.api.pieces import json_of
 from oatie_ops.api.problems import ApiError
 from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.api.tokens import Scope
 from oatie_ops.api.visible import visible
+from oatie_ops.health import report
 
 REFRESH_SECONDS = 30
 MAX_VERSION = 2**53
@@ -55,8 +57,11 @@ async def data(request: Request, caller: Reader) -> Response:
 )
 async def brief(request: Request, caller: Reader) -> Response:
     context = context_of(request)
-    found = frame.brief(context.snapshot(), context.clock(), __version__, context.view.status())
-    return JSONResponse(visible(found, caller.scope))
+    snapshot, now = context.snapshot(), context.clock()
+    head = frame.brief(snapshot, now, __version__, context.view.status())
+    services = ((name, visible(each, caller.scope)) for name, each in report.each_service(snapshot, now))
+    body = await json_of(visible(head, caller.scope), "services", services)
+    return Response(body, media_type="application/json")
 
 
 @router.get(
