@@ -92,13 +92,18 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _shallow(value: Any) -> dict[str, Any]:
+    """As `asdict` of what holds no other dataclass; there may be a thousand services."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
 def settings_to_dict(settings: Settings) -> dict[str, Any]:
-    """For JSON. Holds every value in clear: what comes from outside must be a template by then."""
+    """For `json_ready`. Holds every value in clear: what comes from outside must be a template by then."""
     data = {field.name: getattr(settings, field.name) for field in fields(Settings)}
     for name in (*SECTIONS, "logs"):
         data[name] = asdict(data[name])
     for name in ("services", "accessories"):
-        data[name] = {key: asdict(value) for key, value in data[name].items()}
+        data[name] = {key: _shallow(value) for key, value in data[name].items()}
     return {
         **data,
         "root": str(settings.root),
@@ -111,6 +116,8 @@ def settings_to_dict(settings: Settings) -> dict[str, Any]:
 
 def json_ready(value: Any) -> Any:
     """A copy in dicts and lists alone, as JSON would bring it back."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return {key: json_ready(child) for key, child in value.items()}
     return [json_ready(child) for child in value] if isinstance(value, list | tuple) else value

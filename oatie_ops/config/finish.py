@@ -5,7 +5,6 @@ Runs on every load, also on one from the cache; standard library only.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from oatie_ops.config.discover import Candidate, Discovery, directory_name, look
 from oatie_ops.config.inputs import Inputs, lookup
 from oatie_ops.config.interpolate import Lookup, expand, is_unresolved
 from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted
-from oatie_ops.config.layers import DEFAULT, Origin, Source
+from oatie_ops.config.layers import DEFAULT, Origin, Source, copied
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.config.spans import KeyPath
 
@@ -54,7 +53,7 @@ def finish(declared: Declared, inputs: Inputs) -> Finished:
 
 
 def _resolved(declared: Declared, find: Lookup) -> tuple[dict[str, Any], dict[str, str]]:
-    data: dict[str, Any] = copy.deepcopy(dict(declared.data))
+    data: dict[str, Any] = copied(dict(declared.data))
     templates: dict[str, str] = {}
     for path in declared.templates:
         parent = _parent(data, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from oatie_ops.config.spans import KeyPath
 ERROR = "error"
 WARNING = "warning"
 NOTE = "note"
+# What TOML takes without quotes.
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _RANK = {ERROR: 0, WARNING: 1, NOTE: 2}
 
 
@@ -131,8 +134,7 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        bare = part and all(c.isascii() and (c.isalnum() or c in "-_") for c in part)
-        quoted = part if bare else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        quoted = part if _BARE.fullmatch(part) else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
         text += f".{quoted}" if text else quoted
     return text
 

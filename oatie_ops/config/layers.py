@@ -131,7 +131,8 @@ def _merge_table(
         old = into.get(key)
         if isinstance(value, Mapping):
             if not isinstance(old, dict) or _other_kind(old, value):
-                _forget(merged, path)
+                if key in into:  # else there is nothing below to be forgotten, and looking goes over all
+                    _forget(merged, path)
                 old = into[key] = {}
             if not value:
                 merged.origins.setdefault(path, layer.origin(path))
@@ -171,7 +172,9 @@ def _table(data: Mapping[str, Any], name: str | int) -> dict[str, Any] | None:
 
 def leaves(data: Any, prefix: KeyPath = ()) -> Iterable[tuple[KeyPath, Any]]:
     """Every value that is not a table; elements of lists are gone into."""
-    if isinstance(data, Mapping):
+    if isinstance(data, str):  # most are, and whether a text is a `Mapping` takes a while to find out
+        yield prefix, data
+    elif isinstance(data, Mapping):
         for key, value in data.items():
             yield from leaves(value, (*prefix, key))
     elif isinstance(data, list):
@@ -179,3 +182,10 @@ def leaves(data: Any, prefix: KeyPath = ()) -> Iterable[tuple[KeyPath, Any]]:
             yield from leaves(value, (*prefix, number))
     else:
         yield prefix, data
+
+
+def copied(data: Any) -> Any:
+    """Tables and lists anew; what they hold is immutable in a configuration, so no deeper copy is needed."""
+    if isinstance(data, dict):
+        return {key: copied(value) for key, value in data.items()}
+    return [copied(value) for value in data] if isinstance(data, list) else data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from oatie_ops.config.spans import KeyPath
 
@@ -36,6 +37,7 @@ def is_plain(text: str) -> bool:
     return bool(_PLAIN_WORD.fullmatch(text) or _ORIGIN.fullmatch(text))
 
 
+@lru_cache(maxsize=1024)  # of keys, of which there are few and many of each
 def is_sensitive_name(name: str) -> bool:
     flat = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").replace(".", "_")
     return bool(_SENSITIVE_NAME.search(flat)) and not _HARMLESS_END.search(flat)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from oatie_ops.config import interpolate, variables
 from oatie_ops.config.catalogue import catalogue
 from oatie_ops.config.issues import Problem
-from oatie_ops.config.layers import Merged, Source, leaves
+from oatie_ops.config.layers import Merged, Source, copied, leaves
 from oatie_ops.config.spans import KeyPath
 
 
@@ -32,7 +31,7 @@ class Resolved:
 
 def resolve(merged: Merged, find: interpolate.Lookup, *, later: bool) -> Resolved:
     """``later``: a name without a value is no problem, somebody else resolves it."""
-    resolved = Resolved(copy.deepcopy(merged.data))
+    resolved = Resolved(copied(merged.data))
     for path, value in list(leaves(merged.data)):
         if not isinstance(value, str) or is_command(path):
             continue

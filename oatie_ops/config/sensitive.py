@@ -57,12 +57,13 @@ def _declared(loaded: Loaded) -> Iterator[str]:
 
 
 def _is_secret(loaded: Loaded, path: KeyPath, value: str) -> bool:
-    if loaded.origin_at(path).source is Source.PROFILE:
-        return False
-    if path[0] == "alerts" and path[-1] in _ALERT_ADDRESSES:
-        return True
     name = next((part for part in reversed(path) if isinstance(part, str)), "")
-    return holds_credentials(value) or (is_sensitive_path(path[1:]) and not _is_harmless(name, value))
+    looks = (
+        (path[0] == "alerts" and path[-1] in _ALERT_ADDRESSES)
+        or holds_credentials(value)
+        or (is_sensitive_path(path[1:]) and not _is_harmless(name, value))
+    )
+    return looks and loaded.origin_at(path).source is not Source.PROFILE
 
 
 def _referred(loaded: Loaded) -> Iterator[str]:

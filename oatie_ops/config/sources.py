@@ -123,12 +123,16 @@ def _env_file_path(inputs: Inputs, document: Document, environment: str) -> tupl
     for name in (ENV_FILE_VARIABLE, variables.variable_name(ENV_FILE)):
         if inputs.environ.get(name):
             return root / inputs.environ[name], Origin(Source.ENVIRONMENT, name)
-    declared = merge([document.layer(), document.overlay(environment)])
+    declared = merge(_only("app", layer) for layer in (document.layer(), document.overlay(environment)))
     table = declared.data.get("app")
     value = table.get("env_file") if isinstance(table, Mapping) else None
     if not isinstance(value, str) or not value:
         return None, declared.origin(ENV_FILE)
     return root / interpolate.expand(value, inputs.environ.get), declared.origin(ENV_FILE)
+
+
+def _only(name: str, layer: Layer) -> Layer:
+    return Layer({key: value for key, value in layer.data.items() if key == name}, layer.origin)
 
 
 # -- layers ----------------------------------------------------------------------------------------
@@ -154,6 +158,8 @@ def environment_layer(environ: Mapping[str, str], document: Document, findings: 
 def _variables(
     values: Mapping[str, str], origin_of: Callable[[str], Origin], document: Document, findings: Findings
 ) -> Layer:
+    if not variables.any_of_ours(values):
+        return Layer({}, lambda _path: origin_of(""))  # and no schema is made to read them by
     services = document.data.get("services")
     found = variables.assignments(values, catalogue(), services if isinstance(services, Mapping) else ())
     for name, problem in found.problems:

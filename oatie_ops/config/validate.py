@@ -6,7 +6,6 @@ such a way that one does not hide another: what is wrong is taken out and the re
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from oatie_ops.config.catalogue import Catalogue, catalogue
 from oatie_ops.config.issues import Problem
+from oatie_ops.config.layers import copied
 from oatie_ops.config.schema import File
 from oatie_ops.config.spans import KeyPath
 
@@ -86,7 +86,7 @@ _MAX_ROUNDS = 20
 
 def validate(data: Mapping[str, Any]) -> tuple[File, list[Problem]]:
     """The configuration without what is wrong in it, and everything that is wrong."""
-    remaining = copy.deepcopy(dict(data))
+    remaining = copied(dict(data))
     problems: list[Problem] = []
     removed: set[KeyPath] = set()
     for _ in range(_MAX_ROUNDS):

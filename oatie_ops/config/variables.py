@@ -34,6 +34,14 @@ class Assignments:
     problems: list[tuple[str, Problem]] = field(default_factory=list)  # (variable, problem)
 
 
+def any_of_ours(variables: Mapping[str, str]) -> bool:
+    """Is there one that `assignments` would read or complain of?"""
+    return any(
+        value and (name in PLAIN_VARIABLES or (name.startswith(PREFIX) and name not in CONTROL_VARIABLES))
+        for name, value in variables.items()
+    )
+
+
 def assignments(variables: Mapping[str, str], known: Catalogue, services: Iterable[str]) -> Assignments:
     """From plain names to ``OATIE_*``, so that the explicit one wins. An empty value sets nothing."""
     found = Assignments()

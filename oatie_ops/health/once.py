@@ -38,8 +38,11 @@ def run_checks(
 
     ``timeout_seconds`` shortens the time-out of every check that would wait longer.
     """
-    services = plan(settings, state_home, supervised=False)
-    return asyncio.run(_run(settings, state_home, _chosen(services, only), timeout_seconds, serving))
+    services = _chosen(plan(settings, state_home, supervised=False), only)
+    board = Board(services, system_clock())
+    # Returns nothing: asyncio makes a text of what its main task returns, which of a snapshot takes long.
+    asyncio.run(_run(board, settings, state_home, services, timeout_seconds=timeout_seconds, serving=serving))
+    return board.snapshot
 
 
 def _chosen(services: tuple[ServicePlan, ...], only: Collection[str]) -> list[ServicePlan]:
@@ -65,14 +68,15 @@ def _recall(board: Board, database: Path) -> None:
 
 
 async def _run(
+    board: Board,
     settings: Settings,
     state_home: Path,
     services: list[ServicePlan],
+    *,
     timeout_seconds: float | None,
     serving: bool,
-) -> Snapshot:
+) -> None:
     tools = Tools(settings, CheckThreads(), state_home)
-    board = Board(services, system_clock())
     _recall(board, StatePaths(state_home).database)
 
     async def one(spec: CheckSpec) -> None:
@@ -87,7 +91,6 @@ async def _run(
 
     specs = [spec for service in services for spec in service.checks if spec.type != NEEDS]
     await asyncio.gather(*(one(spec) for spec in specs))
-    return board.snapshot
 
 
 def asks_the_application(spec: CheckSpec) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from oatie_ops.health.groups import GROUPS
 from oatie_ops.health.model import CheckEntry, Instant, ServiceState, Snapshot, Status
-from oatie_ops.health.standing import NO_LATENCY, Degradation, Latency, Maintenance, Transition
+from oatie_ops.health.standing import NO_LATENCY, Degradation, Latency, Maintenance, Transition, Uptime
 
 SCHEMA_VERSION = 1
 
@@ -57,7 +56,7 @@ def service(state: ServiceState, now: Instant) -> dict[str, Any]:
         "maintenance": maintenance(state.maintenance) if state.maintenance else None,
         "degraded": degraded(state.degraded) if state.degraded else None,
         "flapping": state.flapping,
-        "uptime": asdict(state.uptime),
+        "uptime": uptime(state.uptime),
         "latency": latency(state.latency),
         "transitions": [transition(change) for change in state.standing.transitions],
         "checks": {
@@ -65,6 +64,15 @@ def service(state: ServiceState, now: Instant) -> dict[str, Any]:
             | {"latency": latency(state.standing.latency.get(entry.spec.name, NO_LATENCY))}
             for entry in state.checks
         },
+    }
+
+
+def uptime(known: Uptime) -> dict[str, Any]:
+    return {
+        "hour": known.hour,
+        "day": known.day,
+        "week": known.week,
+        "known_seconds": known.known_seconds,
     }
 
 
