@@ -157,6 +157,10 @@ class _Kept:
             while len(self._trends) > KEPT:
                 del self._trends[next(iter(self._trends))]
 
+    def clear(self) -> None:
+        with self._lock:
+            self._trends.clear()
+
 
 _KEPT = _Kept()
 
