@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from oatie_ops.api import models
+from oatie_ops.api.auth import READER
 from oatie_ops.api.problems import MEDIA_TYPE
 
 # `oatie_ops.api.describe` asks for descriptions; for who serves the routes they are ballast.
@@ -24,6 +25,15 @@ def described(model: type[models.Shape], *codes: int, problems: tuple[int, ...] 
     content = {"application/json": {"example": models.EXAMPLES[model]}}
     found: Responses = {code: {"model": model, "content": content} for code in codes}
     return found | refused(*problems)
+
+
+def readable(model: type[models.Shape], *problems: int) -> dict[str, Any]:
+    """The options of a route that tells details, answers 200, and may answer with these problems."""
+    return {
+        "responses": described(model, 200, problems=(*problems, *GUARDED)),
+        "dependencies": [READER],
+        "openapi_extra": OPEN_ON_LOOPBACK,
+    }
 
 
 def refused(*codes: int) -> Responses:

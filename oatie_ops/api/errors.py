@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models_errors
-from oatie_ops.api.auth import READER, seen
+from oatie_ops.api.auth import seen
 from oatie_ops.api.context import OpsContext, context_of
-from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
+from oatie_ops.api.described import readable
 from oatie_ops.api.problems import ApiError
 from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.health.report import iso_epoch
@@ -28,9 +28,7 @@ router = APIRouter(tags=["errors"])
 @router.get(
     "/api/performance/errors/summary",
     summary="Errors of the application and its services, grouped, newest first.",
-    responses=described(models_errors.ErrorSummary, 200, problems=(422, 503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(models_errors.ErrorSummary, 422, 503),
 )
 async def errors(
     request: Request,
@@ -49,9 +47,7 @@ async def errors(
 @router.get(
     "/api/performance/errors/services",
     summary="Each service: its health, its circuit breaker on this host, and its errors.",
-    responses=described(models_errors.ServicesErrors, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(models_errors.ServicesErrors, 503),
 )
 async def services(request: Request) -> Response:
     context = context_of(request)

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models
-from oatie_ops.api.auth import READER, Operator
+from oatie_ops.api.auth import Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
+from oatie_ops.api.described import GUARDED, described, readable
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.routing import APIRouter, Body, Query
 from oatie_ops.config.durations import parse_duration
@@ -33,9 +33,7 @@ ServiceName = Annotated[str | None, Query(max_length=200, description="Only of t
 @router.get(
     "/health/history",
     summary="Changes of status, newest first; they outlive restarts.",
-    responses=described(models.History, 200, problems=(404, 422, 503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(models.History, 404, 422, 503),
 )
 async def history(
     request: Request,
@@ -70,9 +68,7 @@ async def history(
 @router.get(
     "/health/maintenance",
     summary="The maintenance windows that are open.",
-    responses=described(models.Windows, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(models.Windows, 503),
 )
 async def windows(request: Request) -> Response:
     found = await _in_store(context_of(request), maintenance.active)

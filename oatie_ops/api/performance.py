@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models_performance as shapes
-from oatie_ops.api.auth import READER, Operator
+from oatie_ops.api.auth import Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
+from oatie_ops.api.described import GUARDED, described, readable
 from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.routing import APIRouter, Body, Path, Query
@@ -40,9 +40,7 @@ ProfileId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 @router.get(
     f"{PREFIX}/resources/current",
     summary="What is used now; the limits of a container go before the host's.",
-    responses=described(shapes.ResourceUsage, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(shapes.ResourceUsage, 503),
 )
 async def current(request: Request) -> Response:
     usage = _usage(context_of(request))
@@ -59,9 +57,7 @@ async def current(request: Request) -> Response:
 @router.get(
     f"{PREFIX}/resources/trends",
     summary="Minimum, mean, maximum and p95 over time, slopes, and what they mean.",
-    responses=described(shapes.ResourceTrends, 200, problems=(422, 503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(shapes.ResourceTrends, 422, 503),
 )
 async def trends(request: Request, hours: Hours = 1.0) -> Response:
     path = samples_path(context_of(request).view.paths.home)
@@ -71,9 +67,7 @@ async def trends(request: Request, hours: Hours = 1.0) -> Response:
 @router.get(
     f"{PREFIX}/startup/stats",
     summary="How long starts took, by release and phase, and what would make them faster.",
-    responses=described(shapes.StartupStats, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(shapes.StartupStats, 503),
 )
 async def startup_stats(request: Request) -> Response:
     path = samples_path(context_of(request).view.paths.home)
@@ -134,9 +128,7 @@ async def finish(request: Request, caller: Operator, profile_id: ProfileId) -> R
 @router.get(
     f"{PREFIX}/overview",
     summary="All of it on one page, with a score whose parts are shown.",
-    responses=described(shapes.PerformanceOverview, 200, problems=(422, 503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(shapes.PerformanceOverview, 422, 503),
 )
 async def whole(request: Request, hours: Hours = 1.0) -> Response:
     context = context_of(request)

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models, models_recovery
-from oatie_ops.api.auth import READER, Caller, Operator
+from oatie_ops.api.auth import Caller, Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
+from oatie_ops.api.described import GUARDED, described, readable
 from oatie_ops.api.operations import Operation
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.routing import APIRouter, Path, Query
@@ -67,9 +67,7 @@ async def recover(
 @router.get(
     "/api/performance/errors/recovery",
     summary="Every recovery ladder: its rungs, where it stands, success rates and mean time to repair.",
-    responses=described(models_recovery.Ladders, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(models_recovery.Ladders, 503),
 )
 async def overview(request: Request) -> Response:
     context = context_of(request)
@@ -80,9 +78,7 @@ async def overview(request: Request) -> Response:
 @router.get(
     "/api/performance/errors/recovery/history",
     summary="The newest recoveries with every try and its proof.",
-    responses=described(models_recovery.RecoveryHistory, 200, problems=(404, 422, 503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(models_recovery.RecoveryHistory, 404, 422, 503),
 )
 async def history(
     request: Request,

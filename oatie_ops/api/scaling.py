@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from oatie_ops.api import models
 from oatie_ops.api import models_scaling as shapes
-from oatie_ops.api.auth import READER, Operator
+from oatie_ops.api.auth import Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
-from oatie_ops.api.described import GUARDED, OPEN_ON_LOOPBACK, described
+from oatie_ops.api.described import GUARDED, described, readable
 from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError
 from oatie_ops.api.recovery import accepted
@@ -30,9 +30,7 @@ router = APIRouter(tags=["performance"])
 @router.get(
     f"{PREFIX}/recommendations",
     summary="What to change and on what evidence, or what is lacking to say so.",
-    responses=described(shapes.ScalingAdvice, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(shapes.ScalingAdvice, 503),
 )
 async def recommendations(request: Request) -> Response:
     return JSONResponse((await advice_of(context_of(request))).as_dict())
@@ -41,9 +39,7 @@ async def recommendations(request: Request) -> Response:
 @router.get(
     f"{PREFIX}/configuration",
     summary="The numbers alone: workers, replicas, pool, time-out, memory.",
-    responses=described(shapes.ScalingConfiguration, 200, problems=(503, *GUARDED)),
-    dependencies=[READER],
-    openapi_extra=OPEN_ON_LOOPBACK,
+    **readable(shapes.ScalingConfiguration, 503),
 )
 async def configuration(request: Request) -> Response:
     return JSONResponse((await advice_of(context_of(request))).configuration())
