@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ class Context:
     """Lazy: a command that only needs the control socket never reads the configuration.
 
     ``environment``, ``overrides`` (dotted path to value) and ``env_file`` go to the configuration loader;
-    ``lives_long`` says that this process is going to be the supervisor.
+    with ``meanwhile`` it is validated in another process, and this one does that (`oatie_ops.config.load`).
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class Context:
         environment: str | None = None,
         overrides: Mapping[str, Any] | None = None,
         env_file: Path | None = None,
-        lives_long: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         self._start = start
         self._environment = environment
         self._overrides = dict(overrides or {})
         self._env_file = env_file
-        self._lives_long = lives_long
+        self._meanwhile = meanwhile
 
     @cached_property
     def root(self) -> Path:
@@ -63,7 +63,7 @@ class Context:
             environment=self._environment,
             overrides=self._overrides,
             env_file=self._env_file,
-            apart=self._lives_long,
+            meanwhile=self._meanwhile,
         )
 
     @cached_property

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.start import LOG_LEVELS, OPS_FACTORY, given_overrides
+from oatie_ops.cli.start import LOG_LEVELS
+from oatie_ops.cli.start_run import OPS_FACTORY, given_overrides
 from oatie_ops.errors import UsageError
 from oatie_ops.exit_codes import ExitCode
 

@@ -1,10 +1,11 @@
 """What is answered without the import of the parser, which is a third of the time of such a command.
 
-The help, the version, and the questions that scripts and people ask most, as they are asked most.
+The help, the version, the questions that scripts and people ask most, as they are asked most; and `start`.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,6 +18,8 @@ def answer(argv: Sequence[str]) -> int | None:
         return _version()
     if argv[:1] == ["help"]:
         return _help(argv[1:])
+    if argv[:1] == ["start"]:
+        return _start(argv[1:])
     if not argv or argv[0] not in ANSWERS or list(argv[1:]) not in ([], ["--json"]):
         return None
     return ANSWERS[argv[0]](len(argv) == 2)
@@ -44,6 +47,19 @@ def _help(words: Sequence[str]) -> int | None:
         text = fitted(text, columns)
     emit(text)
     return 0
+
+
+def _start(words: Sequence[str]) -> int | None:
+    """Users wait for its first answer; a parser would be a sixth of that."""
+    gc.disable()  # until the supervisor runs: imports make no garbage
+    from oatie_ops.cli.start_words import options_of
+
+    options = options_of(words)
+    if options is None:
+        return None
+    from oatie_ops.cli.start_run import start
+
+    return start(options) or 0
 
 
 def _status(as_json: bool) -> int:

@@ -8,7 +8,7 @@ import typer
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.output import emit_json, emit_report
-from oatie_ops.cli.start import OPS_FACTORY
+from oatie_ops.cli.start_run import OPS_FACTORY
 from oatie_ops.exit_codes import ExitCode
 
 if TYPE_CHECKING:

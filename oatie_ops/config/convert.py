@@ -28,7 +28,7 @@ from oatie_ops.config.settings_engines import (
 )
 
 if TYPE_CHECKING:
-    from oatie_ops.config.schema import File
+    from oatie_ops.config.schema_services import Service
 
 # The tables whose fields are the keys of the file, but for the units.
 SECTIONS: dict[str, type[Any]] = {
@@ -53,34 +53,52 @@ def file_key(field_name: str) -> str:
     return field_name.removesuffix("_seconds").removesuffix("_bytes")
 
 
-def to_settings(file: File, *, root: Path, path: Path | None, environment: str) -> Settings:
-    services = {
-        name: ServiceSettings(
-            name=name,
-            check=service.check.model_dump(exclude_none=True) if service.check else None,
-            breaker=service.breaker.model_dump() if service.breaker else None,
-            recover=tuple(rung.model_dump(exclude_none=True) for rung in service.recover),
-            routes=tuple(service.routes),
-            needs=tuple(service.needs),
-            degrade=service.degrade.model_dump() if service.degrade else None,
-        )
-        for name, service in file.services.items()
-    }
+def to_settings(tables: Mapping[str, Any], *, root: Path, path: Path | None, environment: str) -> Settings:
+    """``tables``: as `oatie_ops.config.validate` made them; what is not there has its defaults."""
     return Settings(
         root=root,
         file=path,
         environment=environment,
-        **{name: _section(kind, getattr(file, name).model_dump()) for name, kind in SECTIONS.items()},
+        **{name: _section(kind, plain(tables.get(name, {}))) for name, kind in SECTIONS.items()},
         accessories={
-            name: _section(AccessorySettings, accessory.model_dump(exclude_none=True))
-            for name, accessory in file.accessories.items()
+            name: _section(AccessorySettings, plain(accessory, without_none=True))
+            for name, accessory in tables.get("accessories", {}).items()
         },
-        services=services,
-        logs=LogSettings(**{name: getattr(file.logs, key) for name, key in LOG_KEYS.items()}),
-        secrets=file.secrets.model_dump(exclude_none=True),
-        alerts={name: alert.model_dump(exclude_none=True) for name, alert in file.alerts.items()},
-        switches=file.switches.model_dump(exclude_none=True),
+        services={name: _service(name, service) for name, service in tables.get("services", {}).items()},
+        logs=_logs(plain(tables.get("logs", {}))),
+        secrets=plain(tables["secrets"], without_none=True),
+        alerts=plain(tables.get("alerts", {}), without_none=True),
+        switches=plain(tables["switches"], without_none=True),
     )
+
+
+def _service(name: str, service: Service) -> ServiceSettings:
+    return ServiceSettings(
+        name=name,
+        check=plain(service.check, without_none=True),
+        breaker=plain(service.breaker),
+        recover=tuple(plain(service.recover, without_none=True)),
+        routes=tuple(service.routes),
+        needs=tuple(service.needs),
+        degrade=plain(service.degrade),
+    )
+
+
+def _logs(values: Mapping[str, Any]) -> LogSettings:
+    return LogSettings(**{name: values[key] for name, key in LOG_KEYS.items() if key in values})
+
+
+def plain(value: Any, *, without_none: bool = False) -> Any:
+    """Tables of the schema as dicts, as `BaseModel.model_dump` has them, without making a serializer."""
+    if hasattr(value, "model_fields_set"):
+        return {
+            name: plain(each, without_none=without_none)
+            for name, each in vars(value).items()
+            if not (without_none and each is None)
+        }
+    if isinstance(value, dict):
+        return {key: plain(each, without_none=without_none) for key, each in value.items()}
+    return [plain(each, without_none=without_none) for each in value] if isinstance(value, list) else value
 
 
 def _section(kind: type[Any], values: Mapping[str, Any]) -> Any:

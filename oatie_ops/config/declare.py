@@ -71,9 +71,9 @@ def _check_rival(inputs: Inputs, findings: Findings) -> None:
 def _validated(
     resolved: Resolved, merged: Merged, inputs: Inputs, environment: str, profile: str
 ) -> tuple[Settings, list[Problem]]:
-    file, found = validate(resolved.data)
+    tables, found = validate(resolved.data)
     located = inputs.located
-    settings = to_settings(file, root=located.root, path=located.file, environment=environment)
+    settings = to_settings(tables, root=located.root, path=located.file, environment=environment)
     problems = [*resolved.problems, *(p for p in found if not resolved.concerns_unknown(p.path))]
     return settings, [*problems, *rules.check(settings, merged.exact_origin, profile)]
 

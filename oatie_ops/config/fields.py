@@ -181,3 +181,18 @@ EnvironmentText = Annotated[
 ]
 VariableName = Annotated[str, _matching(_VARIABLE, "is not a name for an environment variable")]
 SecretText = Annotated[str, Field(json_schema_extra=SENSITIVE)]
+
+
+def url_of(*schemes: str) -> AfterValidator:
+    """What stands after the scheme is not judged here, and never shown."""
+
+    def check(value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if not has_reference(value) and (scheme.lower() not in schemes or not separator or not rest):
+            raise refuse(f"must start with {' or '.join(f'{name}://' for name in schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+ShareUrl = Annotated[SecretText, url_of("redis", "rediss", "unix", "postgresql", "postgres")]

@@ -68,18 +68,20 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     env_file: Path | None = None,
     use_cache: bool = True,
-    apart: bool = False,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Loaded:
     """The configuration of ``root`` (default: the current directory) or of a directory above it.
 
     ``environment`` is ``--environment``; ``overrides`` maps dotted keys to the values of flags, None for
-    a flag that was not given; ``env_file`` is ``--env-file``. ``apart`` is for a process without threads
-    that lives long: pydantic then stays out of it. Raises `ConfigInvalid` with every problem.
+    a flag that was not given; ``env_file`` is ``--env-file``. ``meanwhile`` is for a process without threads
+    that lives long: pydantic then stays out of it, in another one, and this one calls that while it waits.
+    Raises `ConfigInvalid` with every problem.
     """
     inputs = _gather(root, environ, environment, overrides, env_file)
     declared = cache.read(inputs) if use_cache else None
     if declared is None:
-        declared = (declare_apart(inputs, _declare) if apart else None) or _declare(inputs)
+        declared = declare_apart(inputs, _declare, meanwhile) if meanwhile else None
+        declared = declared or _declare(inputs)
         refuse(declared.issues)
         if use_cache:
             cache.write(inputs, declared)

@@ -22,8 +22,8 @@ from oatie_ops.config.fields import (
     Size,
     Strings,
     refuse,
+    url_of,
 )
-from oatie_ops.config.interpolate import has_reference
 from oatie_ops.config.schema_table import Table
 from oatie_ops.health.conditions import parse
 
@@ -63,18 +63,6 @@ Statuses = Annotated[
 ]
 
 
-def _url(*schemes: str) -> AfterValidator:
-    """What stands after the scheme is not judged here, and never shown."""
-
-    def check(value: str) -> str:
-        scheme, separator, rest = value.partition("://")
-        if not has_reference(value) and (scheme.lower() not in schemes or not separator or not rest):
-            raise refuse(f"must start with {' or '.join(f'{name}://' for name in schemes)}")
-        return value
-
-    return AfterValidator(check)
-
-
 def _wanted(value: Any) -> Any:
     """The conditions of `oatie_ops.health.conditions`, judged here where the file can still be named."""
     try:
@@ -85,11 +73,10 @@ def _wanted(value: Any) -> Any:
 
 
 Wanted = Annotated[bool | int | float | str, AfterValidator(_wanted)]
-HttpUrl = Annotated[SecretText, _url("http", "https")]
-TcpUrl = Annotated[SecretText, _url("tcp")]
-PostgresUrl = Annotated[SecretText, _url("postgresql", "postgres")]
-RedisUrl = Annotated[SecretText, _url("redis", "rediss", "unix")]
-ShareUrl = Annotated[SecretText, _url("redis", "rediss", "unix", "postgresql", "postgres")]
+HttpUrl = Annotated[SecretText, url_of("http", "https")]
+TcpUrl = Annotated[SecretText, url_of("tcp")]
+PostgresUrl = Annotated[SecretText, url_of("postgresql", "postgres")]
+RedisUrl = Annotated[SecretText, url_of("redis", "rediss", "unix")]
 
 
 class HttpCheck(Check):

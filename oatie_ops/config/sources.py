@@ -16,6 +16,7 @@ from oatie_ops.config.findings import Findings
 from oatie_ops.config.inputs import ENV_FILE_VARIABLE, Environment, Inputs
 from oatie_ops.config.issues import ERROR, WARNING, Issue, Problem
 from oatie_ops.config.layers import Layer, Origin, Source, merge
+from oatie_ops.config.names import CONTROL_VARIABLES, is_relevant
 from oatie_ops.config.profiles import PROFILES
 from oatie_ops.config.spans import KeyPath
 from oatie_ops.environment.layers import profile_of
@@ -161,7 +162,10 @@ def _variables(
     if not variables.any_of_ours(values):
         return Layer({}, lambda _path: origin_of(""))  # and no schema is made to read them by
     services = document.data.get("services")
-    found = variables.assignments(values, catalogue(), services if isinstance(services, Mapping) else ())
+    # Mostly there is none, and the catalogue is the dearest thing on the way of a start.
+    found = variables.Assignments()
+    if any(value and is_relevant(name) and name not in CONTROL_VARIABLES for name, value in values.items()):
+        found = variables.assignments(values, catalogue(), services if isinstance(services, Mapping) else ())
     for name, problem in found.problems:
         findings.at(problem, origin_of(name))
 

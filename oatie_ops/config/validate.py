@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from oatie_ops.config.catalogue import Catalogue, catalogue
 from oatie_ops.config.issues import Problem
 from oatie_ops.config.layers import copied
-from oatie_ops.config.schema import File
+from oatie_ops.config.sections import SECTIONS
 from oatie_ops.config.spans import KeyPath
 
 # What people call it elsewhere.
@@ -80,20 +80,21 @@ _LIMIT_WORDS = {
     "greater_than": ("gt", "must be more than"),
     "less_than": ("lt", "must be less than"),
 }
+# Without a dataclass in the settings that would have their defaults.
+NEVER_MISSING = ("secrets", "switches")
 # More rounds than any file needs: each takes out at least one wrong key.
 _MAX_ROUNDS = 20
 
 
-def validate(data: Mapping[str, Any]) -> tuple[File, list[Problem]]:
-    """The configuration without what is wrong in it, and everything that is wrong."""
+def validate(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
+    """The tables that are there, by name, without what is wrong in them; and everything that is wrong."""
     remaining = copied(dict(data))
     problems: list[Problem] = []
     removed: set[KeyPath] = set()
     for _ in range(_MAX_ROUNDS):
-        try:
-            return File.model_validate(remaining), problems
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_context=True, include_input=False)
+        tables, found = _look(remaining)
+        if not found:
+            return tables, problems
         for item in found:
             problem = _problem(item, remaining)
             was_there = item["type"] == "missing" and _file_path(item["loc"], remaining) in removed
@@ -102,7 +103,23 @@ def validate(data: Mapping[str, Any]) -> tuple[File, list[Problem]]:
         for path in {_to_remove(item, remaining) for item in found}:
             removed.add(path)
             _remove(remaining, path)
-    return File(), problems
+    return _look({})[0], problems
+
+
+def _look(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The tables, and what pydantic says of them."""
+    tables = {name: SECTIONS[name].table().model_construct() for name in NEVER_MISSING}
+    found: list[dict[str, Any]] = []
+    for name, section in SECTIONS.items():
+        if name not in data:
+            continue
+        try:
+            tables[name] = section.validated(data[name])
+        except ValidationError as error:
+            items = error.errors(include_url=False, include_context=True, include_input=False)
+            found += [{**item, "loc": (name, *item["loc"])} for item in items]
+    found += [{"type": "extra_forbidden", "loc": (name,)} for name in data if name not in SECTIONS]
+    return tables, found
 
 
 def _problem(item: Any, data: Mapping[str, Any]) -> Problem:

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from oatie_ops.config.settings import Settings
+if TYPE_CHECKING:
+    from oatie_ops.config.settings import Settings
 
 DEFAULT_RETRY_AFTER_SECONDS = 30.0
 MARK = b"x-degraded"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
@@ -17,8 +16,11 @@ from types import ModuleType
 LENT = frozenset({"oatie_ops", "uvicorn", "uvloop", "httptools", "h11", "websockets", "a2wsgi"})
 
 
-class Lender(MetaPathFinder):
-    """Asked last, so that a release's own version of anything wins where it was not imported yet."""
+class Lender:
+    """Asked last, so that a release's own version of anything wins where it was not imported yet.
+
+    A finder of `sys.meta_path` by its shape: `importlib.abc` brings a dozen modules into every boot.
+    """
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = list(paths)

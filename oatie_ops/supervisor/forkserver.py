@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from oatie_ops._version import __version__
 from oatie_ops.supervisor.borrowed import give_back
 from oatie_ops.supervisor.death import die_with_parent, watch_lifeline
+from oatie_ops.supervisor.server_import import import_server_alone
 
 WORKER_FDS = ("control", "private", "stdout", "stderr", "stats", "lifeline")
 
@@ -65,6 +66,7 @@ def main(
 
 
 def _import_server() -> None:
+    import_server_alone()
     from oatie_ops.supervisor import worker  # noqa: F401
 
     with contextlib.suppress(ImportError):

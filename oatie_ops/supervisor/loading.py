@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from oatie_ops.config.settings import AppSettings
+from oatie_ops.config.settings_app import AppSettings
 
 
 class LoadError(Exception):

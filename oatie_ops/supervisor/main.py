@@ -24,11 +24,12 @@ from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
-from oatie_ops.supervisor.memory import give_back, import_server_alone, stay_small, trim
+from oatie_ops.supervisor.memory import give_back, stay_small, trim
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
 from oatie_ops.supervisor.reaper import Reaper
+from oatie_ops.supervisor.server_import import import_server_alone
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.supervisor import Supervisor, install_signals
 

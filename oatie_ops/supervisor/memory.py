@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import os
-import sys
-import types
 from pathlib import Path
 
 # Of mallopt(3).
@@ -59,19 +56,3 @@ def _libc(name: str, *arguments: int) -> None:
     function = getattr(ctypes.CDLL(None), name, None)
     if function is not None:
         function(*arguments)
-
-
-def import_server_alone() -> None:
-    """uvicorn without its command line, which brings click, multiprocessing and a watcher of files.
-
-    The package imports that for its names ``run`` and ``main``; nobody in a supervisor calls them.
-    """
-    if "uvicorn" in sys.modules:
-        return
-    stand_in = types.ModuleType("uvicorn.main")
-    stand_in.__dict__.update(dict.fromkeys(("Server", "main", "run")))
-    sys.modules["uvicorn.main"] = stand_in
-    try:
-        importlib.import_module("uvicorn.server")
-    finally:
-        del sys.modules["uvicorn.main"]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from oatie_ops.config.settings import AppSettings
+from oatie_ops.config.settings_app import AppSettings
 
 CHECKOUT = "checkout"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oatie_ops.cli.choice import choose
-from oatie_ops.cli.start import given_overrides
+from oatie_ops.cli.start_run import given_overrides
 from oatie_ops.config.load import Loaded, load
 from oatie_ops.config.settings import AppSettings
 from oatie_ops.deployment import manifest

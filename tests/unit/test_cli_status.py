@@ -14,7 +14,7 @@ import pytest
 
 from oatie_ops.cli import reload, stop
 from oatie_ops.cli import status_report as status
-from oatie_ops.cli.start import given_overrides
+from oatie_ops.cli.start_run import given_overrides
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
