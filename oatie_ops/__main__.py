@@ -10,6 +10,10 @@ BACKGROUND_OR_HELP = {"--daemon", "-d", "--help", "-h"}
 
 def main() -> None:
     arguments = sys.argv[1:]
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from oatie_ops.cli.streams import open_missing
+
+        open_missing()
     if arguments in (["--version"], ["-V"]):
         from oatie_ops._version import __version__
 
@@ -30,10 +34,12 @@ def main() -> None:
 def _print(text: str) -> None:
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         from oatie_ops.cli.exit import leave_quietly
 
         leave_quietly()
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"error: standard output cannot be written to: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,34 @@ def require_ours(paths: StatePaths, root: Path) -> None:
             fix="give each application an OATIE_HOME of its own; where both are checkouts of one, declare the"
             " same app.name in both",
         )
+
+
+def require_directory(paths: StatePaths, root: Path) -> None:
+    """Raises `PrerequisiteMissing` where the place cannot hold the state: a file, or the checkout itself,
+    which a release would then leave out as a whole."""
+    home = paths.home
+    if _is_file(home):
+        raise PrerequisiteMissing(
+            f"the state directory {home} is not a directory",
+            why=f"{next(path for path in (home, *home.parents) if path.exists())} is a file",
+            fix="move it away, or set OATIE_HOME to a directory that oatie may make and use alone",
+        )
+    with contextlib.suppress(OSError):
+        if home.samefile(root):
+            raise PrerequisiteMissing(
+                f"OATIE_HOME={home} is the checkout itself",
+                why="the state would lie among the application's files, and no release could be made of them",
+                fix="leave OATIE_HOME unset (`.oatie` is used then), or name a directory for it alone",
+            )
+
+
+def _is_file(home: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(home.stat().st_mode)
+    except NotADirectoryError:
+        return True
+    except OSError:  # not there yet, or not to be seen: others explain that
+        return False
 
 
 def _name(root: Path) -> str:

@@ -112,5 +112,5 @@ def _ensure_private(directory: Path) -> None:
 
 def state_paths(root: Path, environ: Mapping[str, str] | None = None) -> StatePaths:
     environ = os.environ if environ is None else environ
-    home = environ.get("OATIE_HOME")
+    home = environ.get("OATIE_HOME", "").strip() and environ["OATIE_HOME"]
     return StatePaths(Path(home).expanduser().absolute() if home else root.absolute() / ".oatie")

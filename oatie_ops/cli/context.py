@@ -45,11 +45,12 @@ class Context:
 
     @cached_property
     def paths(self) -> StatePaths:
-        """Raises `PrerequisiteMissing` where OATIE_HOME is the state of another application."""
-        paths = state_paths(self.root)
-        if os.environ.get("OATIE_HOME"):
-            from oatie_ops.claim import require_ours
+        """Raises `PrerequisiteMissing` where that is no directory, or the state of another application."""
+        from oatie_ops.claim import require_directory, require_ours
 
+        paths = state_paths(self.root)
+        require_directory(paths, self.root)
+        if os.environ.get("OATIE_HOME"):
             require_ours(paths, self.root)
         return paths
 

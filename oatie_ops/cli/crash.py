@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oatie_ops import __version__
-from oatie_ops.errors import OatieError
+from oatie_ops.errors import OatieError, PrerequisiteMissing
 from oatie_ops.redaction import redact
 
 
@@ -20,8 +20,14 @@ class UnexpectedError(OatieError):
     """A bug in oatie, or something in the system that it does not know how to explain."""
 
 
-def crash_error(error: Exception, argv: Sequence[str]) -> UnexpectedError:
+def crash_error(error: Exception, argv: Sequence[str]) -> OatieError:
     """Writes the crash file and returns the error to show for it. Never raises."""
+    if isinstance(error, FileNotFoundError) and not _here():
+        return PrerequisiteMissing(
+            "the directory that this was started in is not there any more",
+            why="it was removed or replaced after the shell went into it",
+            fix="go into the application's directory anew (`cd`), and run the same command again",
+        )
     summary = redact(traceback.format_exception_only(error)[-1].strip())
     try:
         file = write_crash_file(error, argv)
@@ -30,6 +36,13 @@ def crash_error(error: Exception, argv: Sequence[str]) -> UnexpectedError:
         sys.stderr.write(redact("".join(traceback.format_exception(error))))
         fix = f"the traceback is above (no crash file: {failure}); please report it"
     return UnexpectedError("oatie failed unexpectedly", why=summary, fix=fix)
+
+
+def _here() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def write_crash_file(error: Exception, argv: Sequence[str]) -> Path:

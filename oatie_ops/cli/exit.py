@@ -27,8 +27,8 @@ NOT_ON_WINDOWS = PrerequisiteMissing(
     fix="install WSL (`wsl --install`) and run oatie there",
 )
 
-# Commands after which names may be new to completion.
-LOOKED_AROUND = {"deploy", "rollback", "start", "status", "health", "config", "reload"}
+# Commands after which names may be new to completion; `status` knows the workers too, and sees to it itself.
+LOOKED_AROUND = {"deploy", "rollback", "start", "health", "config", "reload"}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -59,6 +59,9 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: reported, with a crash file
         if isinstance(error, BrokenPipeError) and stdout_is_gone():
             return leave_quietly()
+        if unwritable := _unwritable(error):
+            leave_quietly()
+            return _report(unwritable, as_json=False)
         return _report(_crash(error, argv), as_json)
 
 
@@ -171,6 +174,19 @@ def _report(error: OatieError, as_json: bool) -> int:
     except BrokenPipeError:
         leave_quietly()
     return error.exit_code
+
+
+def _unwritable(error: Exception) -> OatieError | None:
+    """What was asked for could not be printed; whatever else the command did is done."""
+    from oatie_ops.cli.output import UnwritableOutput
+
+    if not isinstance(error, UnwritableOutput):
+        return None
+    return OatieError(
+        "the result could not be written to standard output",
+        why=error.strerror or str(error),
+        fix="make room on the disk that it goes to, or send it elsewhere",
+    )
 
 
 def _say(text: str) -> None:

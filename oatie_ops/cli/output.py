@@ -10,7 +10,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from oatie_ops.cli.wishes import current
@@ -71,9 +72,14 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
 
+class UnwritableOutput(OSError):
+    """Stdout takes nothing: a full disk behind it. That its reader left is told as `BrokenPipeError`."""
+
+
 def emit(text: str) -> None:
     """One result, on stdout, at once (a reader at the other end of a pipe does not wait)."""
-    print(tame(text), flush=True)
+    with _results():
+        print(tame(text), flush=True)
 
 
 def tame(text: str) -> str:
@@ -108,6 +114,16 @@ def terminal_columns(stream: TextIO) -> int | None:
         return None
 
 
+@contextmanager
+def _results() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnwritableOutput(*error.args) from error
+
+
 def emit_json(document: Any) -> None:
     """One JSON document on stdout: one line in a pipe, indented on a terminal."""
     _emit_clean(_dump(document, indent=2 if is_terminal(sys.stdout) else None))
@@ -123,8 +139,9 @@ def _emit_clean(text: str) -> None:
     if pass_on is None:
         emit(text)
         return
-    pass_on(f"{text}\n")
-    sys.stdout.flush()
+    with _results():
+        pass_on(f"{text}\n")
+        sys.stdout.flush()
 
 
 def _dump(value: Any, indent: int | None) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from oatie_ops.cli.context import Context
+from oatie_ops.errors import OatieError
 
 FILE_NAME = "complete"
 PROFILES = (
@@ -31,9 +32,9 @@ PLAIN = re.compile(r"[A-Za-z0-9_.:@+-]+")  # a shell splits the line at spaces a
 
 def refresh(context: Context, workers: Iterable[str] | None = None) -> None:
     """``workers`` None: as before. Never raises for a file that cannot be read or written."""
-    home = context.paths.home
-    file = home / FILE_NAME
     try:
+        home = context.paths.home
+        file = home / FILE_NAME
         if not home.is_dir():
             return
         before = read(file)
@@ -42,8 +43,8 @@ def refresh(context: Context, workers: Iterable[str] | None = None) -> None:
             before = {**before, **_declared(context.root), "releases": _releases(context.paths.releases)}
         after = before if workers is None else {**before, "workers": [*workers, "supervisor"]}
         _write(file, after)
-    except OSError:
-        return  # a read-only or full disk: completion offers less
+    except (OSError, OatieError):
+        return  # a read-only or full disk, a directory that is gone: completion offers less
 
 
 def read(file: Path) -> dict[str, list[str]]:

@@ -32,7 +32,7 @@ from tests.real.waiting import PATIENCE_SECONDS, free_port, port_answers, wait_f
 
 APPS = Path(__file__).resolve().parent / "apps"
 MARKER = "PROOF_RUN_MARKER"
-COMMAND_TIMEOUT_SECONDS = 90
+COMMAND_TIMEOUT_SECONDS = 300
 # Signals and variables of the machine that runs the tests must not steer the program under test.
 FOREIGN_VARIABLES = ("CI", "NO_COLOR", "FORCE_COLOR", "OATIE_HOME", "PORT", "NOTIFY_SOCKET", "LISTEN_FDS")
 
@@ -230,6 +230,9 @@ class Project:
 
         wait_for(complete, "the application to run", evidence=running.so_far)
         return running
+
+    def wait_until_running(self) -> None:
+        wait_for(lambda: self.status()["state"] == "running", "the application to run", evidence=self.status)
 
     def status(self) -> dict[str, Any]:
         """What `oatie status --json` prints, asked without a process of its own, as tests wait on it."""

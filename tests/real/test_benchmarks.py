@@ -19,13 +19,13 @@ def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
         check=False,
     )
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_run_leaves_tables_and_pictures(tmp_path: Path) -> None:
     out = tmp_path / "new" / "results"
     done = harness("startup", "breakers", "--quick", "--out", str(out))

@@ -21,7 +21,7 @@ from tests.real.databases import Redis
 from tests.real.harness import Project
 from tests.real.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 HOSTILE = "<img src=x onerror=\"window.pwned='output'\"><script>window.pwned='output'</script>\"'"
 DEGRADED = "Report service degraded"

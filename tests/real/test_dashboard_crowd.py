@@ -11,7 +11,7 @@ from tests.real.crowd import Crowd
 from tests.real.harness import Project
 from tests.real.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STREAMS, READS_PER_SECOND, SECONDS = 200, 500, 8.0
 # What some seconds of this may leave behind; a leak of one frame for each stream would be more.

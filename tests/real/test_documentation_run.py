@@ -14,7 +14,7 @@ import pytest
 
 from tests.documented import Shown, in_blocks
 from tests.real.cluster import fake_cluster
-from tests.real.harness import Project
+from tests.real.harness import COMMAND_TIMEOUT_SECONDS, Project
 from tests.real.waiting import wait_for
 
 BY_PAGE: dict[str, list[Shown]] = {}
@@ -34,7 +34,7 @@ def stage(project: Project) -> Iterator[Project]:
         database.bind(("127.0.0.1", 0))
         database.listen()
         project.configure(
-            app={"workers": 1},
+            app={"workers": 1, "ready_timeout": "60s"},
             **{
                 "services.database": {
                     "check": {"type": "tcp", "port": database.getsockname()[1], "interval": "1s"},
@@ -53,7 +53,7 @@ def stage(project: Project) -> Iterator[Project]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", sorted(BY_PAGE))
 def test_what_a_page_shows_works(stage: Project, page: str, tmp_path: Path) -> None:
     if page != "kubernetes.md":
@@ -86,8 +86,11 @@ def endless(argv: list[str]) -> bool:
 
 
 def run(stage: Project, argv: list[str], env: dict[str, str], place: Path) -> tuple[int, str]:
+    # Some install something for the user; two pages may do so at the same time.
+    own = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(stage.outputs))
+    env = {**own, **env}
     if not endless(argv):
-        done = stage.oatie(*argv, env=env, cwd=place, timeout_seconds=180)
+        done = stage.oatie(*argv, env=env, cwd=place, timeout_seconds=COMMAND_TIMEOUT_SECONDS)
         return done.code, done.said
     process = subprocess.Popen(
         [*stage.program, *argv],
@@ -104,7 +107,7 @@ def run(stage: Project, argv: list[str], env: dict[str, str], place: Path) -> tu
         assert process.stdout is not None
         process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=COMMAND_TIMEOUT_SECONDS)
     return process.returncode, said
 
 

@@ -90,7 +90,7 @@ def documents(text: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_commands_print_what_their_schema_says(project: Project) -> None:
     project.configure(
         app={"workers": 1},

@@ -21,7 +21,7 @@ from tests.real.waiting import free_port, need_program, port_answers, wait_for
 
 # Of Debian: what `update-ca-certificates` takes in.
 TRUST_STORE = Path("/usr/local/share/ca-certificates")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.real.harness import Project
 from tests.real.test_recovery_supervised import FAST, history, status
 from tests.real.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Client(threading.Thread):

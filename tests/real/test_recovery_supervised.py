@@ -18,7 +18,7 @@ from tests.real.harness import Project
 from tests.real.receivers import Webhook
 from tests.real.waiting import free_port, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 FAST = {"interval": "200ms", "rise": 2, "fall": 2}
 

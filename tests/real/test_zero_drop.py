@@ -235,7 +235,7 @@ def test_a_program_that_takes_the_socket_is_switched_without_loss(make_project: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_twenty_switches_under_24_clients_with_slow_requests_in_flight(project: Project) -> None:
     """Deploys, reloads and rollbacks; two clients always have a 5 s request in flight."""
     project.deployed("1")

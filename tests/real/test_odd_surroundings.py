@@ -1,0 +1,78 @@
+"""Commands where the shell, the job runner or the disk is not as one expects: streams, directories, state."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.real.harness import COMMAND_TIMEOUT_SECONDS, Project
+
+# How a shell closes streams.
+ALL_CLOSED = '<&- >&- 2>&- exec "$@"'
+STDOUT_CLOSED = '>&- exec "$@"'
+STDOUT_FULL = '>/dev/full exec "$@"'
+
+
+def through_shell(project: Project, how: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", how, "sh", *project.program, *arguments],
+        cwd=project.root,
+        env=project.environ(),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+def test_closed_streams_change_neither_what_is_done_nor_the_exit_code(project: Project) -> None:
+    project.version("1")
+    assert through_shell(project, STDOUT_CLOSED, "deploy", "--yes").returncode == 0
+    assert through_shell(project, ALL_CLOSED, "reload").returncode == 0
+    assert through_shell(project, ALL_CLOSED, "stop").returncode == 0
+    # In front: what the workers get must not land on the numbers of the streams either.
+    assert through_shell(project, ALL_CLOSED + " &", "start").returncode == 0
+    project.wait_until_running()
+    assert project.serving() == "1"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only on Linux: /dev/full")
+@pytest.mark.parametrize("command", ["--version", "status", "status --json", "help guide"])
+def test_a_result_that_cannot_be_written_is_told_on_stderr(project: Project, command: str) -> None:
+    done = through_shell(project, STDOUT_FULL, *command.split())
+    assert done.returncode == 1
+    assert "standard output" in done.stderr and os.strerror(28) in done.stderr
+    assert "unexpectedly" not in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "deploy --yes", "start", "init", "detect"])
+def test_a_working_directory_that_is_gone_is_named_once(tmp_path: Path, command: str) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1"; rmdir "$1"; shift; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", str(gone), sys.executable, "-m", "oatie_ops", *command.split()],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.count("error:") == 1 and "not there any more" in done.stderr
+
+
+@pytest.mark.parametrize("home", [".", "oatie.toml", "oatie.toml/in/it", "/dev/null/x"])
+def test_a_place_that_cannot_hold_the_state_is_refused_before_anything_is_written(
+    project: Project, home: str
+) -> None:
+    project.version("1")
+    before = sorted(project.root.iterdir())
+    for command in ("deploy --yes", "status"):
+        done = project.oatie(*command.split(), env={"OATIE_HOME": home}).expect(5)
+        assert "OATIE_HOME" in done.stderr and "unexpectedly" not in done.stderr
+    assert sorted(project.root.iterdir()) == before
