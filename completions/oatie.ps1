@@ -243,7 +243,12 @@ Register-ArgumentCompleter -Native -CommandName oatie -ScriptBlock {
         if ($word.StartsWith('-')) { continue }
         if ($places.ContainsKey("$place/$word")) { $place = "$place/$word"; $given = 0 } else { $given++ }
     }
-    $found = @()
+    function Get-Match([string] $word, [string] $note) {
+        if ($word.StartsWith($current, [StringComparison]::OrdinalIgnoreCase)) {
+            [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $note)
+        }
+    }
+
     if ($pending) {
         $offer = $values["$place $pending"]
     } elseif ($current.StartsWith('-')) {
@@ -252,16 +257,10 @@ Register-ArgumentCompleter -Native -CommandName oatie -ScriptBlock {
         $offer = $places[$place]
     }
     if ($offer -is [hashtable]) {
-        $found = $offer.GetEnumerator() | Sort-Object Name | ForEach-Object { , @($_.Key, $_.Value) }
+        foreach ($word in ($offer.Keys | Sort-Object)) { Get-Match $word $offer[$word] }
     } elseif ($offer -is [array]) {
-        $found = $offer | ForEach-Object { , @($_, $_) }
+        foreach ($word in $offer) { Get-Match $word $word }
     } elseif ($offer) {
-        $found = Get-Remembered $offer | ForEach-Object { , @($_, $_) }
-    }
-    foreach ($pair in $found) {
-        if ($pair[0] -like "$current*") {
-            [System.Management.Automation.CompletionResult]::new(
-                $pair[0], $pair[0], 'ParameterValue', $pair[1])
-        }
+        foreach ($word in (Get-Remembered $offer)) { Get-Match $word $word }
     }
 }

@@ -5,9 +5,8 @@ Names are imported when they are first used (PEP 562), so that importing the pac
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from oatie_ops._version import __version__
+from oatie_ops.lazy import lazily
 
 TYPE_CHECKING = False  # type checkers take it for true; the import of typing is half of `oatie --version`
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from oatie_ops.recovery.manager import error_recovery_manager
     from oatie_ops.scaling.engine import scaling_engine
 
-# public name -> the module that defines it
+# Public name -> the module that defines it.
 _LAZY = {
     "CircuitBreaker": "oatie_ops.recovery.breaker.circuit",
     "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
@@ -50,15 +49,4 @@ __all__ = [
     "startup_optimizer",
 ]
 
-
-def __getattr__(name: str) -> object:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazily(globals(), _LAZY)

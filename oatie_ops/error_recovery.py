@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from oatie_ops.lazy import lazily
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oatie_ops.recovery.manager import ErrorRecoveryManager, error_recovery_manager
     from oatie_ops.recovery.retry import Retry, RetryBudget
 
-# public name -> the module that defines it
+# Public name -> the module that defines it.
 _LAZY = {
     "CircuitBreaker": "oatie_ops.recovery.breaker.circuit",
     "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
@@ -45,15 +45,4 @@ __all__ = [
     "error_recovery_manager",
 ]
 
-
-def __getattr__(name: str) -> object:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazily(globals(), _LAZY)

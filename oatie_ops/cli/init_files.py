@@ -109,8 +109,26 @@ def here(root: Path, name: str) -> Place:
 
 
 def systemd(place: Place) -> tuple[str, str]:
-    text = UNIT.format(name=place.name, user=place.user, directory=place.directory, oatie=place.oatie)
+    text = UNIT.format(
+        name=_literal(place.name),
+        user=place.user,
+        directory=_literal(str(place.directory)),
+        oatie=_program(place.oatie),
+    )
     return f"{place.name}.service", text
+
+
+def _literal(text: str) -> str:
+    """Without specifiers: in a unit ``%h`` would be a home directory."""
+    return text.replace("%", "%%")
+
+
+def _program(path: str) -> str:
+    """A program's path as ExecStart= takes it: quoted where it holds a space or a quote."""
+    literal = _literal(path)
+    if not any(character in literal for character in " \t\"'\\"):
+        return literal
+    return '"' + literal.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def github(_place: Place) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from oatie_ops.cli import completion, engine, findings, remembered, table
-from oatie_ops.cli.completing import bash, man
+from oatie_ops.cli.completing import bash, man, powershell
 from oatie_ops.cli.completing.tree import Node, tree
 from oatie_ops.cli.context import Context
 
@@ -66,6 +67,22 @@ def test_bash_completes_without_any_program(tmp_path: Path) -> None:
     asking = f'PATH=; source {file}; COMP_WORDS=(oatie st); COMP_CWORD=1; _oatie; echo "${{COMPREPLY[@]}}"'
     done = subprocess.run(["bash", "--norc", "-c", asking], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["start", "stop", "status"]
+
+
+def test_no_table_for_powershell_has_a_key_twice() -> None:
+    """Its tables know no case, and one key that is there twice is an error of the whole script."""
+    tables = re.findall(r"\$\w+ = @\{\n(.*?)\n    \}\n", powershell.script(ROOT), re.DOTALL)
+    assert len(tables) == 3
+    for rows in tables:
+        keys = [row.partition(" = ")[0].strip().lower() for row in rows.splitlines()]
+        assert sorted(set(keys)) == sorted(keys)
+
+
+def test_powershell_offers_a_single_word_whole() -> None:
+    """A pipeline that yields one pair yields its two halves, so words are handed on one by one."""
+    script = powershell.script(ROOT)
+    assert "foreach ($word in $offer) { Get-Match $word $word }" in script
+    assert "$pair" not in script
 
 
 def test_man_pages_have_every_command_and_option() -> None:

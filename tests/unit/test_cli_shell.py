@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,18 +87,39 @@ def test_the_help_lists_every_command_with_examples(arguments: list[str]) -> Non
 
 
 def test_no_help_line_is_too_wide_for_a_terminal() -> None:
-    assert max(map(len, table.main_help().splitlines())) <= 100
+    assert max(map(len, table.main_help().splitlines())) <= 80
+
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Iterator[Say]:
+    """Exit code, stdout and stderr of a command line that only prints, without the start of a process."""
+    terminate = signal.getsignal(signal.SIGTERM)  # `run` takes it over
+
+    def said(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments)
+        return code, *capsys.readouterr()
+
+    yield said
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.mark.parametrize("name", list(table.ENTRIES))
-def test_a_commands_help_shows_examples_before_the_options(name: str) -> None:
-    done = oatie(name, "--help")
-    assert done.returncode == 0
-    assert done.stdout.startswith(f"Usage: oatie {name} ")
-    assert done.stdout.index(f"  oatie {name}") < done.stdout.index("Options:")
-    assert oatie(name, "-h").stdout == done.stdout
-    assert name in table.TOPICS or oatie("help", name).stdout == done.stdout
-    assert "--install-completion" not in done.stdout and "─" not in done.stdout
+def test_a_commands_help_shows_examples_before_the_options(name: str, say: Say) -> None:
+    code, text, _ = say(name, "--help")
+    assert code == 0
+    assert text.startswith(f"Usage: oatie {name} ")
+    assert text.index(f"  oatie {name}") < text.index("Options:")
+    assert say(name, "-h") == (0, text, "")
+    assert name in table.TOPICS or say("help", name) == (0, text, "")
+    assert "--install-completion" not in text and "─" not in text
+
+
+def test_a_process_prints_that_very_help(say: Say) -> None:
+    done = oatie("deploy", "--help")
+    assert (done.returncode, done.stdout, done.stderr) == say("deploy", "--help")
 
 
 # -- usage errors --------------------------------------------------------------------------------------
@@ -112,21 +134,21 @@ def test_an_unknown_command_suggests_the_nearest() -> None:
     ]
 
 
-def test_an_unknown_command_unlike_any_points_to_the_help() -> None:
-    assert "oatie --help" in oatie("xyzzy").stderr
+def test_an_unknown_command_unlike_any_points_to_the_help(say: Say) -> None:
+    assert "oatie --help" in say("xyzzy")[2]
 
 
-def test_an_unknown_option_suggests_the_nearest() -> None:
-    done = oatie("logs", "--folow")
-    assert done.returncode == 2
-    assert "No such option: --folow" in done.stderr and "did you mean --follow?" in done.stderr
+def test_an_unknown_option_suggests_the_nearest(say: Say) -> None:
+    code, _, talk = say("logs", "--folow")
+    assert code == 2
+    assert "No such option: --folow" in talk and "did you mean --follow?" in talk
 
 
 @pytest.mark.parametrize("arguments", [["logs", "--lines", "many"], ["logs", "--lines"], ["stop", "now"]])
-def test_wrong_values_are_usage_errors(arguments: list[str]) -> None:
-    done = oatie(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and f"oatie {arguments[0]} --help" in done.stderr
+def test_wrong_values_are_usage_errors(arguments: list[str], say: Say) -> None:
+    code, _, talk = say(*arguments)
+    assert code == 2
+    assert talk.startswith("error: ") and f"oatie {arguments[0]} --help" in talk
 
 
 @pytest.mark.parametrize(
@@ -138,8 +160,8 @@ def test_wrong_values_are_usage_errors(arguments: list[str]) -> None:
         (["deploy", "--wait-lock", "soon"], "'soon' is not a number"),
     ],
 )
-def test_a_wrong_number_is_told_in_words(arguments: list[str], says: str) -> None:
-    assert says in oatie(*arguments).stderr
+def test_a_wrong_number_is_told_in_words(arguments: list[str], says: str, say: Say) -> None:
+    assert says in say(*arguments)[2]
 
 
 def test_a_usage_error_is_json_where_json_was_asked_for() -> None:

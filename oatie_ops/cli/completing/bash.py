@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oatie_ops.cli.completing.tree import FILE, TEXT, Node, Value
+from oatie_ops.cli.completing.tree import FILE, Node, Value
 
 HEAD = """\
 # Completion of oatie for bash. Written by `oatie completion show bash`; changes here get lost.
@@ -80,28 +80,22 @@ complete -F _oatie oatie
 
 def script(root: Node) -> str:
     nodes = list(root.walk())
-    commands = "|".join(_path(node) for node in nodes if node.path)
+    commands = "|".join(node.place for node in nodes if node.path)
     lines = [*_takes_value(nodes), BODY.format(commands=commands), *_option_values(nodes), *_places(nodes)]
     return HEAD + "".join(lines) + TAIL
 
 
 def _takes_value(nodes: Iterable[Node]) -> Iterable[str]:
-    """Options after which the next word is their value."""
     for node in nodes:
-        names = [name for option in node.options if option.value for name in option.names]
-        if names:
-            patterns = "|".join(f"'{_path(node)} {name}'" for name in names)
-            yield f"      {patterns}) pending=$word ;;\n"
+        if names := node.taking_values():
+            yield f"      {_patterns(names)}) pending=$word ;;\n"
     yield "      *' --color'|*' --ci') pending=$word ;;\n"
 
 
 def _option_values(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        for option in node.options:
-            if option.value is None or option.value.kind == TEXT:
-                continue
-            patterns = "|".join(f"'{_path(node)} {name}'" for name in option.names)
-            yield f"      {patterns}) {_offer(option.value)} ;;\n"
+        for names, value in node.values():
+            yield f"      {_patterns(names)}) {_offer(value)} ;;\n"
     yield "      *' --color') words='auto always never' ;;\n      *' --ci') words=github ;;\n"
     yield "    esac\n    [[ -n $words$kind ]] || return 0\n  else\n    case $path in\n"
 
@@ -112,20 +106,19 @@ def _places(nodes: Iterable[Node]) -> Iterable[str]:
         options = " ".join(name for option in node.options for name in option.names if name.startswith("--"))
         parts = [f"options='{options}'"]
         if node.children:
-            parts.append(f"words='{' '.join(child.path[-1] for child in node.children)}'")
-        for number, argument in enumerate(node.arguments):
-            offer = "" if argument.value.kind == TEXT else _offer(argument.value)
-            if offer:
-                parts.append(offer if argument.many else f"((given == {number})) && {{ {offer}; }}")
-        yield f"      '{_path(node)}') {'; '.join(parts)} ;;\n"
+            parts.append(f"words='{' '.join(name for name, _ in node.subcommands)}'")
+        for number, argument in node.offered():
+            offer = _offer(argument.value)
+            parts.append(offer if argument.many else f"((given == {number})) && {{ {offer}; }}")
+        yield f"      '{node.place}') {'; '.join(parts)} ;;\n"
     yield "    esac\n    options+=' --quiet --verbose --color --ci'\n  fi\n"
+
+
+def _patterns(names: Iterable[str]) -> str:
+    return "|".join(f"'{name}'" for name in names)
 
 
 def _offer(value: Value) -> str:
     if value.kind == "choice":
         return f"words='{' '.join(value.choices)}'"
     return f"kind={FILE if value.kind == FILE else value.kind}"
-
-
-def _path(node: Node) -> str:
-    return "".join(f"/{name}" for name in node.path)

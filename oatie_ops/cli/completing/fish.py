@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oatie_ops.cli.completing.tree import FILE, TEXT, Node, Option, Value, shared
+from oatie_ops.cli.completing.tree import FILE, Node, Option, Value, shared
 
 HEAD = """\
 # Completion of oatie for fish. Written by `oatie completion show fish`; changes here get lost.
@@ -86,7 +86,7 @@ complete -c oatie -f -a '(__oatie_complete)'
 
 def script(root: Node) -> str:
     nodes = list(root.walk())
-    commands = " ".join(_quoted(_path(node)) for node in nodes if node.path)
+    commands = " ".join(_quoted(node.place) for node in nodes if node.path)
     return "".join(
         [
             HEAD,
@@ -104,26 +104,22 @@ def script(root: Node) -> str:
 
 def _takes_value(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        names = [name for option in node.options if option.value for name in option.names]
-        if names:
-            patterns = " ".join(_quoted(f"{_path(node)} {name}") for name in names)
-            yield f"            case {patterns}\n                set pending $word\n"
+        if names := node.taking_values():
+            yield f"            case {' '.join(map(_quoted, names))}\n                set pending $word\n"
     yield "            case '* --color' '* --ci'\n                set pending $word\n"
 
 
 def _option_values(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        for option in node.options:
-            if option.value is not None and option.value.kind != TEXT:
-                patterns = " ".join(_quoted(f"{_path(node)} {name}") for name in option.names)
-                yield f"            case {patterns}\n                {_offer(option.value)}\n"
+        for names, value in node.values():
+            yield f"            case {' '.join(map(_quoted, names))}\n                {_offer(value)}\n"
     yield "            case '* --color'\n                printf '%s\\n' auto always never\n"
     yield "            case '* --ci'\n                echo github\n"
 
 
 def _options(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        yield f"            case {_quoted(_path(node))}\n                {_described(_names(node.options))}\n"
+        yield f"            case {_quoted(node.place)}\n                {_described(_names(node.options))}\n"
 
 
 def _names(options: Iterable[Option]) -> list[tuple[str, str]]:
@@ -132,17 +128,13 @@ def _names(options: Iterable[Option]) -> list[tuple[str, str]]:
 
 def _places(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        lines = []
-        if node.children:
-            lines.append(_described([(child.path[-1], child.summary) for child in node.children]))
-        for number, argument in enumerate(node.arguments):
-            if argument.value.kind != TEXT:
-                offer = _offer(argument.value)
-                lines.append(offer if argument.many else f"test $given -eq {number}; and {offer}")
+        lines = [_described(node.subcommands)] if node.children else []
+        for number, argument in node.offered():
+            offer = _offer(argument.value)
+            lines.append(offer if argument.many else f"test $given -eq {number}; and {offer}")
         if lines:
-            yield f"        case {_quoted(_path(node))}\n" + "".join(
-                f"            {line}\n" for line in lines
-            )
+            listed = "".join(f"            {line}\n" for line in lines)
+            yield f"        case {_quoted(node.place)}\n{listed}"
 
 
 def _described(pairs: list[tuple[str, str]]) -> str:
@@ -153,10 +145,6 @@ def _offer(value: Value) -> str:
     if value.kind == "choice":
         return "printf '%s\\n' " + " ".join(_quoted(choice) for choice in value.choices)
     return "__fish_complete_path $current" if value.kind == FILE else f"__oatie_remembered {value.kind}"
-
-
-def _path(node: Node) -> str:
-    return "".join(f"/{name}" for name in node.path)
 
 
 def _quoted(text: str) -> str:

@@ -45,7 +45,12 @@ TAIL = """\
         if ($word.StartsWith('-')) { continue }
         if ($places.ContainsKey("$place/$word")) { $place = "$place/$word"; $given = 0 } else { $given++ }
     }
-    $found = @()
+    function Get-Match([string] $word, [string] $note) {
+        if ($word.StartsWith($current, [StringComparison]::OrdinalIgnoreCase)) {
+            [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $note)
+        }
+    }
+
     if ($pending) {
         $offer = $values["$place $pending"]
     } elseif ($current.StartsWith('-')) {
@@ -54,17 +59,11 @@ TAIL = """\
         $offer = $places[$place]
     }
     if ($offer -is [hashtable]) {
-        $found = $offer.GetEnumerator() | Sort-Object Name | ForEach-Object { , @($_.Key, $_.Value) }
+        foreach ($word in ($offer.Keys | Sort-Object)) { Get-Match $word $offer[$word] }
     } elseif ($offer -is [array]) {
-        $found = $offer | ForEach-Object { , @($_, $_) }
+        foreach ($word in $offer) { Get-Match $word $word }
     } elseif ($offer) {
-        $found = Get-Remembered $offer | ForEach-Object { , @($_, $_) }
-    }
-    foreach ($pair in $found) {
-        if ($pair[0] -like "$current*") {
-            [System.Management.Automation.CompletionResult]::new(
-                $pair[0], $pair[0], 'ParameterValue', $pair[1])
-        }
+        foreach ($word in (Get-Remembered $offer)) { Get-Match $word $word }
     }
 }
 """
@@ -73,19 +72,19 @@ TAIL = """\
 def script(root: Node) -> str:
     nodes = list(root.walk())
     parts = [HEAD, "    $places = @{\n"]
-    parts += [f"        {_quoted(_path(node))} = {_place(node)}\n" for node in nodes]
+    parts += [f"        {_quoted(node.place)} = {_place(node)}\n" for node in nodes]
     parts.append("    }\n    $options = @{\n")
     for node in nodes:
         pairs = [
             (name, option.help or name) for option in (*node.options, *shared()) for name in option.names
         ]
-        parts.append(f"        {_quoted(_path(node))} = {_table(pairs)}\n")
+        parts.append(f"        {_quoted(node.place)} = {_table(pairs)}\n")
     parts.append("    }\n    $values = @{\n")
     for node in nodes:
         for option in (*node.options, *(shared() if node.path else ())):
             if option.value is not None:
                 parts += [
-                    f"        {_quoted(f'{_path(node)} {name}')} = {_offer(option.value)}\n"
+                    f"        {_quoted(f'{node.place} {name}')} = {_offer(option.value)}\n"
                     for name in option.names
                 ]
     parts.append("    }\n\n")
@@ -94,9 +93,8 @@ def script(root: Node) -> str:
 
 def _place(node: Node) -> str:
     if node.children:
-        return _table([(child.path[-1], child.summary) for child in node.children])
-    offered = [argument.value for argument in node.arguments if argument.value.kind != TEXT]
-    return _offer(offered[0]) if offered else "''"
+        return _table(node.subcommands)
+    return next((_offer(argument.value) for _, argument in node.offered()), "''")
 
 
 def _table(pairs: list[tuple[str, str]]) -> str:
@@ -111,10 +109,6 @@ def _offer(value: Value) -> str:
     if value.kind == "choice":
         return "@(" + ", ".join(_quoted(choice) for choice in value.choices) + ")"
     return "''" if value.kind in (TEXT, "file") else _quoted(value.kind)
-
-
-def _path(node: Node) -> str:
-    return "".join(f"/{name}" for name in node.path)
 
 
 def _quoted(text: str) -> str:

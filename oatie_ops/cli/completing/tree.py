@@ -66,6 +66,32 @@ class Node:
         for child in self.children:
             yield from child.walk()
 
+    @property
+    def place(self) -> str:
+        """``/config/check``; empty for the root."""
+        return "".join(f"/{name}" for name in self.path)
+
+    @property
+    def subcommands(self) -> list[tuple[str, str]]:
+        """Names and summaries."""
+        return [(child.path[-1], child.summary) for child in self.children]
+
+    def taking_values(self) -> list[str]:
+        """``/deploy --environment``: the options here after which the next word is their value."""
+        return [f"{self.place} {name}" for option in self.options if option.value for name in option.names]
+
+    def values(self) -> Iterator[tuple[list[str], Value]]:
+        """The names of an option, as in `taking_values`, and what can be offered behind them."""
+        for option in self.options:
+            if option.value is not None and option.value.kind != TEXT:
+                yield [f"{self.place} {name}" for name in option.names], option.value
+
+    def offered(self) -> Iterator[tuple[int, Argument]]:
+        """The arguments for which something can be offered, each with its position."""
+        for number, argument in enumerate(self.arguments):
+            if argument.value.kind != TEXT:
+                yield number, argument
+
 
 HELP = Option(("-h", "--help"), "Show the help and exit.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from oatie_ops.cli.completing.tree import FILE, TEXT, Node, Option, Value, shared
+from oatie_ops.cli.completing.tree import FILE, Node, Option, Value, shared
 
 HEAD = """\
 #compdef oatie
@@ -85,25 +85,22 @@ if [[ $funcstack[1] == _oatie ]]; then _oatie "$@"; else compdef _oatie oatie; f
 
 def script(root: Node) -> str:
     nodes = list(root.walk())
-    commands = "|".join(_path(node) for node in nodes if node.path)
+    commands = "|".join(node.place for node in nodes if node.path)
     parts = [*_takes_value(nodes), WALK.format(commands=commands), *_option_values(nodes), *_places(nodes)]
     return HEAD + "".join(parts) + TAIL
 
 
 def _takes_value(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        names = [name for option in node.options if option.value for name in option.names]
-        if names:
-            yield f"      ({'|'.join(_quoted(f'{_path(node)} {name}') for name in names)}) pending=$word ;;\n"
+        if names := node.taking_values():
+            yield f"      ({'|'.join(map(_quoted, names))}) pending=$word ;;\n"
     yield "      (*' --color'|*' --ci') pending=$word ;;\n"
 
 
 def _option_values(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
-        for option in node.options:
-            if option.value is not None and option.value.kind != TEXT:
-                patterns = "|".join(_quoted(f"{_path(node)} {name}") for name in option.names)
-                yield f"      ({patterns}) {_offer(option.value)} ;;\n"
+        for names, value in node.values():
+            yield f"      ({'|'.join(map(_quoted, names))}) {_offer(value)} ;;\n"
     yield "      (*' --color') names=(auto always never) notes=(auto always never) ;;\n"
     yield "      (*' --ci') names=(github) notes=(github) ;;\n    esac\n  else\n    case $place in\n"
 
@@ -112,17 +109,12 @@ def _places(nodes: Iterable[Node]) -> Iterable[str]:
     for node in nodes:
         parts = [_described("options", "option_notes", list(_long(node.options)))]
         if node.children:
-            pairs = [(child.path[-1], child.summary) for child in node.children]
-            parts.append(_described("names", "notes", pairs))
-        for number, argument in enumerate(node.arguments):
-            if argument.value.kind != TEXT:
-                offer = _offer(argument.value)
-                parts.append(offer if argument.many else f"((given == {number})) && {{ {offer} }}")
-        yield (
-            f"      ({_quoted(_path(node))})\n"
-            + "".join(f"        {part}\n" for part in parts)
-            + "        ;;\n"
-        )
+            parts.append(_described("names", "notes", node.subcommands))
+        for number, argument in node.offered():
+            offer = _offer(argument.value)
+            parts.append(offer if argument.many else f"((given == {number})) && {{ {offer} }}")
+        lines = "".join(f"        {part}\n" for part in parts)
+        yield f"      ({_quoted(node.place)})\n{lines}        ;;\n"
 
 
 def _long(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
@@ -141,10 +133,6 @@ def _offer(value: Value) -> str:
         listed = " ".join(_quoted(choice) for choice in value.choices)
         return f"names=({listed}) notes=({listed})"
     return f"kind={FILE if value.kind == FILE else value.kind}"
-
-
-def _path(node: Node) -> str:
-    return "".join(f"/{name}" for name in node.path)
 
 
 def _quoted(text: str) -> str:
