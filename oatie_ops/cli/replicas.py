@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_report import exit_code as health_exit_code
-from oatie_ops.cli.health_text import STYLES, state
+from oatie_ops.cli.health_text import STYLES, state, symbol
 from oatie_ops.cli.human import table
-from oatie_ops.cli.output import emit, emit_json, paint
+from oatie_ops.cli.output import emit, emit_json, folded, paint, terminal_columns
 from oatie_ops.cli.status_report import STYLES as STATE_STYLES
 from oatie_ops.cli.status_report import exit_code as status_exit_code
 from oatie_ops.cli.status_report import not_running
@@ -109,9 +109,7 @@ def _show(found: Found, headline: str, detail: str, *, as_json: bool) -> None:
     if as_json:
         emit_json({"schema": SCHEMA, **found})
         return
-    lines = [headline]
-    if detail:
-        lines.append(f"  {detail}")
+    lines = [headline, *([folded(f"  {detail}", sys.stdout)] if detail else [])]
     if found["replicas"]:
         lines += ["", *_table(found["replicas"])]
     emit("\n".join(lines))
@@ -119,35 +117,22 @@ def _show(found: Found, headline: str, detail: str, *, as_json: bool) -> None:
 
 def _table(replicas: list[Found]) -> list[str]:
     """The worst first."""
-    ordered = sorted(replicas, key=lambda each: -SEVERITY[each["status"]])
-    rows = [_row(each) for each in ordered]
-    head, *lines = table(COLUMNS, rows)
-    column = head.index("HEALTH")
-    return [head, *(_painted(line, each, column) for line, each in zip(lines, ordered, strict=True))]
+    rows = [_row(each) for each in sorted(replicas, key=lambda each: -SEVERITY[each["status"]])]
+    return [_painted(line) for line in table(COLUMNS, rows, terminal_columns(sys.stdout), short_first=True)]
 
 
 def _row(each: Found) -> list[str]:
     inside = each["inside"]
     workers = "" if inside is None else f"{inside['workers']}/{inside['wanted_workers']}"
-    shown = _shown(each["status"])
-    return [
-        each["replica"],
-        each["node"] or "",
-        each["release"],
-        each["state"],
-        workers,
-        shown,
-        each["cause"],
-    ]
+    shown = [each["replica"], each["node"] or "", each["release"], each["state"], workers]
+    return [*shown, _shown(each["status"]), each["cause"]]
 
 
 def _shown(status: str) -> str:
-    from oatie_ops.cli.health_text import symbol
-
     return f"{symbol(status, sys.stdout)} {WORDS[status]}"
 
 
-def _painted(line: str, each: Found, column: int) -> str:
-    shown = _shown(each["status"])
-    painted = paint(shown, STYLES[each["status"]], sys.stdout)
-    return line[:column] + painted + line[column + len(shown) :]
+def _painted(line: str) -> str:
+    for status, style in STYLES.items():
+        line = line.replace(_shown(status), paint(_shown(status), style, sys.stdout), 1)
+    return line
