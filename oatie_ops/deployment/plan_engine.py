@@ -11,6 +11,7 @@ from oatie_ops.deployment.facts import Facts
 from oatie_ops.deployment.targets.engine import EngineFacts, Preparation
 
 AnyStep = Step[Any]
+NOT_COUNTED = "; 5xx are not counted, since the route is in a server of Caddy that is not ours"
 
 
 def engine_steps(facts: Facts, engine: EngineFacts, lock: AnyStep) -> list[AnyStep]:
@@ -133,7 +134,9 @@ def _bake(facts: Facts, engine: EngineFacts) -> list[AnyStep]:
     deploy = facts.settings.deploy
     if not facts.health_check or deploy.bake_seconds <= 0:
         return []
-    ratio = f", at most {deploy.bake_max_error_ratio:.0%} of 5xx" if engine.manner == "switch" else ""
+    ratio = ""
+    if engine.manner == "switch":
+        ratio = f", at most {deploy.bake_max_error_ratio:.0%} of 5xx" if engine.counts_errors else NOT_COUNTED
     why = f"watch release {facts.release} for {deploy.bake_seconds:g} s: exits, restarts, readiness{ratio}"
     return [Step("bake", why, steps_engine.bake)]
 

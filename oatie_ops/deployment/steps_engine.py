@@ -78,7 +78,8 @@ def undo_rollout(run: RollingOut) -> None:
 def bake(run: OnEngine, voice: Voice) -> str:
     deploy = run.facts.settings.deploy
     run.target.bake(deploy.bake_seconds, deploy.bake_max_error_ratio, voice.waiting)
-    return f"healthy for {deploy.bake_seconds:g} s"
+    blind = run.facts.engine is not None and not run.facts.engine.counts_errors
+    return f"healthy for {deploy.bake_seconds:g} s" + (" (5xx were not counted)" if blind else "")
 
 
 def prune(run: OnEngine, voice: Voice) -> str:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.real.engines import BASE, DOCKERFILE, HEALTHCHECK, Engine
-from tests.real.harness import APPS, Project, ProjectMaker
+from tests.real.engines import DOCKERFILE, HEALTHCHECK, WITH_OATIE, with_oatie
+from tests.real.harness import Completed, Project, ProjectMaker
 from tests.real.swarm_nodes import Nodes, swarm_of
+from tests.real.swarm_shop import (
+    ROLLOUT_SECONDS,
+    USERS,
+    OverlayUsers,
+    cleared,
+    networks,
+    on_swarm,
+    running,
+    service,
+)
+from tests.real.swarm_shop import deploy as deploy_with
 from tests.real.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(600, func_only=True)]
 
-USERS = 4
-ROLLOUT_SECONDS = 240.0
 SECRET = "correct-horse-battery"
 ENV = {"API_TOKEN": SECRET}
 
@@ -33,108 +39,31 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture
 def shop(make_project: ProjectMaker, nodes: Nodes) -> Iterator[Project]:
-    project = make_project("container.py")
-    (project.root / "Dockerfile").write_text(DOCKERFILE + HEALTHCHECK)
-    (project.root / ".dockerignore").write_text("*\n!container.py\n!app.json\n")
-    project.configure(
-        app={
-            "run": None,
-            "command": ["python3", "container.py"],
-            "workers": 1,
-            "drain": "2s",
-            "stop_timeout": "2s",
-            "env": {"API_TOKEN": "${API_TOKEN}"},
-        },
-        deploy={"target": "swarm", "bake": "1s"},
-        image={"repository": f"{nodes.registry}/shop", "push": True},
-        swarm={
-            "host": nodes.engines[0].host,
-            "replicas": 3,
-            "constraints": ["node.role == worker"],
-            "endpoint_mode": "dnsrr",
-            "publish": "none",
-            "monitor": "10s",
-            "timeout": f"{ROLLOUT_SECONDS:g}s",
-        },
-        ops={"listen": "off"},
-    )
-    yield project
-    api = nodes.engines[0].api
-    for each in api.services():
-        api.remove_service(each["ID"])
+    yield on_swarm(make_project("container.py"), nodes)
     wait_for(lambda: cleared(nodes), "the secrets and networks to go", seconds=60)
 
 
-def cleared(nodes: Nodes) -> bool:
-    """Removed, as soon as no task that is still leaving holds them."""
-    import docker
-
-    api = nodes.engines[0].api
-    for kind, remove in ((api.secrets(), api.remove_secret), (ours(nodes), api.remove_network)):
-        for each in kind:
-            with contextlib.suppress(docker.errors.APIError):
-                remove(each.get("ID") or each["Id"])
-    return not api.secrets() and not ours(nodes)
+def deploy(project: Project, version: str, **knobs: Any) -> Completed:
+    return deploy_with(project, version, SECRET, **knobs)
 
 
-def ours(nodes: Nodes) -> list[dict[str, Any]]:
-    return [each for each in nodes.engines[0].api.networks() if each["Name"].startswith("oatie-")]
-
-
-class OverlayUsers:
-    """Clients in a container on the network of the service."""
-
-    def __init__(self, engine: Engine, service: str, port: int, directory: Path) -> None:
-        directory.mkdir()
-        shutil.copy(APPS / "overlay_users.py", directory)
-        self.directory, self._api = directory, engine.api
-        config = {
-            "Image": BASE,
-            "Cmd": ["python3", "/users/overlay_users.py", service, str(port), "/users"],
-            "HostConfig": {"Binds": [f"{directory}:/users"], "NetworkMode": service},
-        }
-        self._id = self._api.create_container_from_config(config, f"users-{service}")["Id"]
-        self._api.start(self._id)
-
-    def answers(self) -> list[dict[str, Any]]:
-        place = self.directory / "answers"
-        lines = place.read_text().splitlines(keepends=True) if place.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def failed(self) -> list[dict[str, Any]]:
-        return [each for each in self.answers() if not each["ok"]]
-
-    def releases(self) -> set[str]:
-        return {each["release"] for each in self.answers() if each["ok"]}
-
-    def wait_for_more(self, count: int = 40) -> None:
-        goal = len(self.answers()) + count
-        wait_for(lambda: len(self.answers()) >= goal, f"{count} more answers", evidence=self.failed)
-
-    def close(self) -> None:
-        (self.directory / "stop").touch()
-        self._api.remove_container(self._id, force=True)
-
-
-def deploy(project: Project, version: str, **knobs: Any) -> Any:
-    project.version(version, **knobs)
-    arguments = ("deploy", "--yes", "--json")
-    return project.oatie(*arguments, env=ENV, timeout_seconds=ROLLOUT_SECONDS + 120)
-
-
-def service(nodes: Nodes) -> dict[str, Any]:
-    (found,) = nodes.engines[0].api.services()
-    return found
-
-
-def running(nodes: Nodes) -> dict[str, str]:
-    """Release by task, of those that run."""
-    tasks = nodes.engines[0].api.tasks(filters={"service": service(nodes)["ID"], "desired-state": "running"})
-    return {
-        each["ID"]: each["Spec"]["ContainerSpec"]["Labels"]["oatie.release"]
-        for each in tasks
-        if each["Status"]["State"] == "running"
-    }
+def test_every_task_answers_for_itself(shop: Project, nodes: Nodes) -> None:
+    """The oatie in each task is asked through the engine of its node; a node without an address is told."""
+    with_oatie(shop).configure(
+        swarm={"replicas": 2, "monitor": "5s", "engines": {nodes.name(1): nodes.engines[1].host}},
+        deploy={"bake": "0s"},
+        app={"ready_timeout": "60s", "env": None},
+    )
+    (shop.root / "Dockerfile").write_text(WITH_OATIE + HEALTHCHECK)
+    deploy(shop, "1").expect(0)
+    asked = ("--all", "--timeout", "90s", "--json")
+    found = shop.oatie("status", *asked, timeout_seconds=200).expect(3).json
+    by_node = {each["node"]: each for each in found["replicas"]}
+    known, unknown = by_node[nodes.name(1)], by_node[nodes.name(2)]
+    assert (known["source"], known["inside"]["state"]) == ("ops", "running")
+    assert known["inside"]["services"]["app"]["status"] == "pass"
+    assert (unknown["source"], unknown["status"]) == ("none", "unknown")
+    assert "is another machine" in unknown["reason"]
 
 
 def test_rollouts_a_bad_update_and_a_dead_node(shop: Project, nodes: Nodes) -> None:
@@ -204,7 +133,7 @@ def test_life_after_the_deploy(shop: Project, nodes: Nodes) -> None:
     deploy(shop, "bad", exit_code=4).expect(1)
     api = nodes.engines[0].api
     assert api.services() == api.secrets() == []
-    assert ours(nodes) == []
+    assert networks(nodes) == []
     deploy(shop, "1").expect(0)
     deploy(shop, "2").expect(0)
     status = shop.oatie("status", "--json").expect(0).json

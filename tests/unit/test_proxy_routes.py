@@ -17,6 +17,7 @@ from oatie_ops.deployment.proxy.routes import (
     removals,
     server,
     serves_others,
+    shares_a_server,
 )
 from oatie_ops.deployment.proxy.switch import PORTS_REGEX, SLOTS, Live, Switch
 
@@ -83,6 +84,30 @@ def test_it_is_put_into_any_configuration_and_nothing_else_changes(
     for name, each in foreign.items():
         assert found["apps"]["http"]["servers"][name] == each
     assert changes(found, one, ADMIN) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("shop.localhost", True),
+        ("localhost", True),
+        ("nas.home.arpa", True),
+        ("10.0.0.1", True),
+        ("a.test", False),
+    ],
+)
+def test_for_local_names_caddys_own_authority_is_kept_out_of_the_trust_store(host: str, own: bool) -> None:
+    found = applied(None, wanted(hosts=(host,), tls="auto"))
+    assert ("pki" in found["apps"]) == own
+    assert ("pki" in applied(None, wanted(hosts=(host,), tls="files"))["apps"]) is False
+
+
+def test_whose_server_our_route_is_in() -> None:
+    mine, theirs = wanted(hosts=("mine.test",)), {"apps": {"http": {"servers": {"theirs": FOREIGN}}}}
+    assert shares_a_server(theirs, mine)
+    assert shares_a_server(applied(theirs, mine), mine)
+    assert not shares_a_server(applied(None, mine), mine)
+    assert not shares_a_server(None, mine)
 
 
 def test_a_route_goes_in_front_of_those_of_a_foreign_server() -> None:

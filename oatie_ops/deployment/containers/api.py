@@ -60,13 +60,23 @@ def _connect(host: str) -> Any:
     except ImportError as error:
         raise _no_sdk(error) from error
     try:
-        return docker.APIClient(base_url=host, timeout=TIMEOUT_SECONDS, version="auto")
+        return docker.APIClient(base_url=host, timeout=TIMEOUT_SECONDS, version="auto", **_tls(host))
     except (docker.errors.DockerException, OSError) as error:
         raise EngineMissing(
             f"no Docker Engine answers at {host}",
             why=redact(_innermost(error)),
             fix="start it (`systemctl start docker`), let this user read its socket, or set [docker] host",
         ) from error
+
+
+def _tls(host: str) -> dict[str, Any]:
+    """For an engine over TCP, as docker's own client has it: $DOCKER_TLS_VERIFY and $DOCKER_CERT_PATH."""
+    if not host.startswith("tcp://"):
+        return {}
+    from docker.utils import kwargs_from_env
+
+    found = kwargs_from_env(environment={**os.environ, "DOCKER_HOST": host})
+    return {"tls": found["tls"]} if found.get("tls") else {}
 
 
 @contextmanager

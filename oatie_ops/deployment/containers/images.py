@@ -82,9 +82,16 @@ def make(engine: Connection, making: Making, output: Tell) -> str:
 
 
 def remove(engine: Connection, project: str, release: str) -> None:
-    """Its tag, and the image where nothing else needs it; layers stay as a cache for the next build."""
-    with explained("removing the image", ignore=(404, 409)):
-        engine.api.remove_image(names.release_tag(project, release), noprune=False)
+    """Its tags, and the image where nothing else needs it; layers stay as a cache for the next build.
+
+    The tag under which it was pushed goes first: the one of the project is how the next prune finds it.
+    """
+    own = names.release_tag(project, release)
+    tags = (_inspect(engine, own) or {}).get("RepoTags") or ()
+    pushed = [tag for tag in tags if tag != own and tag.endswith(f":r{release}")]
+    for tag in (*pushed, own):
+        with explained("removing the image", ignore=(404, 409)):
+            engine.api.remove_image(tag, noprune=False)
 
 
 def ensure(engine: Connection, reference: str, output: Tell, pull: str = "missing") -> str:

@@ -17,7 +17,14 @@ from pathlib import Path
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.problem import Problem
 from oatie_ops.deployment.proxy.admin import Admin, CaddyAway, CaddyFailed, CaddyUnclear
-from oatie_ops.deployment.proxy.routes import CHECK_HEADER, Wanted, changes, removals, serves_others
+from oatie_ops.deployment.proxy.routes import (
+    CHECK_HEADER,
+    Wanted,
+    changes,
+    removals,
+    serves_others,
+    shares_a_server,
+)
 from oatie_ops.deployment.proxy.switch import Switch
 from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
@@ -68,12 +75,21 @@ class ProxyPlace:
 
 
 class Proxy:
-    """Our part of one Caddy. ``start_image`` runs Caddy from an image; None where that is not asked for."""
+    """Our part of one Caddy.
+
+    ``start_image`` runs Caddy from an image; None where that is not asked for. ``end_image`` ends such a one
+    (an engine would start again what only exits) and says whether there was any.
+    """
 
     def __init__(
-        self, place: ProxyPlace, paths: StatePaths, start_image: Callable[[], None] | None = None
+        self,
+        place: ProxyPlace,
+        paths: StatePaths,
+        start_image: Callable[[], None] | None = None,
+        end_image: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.place, self._paths, self._start_image = place, paths, start_image
+        self.place, self._paths = place, paths
+        self._start_image, self._end_image = start_image, end_image
         self.admin = Admin(place.admin)
         self.switch = Switch(Path(place.switch_directory))
         self._installed = False
@@ -129,6 +145,13 @@ class Proxy:
         except OatieError:
             return False
 
+    def counts_errors(self) -> bool:
+        """Can the bake see the share of 5xx? Not in a server of Caddy that is somebody else's."""
+        try:
+            return not shares_a_server(self.admin.config()[0], self.place.wanted())
+        except OatieError:
+            return True
+
     def install(self, tell: Callable[[str], None]) -> str:
         """Adopts or starts Caddy and puts our route in. Idempotent; says what it did."""
         said = []
@@ -172,10 +195,13 @@ class Proxy:
                     self.admin.change("DELETE", gone[0], etag=etag)
             config, _ = self.admin.config()
             if self._mark.exists() and not serves_others(config, self.place.key):
-                self.admin.stop()
+                if not self._end_image():
+                    self.admin.stop()
                 _until(lambda: not self.admin.answers(), START_SECONDS)
         except CaddyAway:
-            pass  # with it, everything of ours is gone
+            # With it, everything of ours is gone, but for one that was killed before it could answer.
+            if self._mark.exists():
+                self._end_image()
         if not self.admin.answers():
             self._mark.unlink(missing_ok=True)
 

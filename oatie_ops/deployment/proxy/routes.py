@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from oatie_ops.errors import PrerequisiteMissing
 UPSTREAM_IDLE = "1s"
 GRACE = "10s"
 CHECK_HEADER = "X-Oatie-Switch"
+LOCAL_ENDINGS = (".localhost", ".local", ".internal", ".home.arpa")
 SERVERS = ("apps", "http", "servers")
 # Caddy would put its own authority into the trust store of the whole machine.
 NO_TRUST = {"certificate_authorities": {"local": {"install_trust": False}}}
@@ -151,6 +153,11 @@ def changes(config: Mapping[str, Any] | None, wanted: Wanted, admin: str) -> lis
     return _certificates(config, wanted) + made
 
 
+def shares_a_server(config: Mapping[str, Any] | None, wanted: Wanted) -> bool:
+    """Does our route belong into somebody else's server, whose answers nobody counts for us?"""
+    return _foreign_with(_at(config or {}, SERVERS) or {}, wanted) is not None
+
+
 def removals(config: Mapping[str, Any] | None, key: str) -> list[str]:
     """Paths below ``/config/`` to delete, so that nothing of ours is left."""
     name = f"oatie-{key}"
@@ -226,12 +233,16 @@ def _same_address(listen: str, wanted: Wanted) -> bool:
 
 
 def _certificates(config: Mapping[str, Any], wanted: Wanted) -> list[Change]:
-    """Nothing for "auto": Caddy gets certificates for the host names of every route by itself."""
-    if not wanted.secure or wanted.tls == "auto":
+    """Little for "auto": Caddy gets certificates for the host names of every route by itself, for those that
+    no public authority knows from its own."""
+    if not wanted.secure:
+        return []
+    own_authority = wanted.tls == "internal" or (wanted.tls == "auto" and any(map(_is_local, wanted.hosts)))
+    if own_authority and _at(config, ("apps", "pki")) is None:
+        return _placed(config, ("apps", "pki"), NO_TRUST)
+    if wanted.tls == "auto":
         return []
     identity = f"{wanted.id}-tls"
-    if wanted.tls == "internal" and _at(config, ("apps", "pki")) is None:
-        return _placed(config, ("apps", "pki"), NO_TRUST)
     if wanted.tls == "internal":
         where: tuple[str, ...] = ("apps", "tls", "automation", "policies")
         ours: dict[str, Any] = {
@@ -249,6 +260,17 @@ def _certificates(config: Mapping[str, Any], wanted: Wanted) -> list[Change]:
     if there:
         return [Change("PUT", "/".join((*where, "0")), ours)]
     return _placed(config, where, [ours])
+
+
+def _is_local(host: str) -> bool:
+    """As Caddy judges it (certmagic, "SubjectQualifiesForPublicCert")."""
+    if host == "localhost" or host.endswith(LOCAL_ENDINGS):
+        return True
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _placed(config: Mapping[str, Any], path: Sequence[str], value: Any) -> list[Change]:

@@ -42,6 +42,7 @@ class EngineFacts:
 
     ``found`` is the line of the step `prerequisites`; ``image`` says what the image is made from;
     ``replicas`` is how many containers of a release serve, ``unit`` what this engine calls them.
+    ``counts_errors``: of a switch target, whether its bake sees the share of 5xx.
     """
 
     target: str
@@ -50,6 +51,7 @@ class EngineFacts:
     image: str
     replicas: int
     unit: str = "container"
+    counts_errors: bool = True
     problems: tuple[Problem, ...] = ()
     preparations: tuple[Preparation, ...] = ()
     notes: tuple[str, ...] = ()

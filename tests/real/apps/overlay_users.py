@@ -1,4 +1,4 @@
-"""Users of a service of a swarm, in a container on its network: ``overlay_users.py NAME PORT DIRECTORY``.
+"""Users of a service of a swarm, on its network: ``overlay_users.py NAME PORT DIRECTORY USERS``.
 
 Each request is a new connection to one of the addresses of ``tasks.NAME``, and to the next one where that
 cannot be reached. One JSON line for each request in DIRECTORY/answers; ends when DIRECTORY/stop appears.
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 name, port, directory = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-USERS = 4
+USERS = int(sys.argv[4])
 lock = threading.Lock()
 
 

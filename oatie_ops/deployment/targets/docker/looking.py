@@ -49,6 +49,7 @@ class Looking:
             found=found,
             image=images.describe(settings),
             replicas=settings.docker.replicas,
+            counts_errors=self.proxy.counts_errors(),
             problems=tuple(problems),
             preparations=tuple(self._preparations(bool(found))),
             notes=tuple(self._notes(bool(found))),

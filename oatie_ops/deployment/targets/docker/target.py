@@ -27,7 +27,7 @@ from oatie_ops.deployment.proxy.errors_ratio import answered, error_ratio
 from oatie_ops.deployment.proxy.switch import SLOTS, Live
 from oatie_ops.deployment.targets.base import BakeFailed, PromotionFailed, Tell
 from oatie_ops.deployment.targets.docker.accessories import Accessories
-from oatie_ops.deployment.targets.docker.caddy_image import start_caddy
+from oatie_ops.deployment.targets.docker.caddy_image import end_caddy, start_caddy
 from oatie_ops.deployment.targets.docker.clearing import UNDO_DRAIN_SECONDS, Clearing
 from oatie_ops.deployment.targets.docker.fleet import APPLICATION, ONE_OFF, Container, Fleet, with_port
 from oatie_ops.deployment.targets.docker.gate import pass_gate, still_good
@@ -67,7 +67,7 @@ class DockerTarget(Looking, Clearing, Operations):
         self.fleet = Fleet(self.engine, self.project)
         image = settings.proxy.image if settings is not None else None
         start = None if image is None else lambda: start_caddy(self.fleet, image, self.proxy)
-        self.proxy = Proxy(ProxyPlace(**place["proxy"]), paths, start)
+        self.proxy = Proxy(ProxyPlace(**place["proxy"]), paths, start, lambda: end_caddy(self.fleet))
         self.generation = secrets.token_hex(3)
         self._spec: ReleaseSpec | None = None
         self._candidate: list[str] = []

@@ -58,8 +58,8 @@ class Clearing:
         if self.cluster.service() is None:
             self._sweep()
 
-    def _sweep(self) -> list[str]:
-        gone = self.cluster.sweep()
+    def _sweep(self, undone: str = "") -> list[str]:
+        gone = self.cluster.sweep(undone)
         if self.cluster.service() is None:
             # The last tasks may still be leaving, and as long they hold the network and the secrets.
             deadline = time.monotonic() + LEAVING_SECONDS
@@ -76,7 +76,7 @@ class Clearing:
             return "finish"
         if mine:
             self._undo(release)
-        self._sweep()
+        self._sweep(release)
         return "undo"
 
     def _remove_one_offs(self) -> None:

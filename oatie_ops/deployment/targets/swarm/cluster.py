@@ -111,11 +111,16 @@ class Cluster:
         full = self._named("config", path, content)
         return Attached(self._ensure("configs", full, content), full, path)
 
-    def sweep(self) -> list[str]:
-        """Secrets and configs that neither the spec nor the one before needs; says which."""
+    def sweep(self, undone: str = "") -> list[str]:
+        """Secrets and configs that neither the spec nor the one before needs; says which.
+
+        ``undone``: a release to which nobody returns, although it may be the one before.
+        """
         service = self.service() or {}
         used = set()
         for spec in (service.get("Spec"), service.get("PreviousSpec")):
+            if undone and ((spec or {}).get("Labels") or {}).get(names.RELEASE) == undone:
+                continue
             container = ((spec or {}).get("TaskTemplate") or {}).get("ContainerSpec") or {}
             used |= {each["SecretID"] for each in container.get("Secrets") or ()}
             used |= {each["ConfigID"] for each in container.get("Configs") or ()}

@@ -119,7 +119,7 @@ class SwarmTarget(Looking, Clearing, Operations):
         return f"{len(networks)} networks, {len(secret)} secrets, {len(configs)} configs"
 
     def unprepare(self, name: str) -> None:
-        self._sweep()
+        self._sweep(self._release)
 
     def _surroundings(self, spec: ReleaseSpec) -> tuple[list[str], list[Attached], list[Attached]]:
         settings = self.settings
