@@ -46,7 +46,6 @@ class Nodes:
         self.engines: list[Engine] = []
         self._registry: subprocess.Popen[bytes] | None = None
         self._forward = False
-        self._dead: set[int] = set()
         run("ip", "link", "add", self.bridge, "type", "bridge")
         run("ip", "addr", "add", f"{self.net}.1/24", "dev", self.bridge)
         run("ip", "link", "set", self.bridge, "up")
@@ -123,13 +122,11 @@ class Nodes:
     def kill(self, number: int) -> None:
         """As if its power was cut: off the network, and every process of it killed."""
         run("ip", "link", "set", self.link(number), "down")
-        self._dead.add(number)
         self._kill_all(number)
 
     def _kill_all(self, number: int) -> None:
         engine = self.engines[number]
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(engine.process.pid, signal.SIGKILL)
+        engine.process.kill()
         engine.process.wait(30)
         for pid in self._processes(number):
             with contextlib.suppress(ProcessLookupError):
@@ -148,14 +145,22 @@ class Nodes:
                     found.append(int(place.name))
         return [pid for pid in found if pid != os.getpid()]
 
+    def _remove_groups(self, number: int) -> None:
+        """The control groups of its containers, the innermost first."""
+        for group in Path("/sys/fs/cgroup").glob(f"**/{self.name(number)}"):
+            for place in sorted(group.rglob("*"), key=lambda each: -len(each.parts)):
+                if place.is_dir():
+                    with contextlib.suppress(OSError):
+                        place.rmdir()
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
     def end(self) -> None:
+        """Killed, every process by its pid: to leave a swarm in peace takes each node half a minute."""
         for number, engine in enumerate(self.engines):
-            if number not in self._dead:
-                engine.process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    engine.process.wait(30)
             self._kill_all(number)
             engine.end()
+            self._remove_groups(number)
         if self._registry is not None:
             self._registry.terminate()
             self._registry.wait(30)
