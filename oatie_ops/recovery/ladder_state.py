@@ -1,9 +1,10 @@
 """Where one service stands on its ladder. Pure: what is seen and what was proven goes in, the next state
 comes out.
 
-The budget (which rung, how many tries of it) is kept over a repair that did not hold, so a service that
-falls over again minutes later is not restarted for ever; it is whole again after `RESET_SECONDS` of health.
-Times are seconds of one monotonic clock.
+A try that was proven does not climb: what fails next begins with the rung that helped. But the budget (which
+rung, how many tries of it, how many repairs) is kept over repairs that do not hold, so a service that falls
+over again and again is not restarted for ever; it is whole again after `RESET_SECONDS` of health. Times are
+seconds of one monotonic clock.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ GIVE_UP_RETRY_SECONDS = defaults.RECOVERY_GIVE_UP_RETRY_SECONDS
 GROUP_SECONDS = 2.0
 # A service that flaps is believed to be down when it has failed for so long on end.
 FLAPPING_SECONDS = 60.0
-# So often the whole ladder may be used up by repairs that were proven and did not hold.
+# When the tries of a rung were proven so often over and did not hold, a further repair climbs, too.
 ROUNDS = 3
 
 
@@ -66,8 +67,8 @@ class Seen:
 @dataclass(frozen=True)
 class Progress:
     """``rung`` is the index of the next rung and ``used`` its tries so far; ``attempts`` counts all since the
-    budget was whole, ``tried`` those of this failure, ``rounds`` how often the last rung was used up.
-    ``due_at``: no try before.
+    budget was whole, ``tried`` those of this failure, ``repairs`` those that were proven since then.
+    ``spent``: they have used up the ladder, and the next failure is given up at once. ``due_at``: no try before.
     """
 
     phase: Phase = Phase.WELL
@@ -75,7 +76,8 @@ class Progress:
     used: int = 0
     attempts: int = 0
     tried: int = 0
-    rounds: int = 0
+    repairs: int = 0
+    spent: bool = False
     due_at: float = 0.0
     failing_since: float | None = None
     well_since: float | None = None
@@ -96,7 +98,7 @@ def observe(progress: Progress, seen: Seen, now: float) -> Progress:
         return replace(progress, failing_since=None, well_since=None, was_held=True)
     since = now if progress.failing_since is None else progress.failing_since
     if progress.phase is Phase.WELL:
-        phase = Phase.GAVE_UP if progress.rounds >= ROUNDS else Phase.FAILING
+        phase = Phase.GAVE_UP if progress.spent else Phase.FAILING
         return replace(progress, phase=phase, failing_since=since, well_since=None, tried=0)
     return replace(progress, failing_since=since, well_since=None)
 
@@ -135,13 +137,14 @@ def begin(ladder: Ladder, progress: Progress) -> Progress:
 
 def end(ladder: Ladder, progress: Progress, *, proven: bool, now: float, chance: float) -> Progress:
     """After a try that `begin` counted. ``chance``: a random number from 0 to 1 that the caller draws."""
+    if proven:
+        progress = _after_repair(ladder, progress)
     over = progress.rung >= len(ladder.rungs)
     wait = backoff_seconds(progress.attempts, chance)
     if over:
-        progress = replace(progress, rung=0, used=0, rounds=progress.rounds + 1)
-        if not proven or progress.rounds >= ROUNDS:
-            # Nothing is left: from the bottom again, slowly, for as long as it fails.
-            wait = GIVE_UP_RETRY_SECONDS * (0.9 + 0.2 * chance)
+        # Nothing is left: from the bottom again, slowly, for as long as it fails.
+        progress = replace(progress, rung=0, used=0, spent=progress.spent or proven)
+        wait = GIVE_UP_RETRY_SECONDS * (0.9 + 0.2 * chance)
     if proven:
         return replace(
             progress,
@@ -155,6 +158,15 @@ def end(ladder: Ladder, progress: Progress, *, proven: bool, now: float, chance:
         )
     phase = Phase.GAVE_UP if over else progress.phase
     return replace(progress, phase=phase, due_at=now + wait)
+
+
+def _after_repair(ladder: Ladder, progress: Progress) -> Progress:
+    """Gives the try back that `begin` counted, or goes on to the next rung."""
+    rung, repairs = progress.rung if progress.used else progress.rung - 1, progress.repairs + 1
+    most = ladder.rungs[rung].max
+    if repairs >= ROUNDS * most:
+        return replace(progress, rung=rung + 1, used=0, repairs=repairs)
+    return replace(progress, rung=rung, used=(progress.used or most) - 1, repairs=repairs)
 
 
 def manual(*, proven: bool, now: float, chance: float) -> Progress:
@@ -179,7 +191,8 @@ def to_json(progress: Progress, now: float, epoch_seconds: float) -> dict[str, A
         "used": progress.used,
         "attempts": progress.attempts,
         "tried": progress.tried,
-        "rounds": progress.rounds,
+        "repairs": progress.repairs,
+        "spent": progress.spent,
         "due_in_seconds": max(0.0, progress.due_at - now),
         "saved_at": epoch_seconds,
     }
@@ -197,6 +210,7 @@ def from_json(ladder: Ladder, data: Mapping[str, Any], now: float, epoch_seconds
         used=used if fits else 0,
         attempts=int(data["attempts"]),
         tried=int(data["tried"]),
-        rounds=int(data["rounds"]),
+        repairs=int(data.get("repairs", 0)),
+        spent=bool(data.get("spent", False)),
         due_at=now + max(0.0, wait - passed),
     )

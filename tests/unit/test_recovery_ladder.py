@@ -121,16 +121,31 @@ def test_tries_come_at_growing_distances_up_to_a_limit() -> None:
     assert state.backoff_seconds(3, 0.0) == waits[2] / 2
 
 
-def test_a_repair_that_does_not_hold_uses_up_the_budget() -> None:
-    known = world(2, 1)
+def test_what_helped_is_tried_first_when_it_fails_again() -> None:
+    """It climbs on a verification that failed, and this one did not."""
+    known = world(1, 1, 1)
     rungs = []
-    for _ in range(3):
+    for proven in (False, True, True):
         known.seen["db"] = FAIL
         known.due()
         rungs.append(known.watch.services["db"].rung + 1)
+        known.act("db", proven=proven)
+        known.look(1.0)
+    assert rungs == [1, 2, 2]
+
+
+def test_repairs_that_do_not_hold_use_up_the_budget() -> None:
+    known = world(1, 1, 2)
+    rungs = []
+    while known.watch.services.get("db", Progress()).phase is not Phase.GAVE_UP:
+        known.seen["db"] = FAIL
+        known.due(limit=600.0)
+        if known.watch.services["db"].phase is Phase.GAVE_UP:
+            break
+        rungs.append(known.watch.services["db"].rung + 1)
         known.act("db", proven=True)
         known.look(1.0)
-    assert rungs == [1, 1, 2]
+    assert rungs == [1] * state.ROUNDS + [2, 3, 3]
 
 
 def test_health_that_lasts_gives_the_whole_budget_back() -> None:
@@ -140,7 +155,7 @@ def test_health_that_lasts_gives_the_whole_budget_back() -> None:
     known.act("db", proven=True)
     assert known.look(state.RESET_SECONDS - 1.0).watch.services["db"].attempts == 1
     fresh = known.look(1.0).watch.services["db"]
-    assert (fresh.rung, fresh.used, fresh.attempts, fresh.rounds) == (0, 0, 0, 0)
+    assert (fresh.rung, fresh.used, fresh.attempts, fresh.repairs) == (0, 0, 0, 0)
 
 
 def test_repairs_that_never_hold_end_in_giving_up_before_another_try() -> None:
@@ -315,7 +330,7 @@ def test_the_brake_is_let_go_when_the_crowd_is_well() -> None:
 
 
 def test_a_restart_keeps_the_budget_and_what_is_left_of_the_wait() -> None:
-    progress = Progress(Phase.FAILING, rung=1, used=1, attempts=3, tried=3, rounds=1, due_at=130.0)
+    progress = Progress(Phase.FAILING, rung=1, used=1, attempts=3, tried=3, repairs=1, due_at=130.0)
     data = state.to_json(progress, now=100.0, epoch_seconds=1_000.0)
     again = state.from_json(ladder(1, 3), data, now=5.0, epoch_seconds=1_010.0)
     assert again == replace(progress, due_at=25.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby, pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -30,7 +31,8 @@ class Recovering(RuleBasedStateMachine):
         self.seen = dict.fromkeys(LADDERS, Seen(Status.PASS))
         self.watch = Watch()
         self.well_since: dict[str, float] = dict.fromkeys(LADDERS, 0.0)
-        self.tries: dict[str, list[tuple[int, float]]] = {name: [] for name in LADDERS}  # of this budget
+        # Of this budget: the rung, when, and whether it helped.
+        self.tries: dict[str, list[tuple[int, float, bool]]] = {name: [] for name in LADDERS}
         self.gave_up_at: dict[str, float] = {}
 
     def set(self, name: str, seen: Seen) -> None:
@@ -82,7 +84,7 @@ class Recovering(RuleBasedStateMachine):
             assert self.now - self.tries[name][-1][1] >= least
         if before.phase is Phase.GAVE_UP and before.rung == before.used == 0 and name in self.gave_up_at:
             assert self.now - self.gave_up_at[name] >= 0.9 * state.GIVE_UP_RETRY_SECONDS
-        self.tries[name].append((before.rung, self.now))
+        self.tries[name].append((before.rung, self.now, proven))
         begun = state.begin(LADDERS[name], before)
         after = state.end(LADDERS[name], begun, proven=proven, now=self.now, chance=chance)
         self.watch = Watch(
@@ -107,10 +109,19 @@ class Recovering(RuleBasedStateMachine):
     @invariant()
     def tries_climb_one_by_one(self) -> None:
         for name, tries in self.tries.items():
-            rungs = [rung for rung, _ in tries]
-            order = [rung for rung, most in enumerate(MOST[name]) for _ in range(most)]
-            repeated = order * (len(rungs) // len(order) + 1)
-            assert rungs == repeated[: len(rungs)]
+            for (rung, _, proven), (after, _, _) in pairwise(tries):
+                assert after in (rung, rung + 1) or (after == 0 and rung == len(MOST[name]) - 1)
+                if proven:
+                    assert after >= rung or sum(helped for _, _, helped in tries) >= state.ROUNDS
+
+    @invariant()
+    def no_rung_is_tried_for_ever(self) -> None:
+        for name, tries in self.tries.items():
+            for rung, these in groupby(tries, key=lambda each: each[0]):
+                proven = [helped for _, _, helped in these]
+                if len(MOST[name]) > 1:
+                    assert proven.count(False) <= MOST[name][rung]
+                    assert proven.count(True) <= state.ROUNDS * MOST[name][rung]
 
     @precondition(lambda self: any(p.attempts for p in self.watch.services.values()))
     @rule(step=st.floats(-1e6, 1e6))
@@ -119,12 +130,13 @@ class Recovering(RuleBasedStateMachine):
         for name, progress in self.watch.services.items():
             data = state.to_json(progress, self.now, 1e9)
             again = state.from_json(LADDERS[name], data, self.now, 1e9 + step)
-            assert (again.phase, again.rung, again.used, again.attempts, again.rounds) == (
+            assert (again.phase, again.rung, again.used, again.attempts, again.repairs, again.spent) == (
                 progress.phase,
                 progress.rung,
                 progress.used,
                 progress.attempts,
-                progress.rounds,
+                progress.repairs,
+                progress.spent,
             )
             assert again.due_at <= max(self.now, progress.due_at) + 1e-6
             if step <= 0:
