@@ -68,7 +68,7 @@ class Seen:
 class Progress:
     """``rung`` is the index of the next rung and ``used`` its tries so far; ``attempts`` counts all since the
     budget was whole, ``tried`` those of this failure, ``repairs`` those that were proven since then.
-    ``spent``: they have used up the ladder, and the next failure is given up at once. ``due_at``: no try before.
+    ``spent``: they have used up the ladder; the next failure is given up at once. ``due_at``: no try before.
     """
 
     phase: Phase = Phase.WELL
