@@ -38,7 +38,47 @@ def describe() -> dict[str, Any]:
                 declared.path, _signed(declared.handler), methods=[declared.method], **options
             )
         app.include_router(described_router)
-    return app.openapi()
+    return exemplified(app.openapi())
+
+
+# Of parameters by their names, where their own declaration has none.
+EXAMPLES = {
+    "action": "restart",
+    "code": "of-the-link",
+    "digest": "1ae9a574bd4b",
+    "duration": "30m",
+    "from_rung": 1,
+    "hours": 1.0,
+    "id": 1,
+    "level": 50,
+    "limit": 20,
+    "output": "the queue is long",
+    "profile_id": "0123456789abcdef",
+    "reason": "slow database",
+    "scope": "read",
+    "service": "database",
+    "status": "warn",
+}
+SINCE = {"string": "24h", "integer": 0}  # a time for history, a version for the dashboard
+PAGE = "<!doctype html>…"
+
+
+def exemplified(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, with an example for each parameter and page."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for operation in operations:
+        for parameter in operation.get("parameters", ()):
+            schema = parameter["schema"]
+            if not {"example", "examples"} & {*parameter, *schema}:
+                kinds = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
+                since = next((example for kind, example in SINCE.items() if kind in kinds), None)
+                name = parameter["name"]
+                parameter["example"] = since if name == "since" else EXAMPLES[name]
+        for answer in operation["responses"].values():
+            page = answer.get("content", {}).get("text/html")
+            if page is not None:
+                page.setdefault("example", PAGE)
+    return document
 
 
 def _signed(handler: Any) -> Any:

@@ -152,7 +152,8 @@ async def sign_out(request: Request) -> Response:
     context.sessions.end(request.cookies[cookie_name(request.scope)])
     context.audit(Deed(session.actor, address_of(request), "sign out", "dashboard", "done"))
     answer = RedirectResponse(HOME, 303)
-    answer.delete_cookie(cookie_name(request.scope), httponly=True, samesite="strict")
+    secure = request.scope.get("scheme") == "https"  # without it, a browser does not touch a __Host- cookie
+    answer.delete_cookie(cookie_name(request.scope), secure=secure, httponly=True, samesite="strict")
     return answer
 
 
