@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,12 @@ from tests.real.harness import Project, ProjectMaker
 
 # A test of macOS alone cannot run on Linux; such a skip says so with these words.
 PLATFORM_SKIP = "only on "
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests in its background has them, and all that they start, ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
