@@ -16,6 +16,7 @@ from oatie_ops.performance.svg import Row, rows
 MIN_BAR, MAX_BAR = 12, 60
 LABEL = 30
 SHOWN_PACKAGES, SHOWN_MODULES = 8, 5
+SHOWN_SECONDS = 0.0005
 BLOCKS = "█▓░"
 VERDICT_STYLES = {
     Verdict.CONFIRMED_SLOWER: "red",
@@ -78,6 +79,7 @@ def _imports(profile: Profile) -> Iterator[str]:
     assert profile.inside is not None
     inside = profile.inside
     costs = packages(inside.application, profile.own_packages, profile.entry)[:SHOWN_PACKAGES]
+    costs = [cost for cost in costs if cost.seconds >= SHOWN_SECONDS]
     yield ""
     yield (
         f"{inside.modules} modules imported by the application in {total_seconds(inside.application):.3f} s"
