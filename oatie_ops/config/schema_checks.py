@@ -102,7 +102,7 @@ class HttpCheck(Check):
     redirects: bool | Literal["same-host"] = False
     """Follow redirects, everywhere or on the same host; without it a redirect is an answer like any other."""
     verify_tls: bool = True
-    """Check the certificate."""
+    """Check the certificate; else of its expiry only a limit that is set here is looked at."""
     ca_file: str | None = None
     """Certificates to trust instead of the system's."""
     expiry_warn_days: NotNegative = 14
@@ -134,7 +134,7 @@ class TlsCheck(Check):
     server_name: str | None = None
     """Name that the certificate must hold; `host` without it."""
     verify_tls: bool = True
-    """Check the certificate."""
+    """Check the certificate; else of its expiry only a limit that is set here is looked at."""
     ca_file: str | None = None
     """Certificates to trust instead of the system's."""
     expiry_warn_days: NotNegative = 14

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 MAX_SHOWN = 40
+MAX_INDEX_DIGITS = 9
 MISSING = object()
 
 _ORDERINGS: Mapping[str, Callable[[float, float], bool]] = {
@@ -47,7 +48,9 @@ class Condition:
             )
             return "" if met else f"is {_shown(value)} (wanted {self})"
         number = _plain(value)
-        if _kind(value) != "number" or not math.isfinite(number):
+        # A whole number may be too large for a float, but is none the less finite.
+        finite = isinstance(number, int) or (_kind(value) == "number" and math.isfinite(number))
+        if _kind(value) != "number" or not finite:
             return f"is {_shown(value)}, which is no number (wanted {self})"
         met = _ORDERINGS[self.operator](number, self.operand)
         return "" if met else f"is {_shown(value)} (wanted {self})"
@@ -73,7 +76,7 @@ def at_path(document: object, path: str) -> object:
         if isinstance(found, Mapping) and part in found:
             found = found[part]
         elif isinstance(found, Sequence) and not isinstance(found, str) and part.isdecimal():
-            if int(part) >= len(found):
+            if len(part) > MAX_INDEX_DIGITS or int(part) >= len(found):
                 return MISSING
             found = found[int(part)]
         else:

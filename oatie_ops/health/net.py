@@ -73,7 +73,7 @@ async def connect(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to the first address that takes one. Raises `Unreachable`."""
     addresses = await _addresses(target, attempt, threads, key)
-    attempt.waiting_for = f"connecting to {target}"
+    attempt.waiting_for = f"connecting to {target}{' and shaking hands for TLS' if target.tls else ''}"
     for address in addresses[:-1]:
         try:
             async with asyncio.timeout(ADDRESS_PATIENCE_SECONDS):

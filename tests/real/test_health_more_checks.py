@@ -142,6 +142,22 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         (90, "other.example", {}, Status.FAIL, "certificate is not trusted"),
         (90, "other.example", {"server_name": "other.example"}, Status.PASS, "TLSv1.3"),
         (-2, "other.example", {"verify_tls": False}, Status.PASS, "not verified"),
+        (
+            -2,
+            "other.example",
+            {"verify_tls": False, "expiry_warn_days": 7},
+            Status.FAIL,
+            "expired 2 days ago",
+        ),
+        (5, "other.example", {"verify_tls": False, "expiry_fail_days": 9}, Status.FAIL, "expires in 5 days"),
+        (5, "other.example", {"verify_tls": False, "expiry_warn_days": 9}, Status.WARN, "expires in 5 days"),
+        (
+            90,
+            "other.example",
+            {"verify_tls": False, "expiry_warn_days": 9},
+            Status.PASS,
+            "expires in 90 days",
+        ),
         (90, "localhost", {"ca_file": "absent.pem"}, Status.FAIL, "cannot be used"),
     ],
 )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import ssl
 from collections import namedtuple
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oatie_ops.config.load import load
 from oatie_ops.errors import OatieError
 from oatie_ops.health import dns_wire
-from oatie_ops.health.certificates import Expiry
+from oatie_ops.health.certificates import UNREADABLE, Expiry, ends_at
 from oatie_ops.health.cgroup import Cgroups, CpuUse, MemoryUse
 from oatie_ops.health.checks import _MODULES, cpu, disk, fds, network, pressure
 from oatie_ops.health.checks import load as load_check
@@ -310,3 +313,24 @@ def test_options_that_mean_nothing_are_refused_with_their_place(
     with pytest.raises(OatieError) as caught:
         load(write(tmp_path, kind, options), environ={})
     assert "services.x.check" in str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize("days", [-400, -1, 0, 30, 20_000])
+def test_end_of_a_certificate_is_read_from_its_encoding(days: int) -> None:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+    issued = trustme.CA().issue_cert("localhost", not_after=ends, not_before=ends - timedelta(days=1))
+    encoded = ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
+    assert ends_at(encoded) == ends.timestamp()
+    assert ends_at(encoded[:-1]) == ends.timestamp(), "nothing behind it is needed"
+
+
+@given(st.binary(max_size=300))
+def test_what_is_no_certificate_has_no_end(data: bytes) -> None:
+    assert ends_at(data) == UNREADABLE
+    assert Expiry().judge(UNREADABLE).status is Status.FAIL
+
+
+@pytest.mark.parametrize(("condition", "met"), [("> 5", True), ("< 5", False), ("!= 5", True), (5, False)])
+def test_number_that_no_float_can_hold_is_compared_all_the_same(condition: object, met: bool) -> None:
+    assert (parse(condition).objection(10**400) == "") is met
+    assert at_path({"list": [1]}, "list." + "9" * 5000) is MISSING

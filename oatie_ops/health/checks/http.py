@@ -82,7 +82,7 @@ class HttpCheck:
         target = Target(url.hostname or "", url.port or (443 if tls else 80), tls)
         reader, writer = await connect(target, attempt, threads, key)
         same_origin = url.netloc == self.url.netloc and url.scheme == self.url.scheme
-        days = left_days(writer) if tls else None
+        days = left_days(writer, self.expiry) if tls else None
         headers, body = (self.headers, self.body) if same_origin else ((), b"")
         request = _request(self.method, url, headers, self.host, body)
         head_only = self.method == "HEAD"

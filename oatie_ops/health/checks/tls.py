@@ -27,7 +27,7 @@ class TlsCheck:
         target = Target(self.target.host, self.target.port, context, self.target.server_name)
         _, writer = await connect(target, attempt, threads, key)
         try:
-            days = left_days(writer)
+            days = left_days(writer, self.expiry)
             protocol = str(writer.get_extra_info("ssl_object").version())
         finally:
             writer.transport.abort()
