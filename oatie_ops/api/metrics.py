@@ -49,7 +49,7 @@ _CONTENT = {
 async def metrics(request: Request) -> Response:
     openmetrics = exposition.wants_openmetrics(request.headers.get("accept", ""))
     page = Page(openmetrics=openmetrics)
-    body = await _text(context_of(request), page)
+    body = await _text(context_of(request), page, request.app.state.hub.streams)
     headers = {"Vary": "Accept, Accept-Encoding"}
     if len(body) >= GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(_gzip, body)
@@ -57,7 +57,7 @@ async def metrics(request: Request) -> Response:
     return Response(body, 200, headers, exposition.OPENMETRICS if openmetrics else exposition.TEXT)
 
 
-async def _text(context: OpsContext, page: Page) -> bytes:
+async def _text(context: OpsContext, page: Page, streams: int) -> bytes:
     host, of_process = await _figures(context, page)
     sources = Sources(
         snapshot=context.snapshot(),
@@ -69,6 +69,7 @@ async def _text(context: OpsContext, page: Page) -> bytes:
         in_flight=context.in_flight(),
         events=context.events(),
         host=host,
+        streams=streams,
     )
     parts = []
     for piece in _all(context, page, sources):

@@ -31,7 +31,7 @@ class Sources:
 
     ``restarts`` are those that were asked for, by (service, result); ``notifications`` the alerts that were
     sent, by (channel, result); ``in_flight`` the checks that run now; ``events`` the lines written down, by
-    type; ``host`` the figures of `oatie_ops.health.host`.
+    type; ``host`` the figures of `oatie_ops.health.host`; ``streams`` the dashboards that stay connected.
     """
 
     snapshot: Snapshot
@@ -43,6 +43,7 @@ class Sources:
     in_flight: int = 0
     events: Mapping[str, int] = field(default_factory=dict)
     host: Mapping[str, Any] = field(default_factory=dict)
+    streams: int = 0
 
 
 def families(page: Page, sources: Sources) -> Iterator[str]:
@@ -56,6 +57,9 @@ def families(page: Page, sources: Sources) -> Iterator[str]:
         "oatie_event_loop_lag_seconds",
         "By how much the latest check began after its time.",
         [("", sources.meter.late_seconds)],
+    )
+    yield from page.gauge(
+        "oatie_sse_clients", "Dashboards that are kept fresh by a stream of events.", [("", sources.streams)]
     )
     yield from page.counter(
         "oatie_alert_notifications_total",

@@ -310,3 +310,22 @@ def test_metrics_are_for_readers_and_in_the_format_they_ask_for(tmp_path: Path) 
             )
 
     run(work)
+
+
+def test_metrics_tell_how_many_dashboards_are_connected(tmp_path: Path) -> None:
+    def streams(page: str) -> str:
+        return next(line for line in page.splitlines() if line.startswith("oatie_sse_clients "))
+
+    async def main() -> None:
+        async with serving(View(tmp_path, 1)) as (public, _):
+            assert streams((await public.get("/health/metrics")).text) == "oatie_sse_clients 0"
+            async with public.stream("GET", "/health/dashboard/events") as stream:
+                await anext(stream.aiter_bytes())  # it has begun
+                assert streams((await public.get("/health/metrics")).text) == "oatie_sse_clients 1"
+
+            async def gone() -> bool:
+                return streams((await public.get("/health/metrics")).text) == "oatie_sse_clients 0"
+
+            await until(gone)
+
+    run(main)
