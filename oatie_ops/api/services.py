@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from oatie_ops.api.app import create_ops_app
@@ -16,6 +17,7 @@ from oatie_ops.degradation.decider import Decider, overload_of
 from oatie_ops.degradation.overlay import overlaid
 from oatie_ops.errors import OatieError
 from oatie_ops.health.alerts.pager import Pager
+from oatie_ops.health.alerts.send import send
 from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
@@ -56,6 +58,7 @@ class Watch:
             view.paths.database,
             lambda: self.loop.snapshot,
             lambda: _source(view),
+            deliver=partial(send, root=view.settings.root),
         )
         watched = {
             name for each in view.settings.services.values() for name in (each.degrade or {}).get("auto", ())

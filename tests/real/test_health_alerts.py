@@ -20,6 +20,7 @@ import pytest
 from oatie_ops.health.alerts import messages, send
 from oatie_ops.health.alerts.policy import Tell, Told
 from oatie_ops.health.alerts.send import NotDelivered
+from oatie_ops.supervisor.reaper import group_lives
 from tests.real.harness import Project
 from tests.real.receivers import MailServer, Webhook
 from tests.real.waiting import free_port, need_program, port_answers, wait_for
@@ -84,6 +85,27 @@ def test_command_gets_the_alert_on_its_stdin(tmp_path: Path) -> None:
         )
     with pytest.raises(NotDelivered, match="cannot be run"):
         send.send({"command": (str(tmp_path / "absent"),)}, note())
+
+
+def test_command_runs_where_the_file_is_and_is_not_waited_for_beyond_its_end(tmp_path: Path) -> None:
+    script = tmp_path / "page.sh"
+    script.write_text("#!/bin/sh\nsleep 300 & echo $! > child\ncat > got\n")
+    script.chmod(0o755)
+    send.send({"command": ("./page.sh",)}, note(), tmp_path)
+    assert json.loads((tmp_path / "got").read_text()) == note()
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)  # it lived on, as whoever began it wanted
+
+
+@pytest.mark.slow  # the shell must have begun by then on any machine
+def test_command_that_hangs_is_ended_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "COMMAND_TIMEOUT_SECONDS", 10.0)
+    script = "echo $$ > group; sleep 300; true"
+    with pytest.raises(NotDelivered, match="did not end within 10 s"):
+        send.send({"command": ("sh", "-c", script)}, note(), tmp_path)
+    group = int((tmp_path / "group").read_text())
+    wait_for(lambda: not group_lives(group), "the end of the command's children")
 
 
 def test_mail_says_all_in_its_subject_and_text() -> None:

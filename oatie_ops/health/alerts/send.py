@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from oatie_ops.health.alerts import messages
 
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 LOCAL = (None, "localhost", "127.0.0.1", "::1")
 COMMAND_TIMEOUT_SECONDS = 30.0
-MAX_STDERR_CHARACTERS = 300
+MAX_STDERR_CHARACTERS, MAX_STDERR_BYTES = 300, 16 * 1024
 # What a receiver may say about its own state; any other refusal is about the message.
 TEMPORARY = frozenset({408, 425, 429})
 
@@ -29,12 +34,12 @@ class NotDelivered(Exception):
         self.final = final
 
 
-def send(alert: Mapping[str, Any], note: Mapping[str, Any]) -> None:
-    """``alert``: an ``[alerts.NAME]`` table. Raises `NotDelivered`."""
+def send(alert: Mapping[str, Any], note: Mapping[str, Any], root: Path | None = None) -> None:
+    """``alert``: an ``[alerts.NAME]`` table; ``root``: where its command runs. Raises `NotDelivered`."""
     if alert.get("webhook"):
         _webhook(str(alert["webhook"]), str(alert.get("format", "json")), note)
     elif alert.get("command"):
-        _command([str(part) for part in alert["command"]], note)
+        _command([str(part) for part in alert["command"]], note, root)
     else:
         _mail(
             [str(address) for address in alert["email"]], str(alert.get("smtp") or "smtp://localhost"), note
@@ -82,23 +87,37 @@ def _reason(error: object) -> str:
     return type(error).__name__
 
 
-def _command(argv: list[str], note: Mapping[str, Any]) -> None:
+def _command(argv: list[str], note: Mapping[str, Any], root: Path | None) -> None:
+    """Where oatie.toml is, as the commands of checks: a supervisor in the background is in ``/``."""
+    # A file and no pipe: what the command leaves running in the background would hold that open.
+    with tempfile.TemporaryFile() as stderr:
+        code = _exit_code(argv, json.dumps(note).encode(), root, stderr)
+        if code:
+            stderr.seek(0)
+            said = stderr.read(MAX_STDERR_BYTES).decode(errors="replace").strip()[-MAX_STDERR_CHARACTERS:]
+            raise NotDelivered(f"the command exited {code}{f': {said}' if said else ''}")
+
+
+def _exit_code(argv: list[str], given: bytes, root: Path | None, stderr: IO[bytes]) -> int:
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             argv,
-            input=json.dumps(note).encode(),
-            capture_output=True,
-            timeout=COMMAND_TIMEOUT_SECONDS,
-            check=False,
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
             start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        raise NotDelivered(f"the command did not end within {COMMAND_TIMEOUT_SECONDS:g} s") from None
     except OSError as error:
         raise NotDelivered(f"the command cannot be run: {error.strerror}") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-MAX_STDERR_CHARACTERS:]
-        raise NotDelivered(f"the command exited {done.returncode}{f': {said}' if said else ''}")
+    with process:
+        try:
+            process.communicate(given, timeout=COMMAND_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # with its children
+            raise NotDelivered(f"the command did not end within {COMMAND_TIMEOUT_SECONDS:g} s") from None
+    return process.returncode
 
 
 def _mail(addresses: list[str], url: str, note: Mapping[str, Any]) -> None:
