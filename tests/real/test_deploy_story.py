@@ -31,6 +31,7 @@ def test_an_empty_directory_gets_the_demo_and_is_told_so(project: Project) -> No
     project.assert_gone()
 
 
+@pytest.mark.slow
 def test_a_deploy_moves_to_the_port_that_was_asked_for_and_says_so(project: Project) -> None:
     project.deployed("1")
     project.version("2")
@@ -42,6 +43,7 @@ def test_a_deploy_moves_to_the_port_that_was_asked_for_and_says_so(project: Proj
     assert project.get("/", port=project.port) is None
 
 
+@pytest.mark.slow
 def test_port_0_stays_at_the_port_that_it_became(project: Project) -> None:
     project.configure(app={"port": 0})
     project.deployed("1")
@@ -50,6 +52,7 @@ def test_port_0_stays_at_the_port_that_it_became(project: Project) -> None:
     assert project.status()["app"]["url"] == url
 
 
+@pytest.mark.slow
 def test_the_own_ops_api_is_no_port_for_the_application_and_is_not_to_be_stopped(project: Project) -> None:
     project.deployed("1")
     project.configure(ops={"listen": None})
@@ -60,6 +63,7 @@ def test_the_own_ops_api_is_no_port_for_the_application_and_is_not_to_be_stopped
     assert project.serving() == "1"
 
 
+@pytest.mark.slow
 def test_a_deploy_takes_over_from_workers_of_the_checkout(project: Project) -> None:
     project.version("1")
     project.oatie("start", "--daemon").expect(0)
@@ -74,6 +78,7 @@ def test_a_deploy_takes_over_from_workers_of_the_checkout(project: Project) -> N
     assert project.serving() == "2"
 
 
+@pytest.mark.slow
 def test_a_refused_release_over_the_checkout_keeps_it(project: Project) -> None:
     project.version("1")
     project.oatie("start", "--daemon").expect(0)
@@ -83,6 +88,7 @@ def test_a_refused_release_over_the_checkout_keeps_it(project: Project) -> None:
     assert project.status()["release"] == "checkout"
 
 
+@pytest.mark.slow
 def test_rolling_back_twice_goes_further_back_and_the_list_tells_all(project: Project) -> None:
     for version in ("1", "2", "3"):
         project.deployed(version)
@@ -102,6 +108,7 @@ def test_rolling_back_twice_goes_further_back_and_the_list_tells_all(project: Pr
     assert [release["release"] for release in shown["releases"]] == ["3", "2", "1"]
 
 
+@pytest.mark.slow
 def test_a_rollback_after_a_stop_starts_what_it_goes_back_to(project: Project) -> None:
     project.deployed("1")
     project.deployed("2")
@@ -110,6 +117,7 @@ def test_a_rollback_after_a_stop_starts_what_it_goes_back_to(project: Project) -
     assert project.serving() == "1"
 
 
+@pytest.mark.slow
 def test_a_failing_deploy_after_a_stop_leaves_nothing_and_says_how_to_return(project: Project) -> None:
     project.deployed("1")
     project.oatie("stop").expect(0)
@@ -215,6 +223,7 @@ def test_on_a_terminal_the_steps_are_drawn_and_the_verdict_comes_last(project: P
     assert terminal.shown.rindex("\x1b[?25h") > terminal.shown.rindex("\x1b[?25l")  # the cursor is back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "serving"), [("n", 1, "1"), ("y", 0, "2")])
 def test_a_gap_is_asked_about_on_a_terminal_and_only_there(
     make_project: ProjectMaker, answer: str, code: int, serving: str
@@ -234,6 +243,7 @@ def test_a_gap_is_asked_about_on_a_terminal_and_only_there(
     assert project.serving() == "3"
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_gone_undoes_the_deploy(project: Project) -> None:
     project.deployed("1")
     flag = project.outputs / "flag"

@@ -92,6 +92,7 @@ def test_workers_that_end_again_and_again_become_a_reported_state(project: Proje
     assert project.oatie("logs", "-n", "10000").stdout.count("crashes now") < 60
 
 
+@pytest.mark.slow
 def test_a_crash_loop_is_ended_by_a_good_release(project: Project) -> None:
     project.configure(app={"restart_limit": 2})
     project.deployed("1", exit_after_requests=2)
@@ -195,6 +196,7 @@ def test_a_killed_supervisor_leaves_no_orphan_and_the_next_start_works(project: 
     assert again.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_killed_daemon_is_replaced_by_the_next_deploy(project: Project) -> None:
     project.deployed("1")
     project.kill(project.status()["supervisor"]["pid"])

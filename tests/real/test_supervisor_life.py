@@ -294,6 +294,7 @@ def test_a_stale_pid_file_does_not_keep_a_start_away(project: Project, whose: st
     project.assert_gone()
 
 
+@pytest.mark.slow
 def test_after_a_restart_the_deployed_release_serves_not_the_checkout(project: Project) -> None:
     project.deployed("1")
     project.version("2")
@@ -312,6 +313,7 @@ def test_json_of_stop_and_reload_is_one_result(project: Project) -> None:
     assert stopped["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_reload_after_a_reload_keeps_two_workers(project: Project) -> None:
     project.version("1")
     running = project.start()
@@ -326,6 +328,7 @@ def test_a_reload_after_a_reload_keeps_two_workers(project: Project) -> None:
     wait_for(lambda: [w["state"] for w in project.workers()] == ["serving"] * 2, "two workers serving")
 
 
+@pytest.mark.slow
 def test_an_edit_that_waits_for_a_deploy_is_told_by_start_and_reload(project: Project) -> None:
     project.deployed("1")
     assert "oatie.toml has changed" not in project.oatie("reload").expect(0).stderr

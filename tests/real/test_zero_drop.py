@@ -56,6 +56,7 @@ def test_after_a_switch_only_the_new_release_answers(project: Project) -> None:
     assert set(result["releases"]) == {"1", "2"}
 
 
+@pytest.mark.slow
 def test_requests_in_flight_at_the_switch_finish_on_the_old_release(project: Project) -> None:
     project.deployed("1")
     answers: list[tuple[int, dict[str, str], bytes] | None] = []
@@ -85,6 +86,7 @@ def test_a_streamed_answer_survives_the_switch_whole(project: Project) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 def test_an_upload_in_its_middle_at_the_switch_is_taken_whole(project: Project) -> None:
     project.deployed("1")
     with socket.create_connection(("127.0.0.1", project.port), timeout=30) as client:
@@ -103,6 +105,7 @@ def test_an_upload_in_its_middle_at_the_switch_is_taken_whole(project: Project) 
     assert answer.endswith("200000\n")
 
 
+@pytest.mark.slow
 def test_a_connection_opened_before_the_switch_and_used_after_it_is_answered(project: Project) -> None:
     """Browsers and pools open connections before they have a request."""
     project.deployed("1")
@@ -122,6 +125,7 @@ def test_a_connection_opened_before_the_switch_and_used_after_it_is_answered(pro
         assert "connection: close" in answer.lower()
 
 
+@pytest.mark.slow
 def test_a_bad_release_under_load_answers_nobody_and_costs_nothing(project: Project) -> None:
     project.deployed("1")
     project.configure(app={"ready_timeout": "1s"})
@@ -163,6 +167,7 @@ def test_sighup_reloads_without_losing_a_request(project: Project) -> None:
     assert not lost(result)
 
 
+@pytest.mark.slow
 def test_a_broken_reload_costs_no_request(project: Project) -> None:
     project.version("1")
     running = project.start()
@@ -202,6 +207,7 @@ def test_a_worker_told_to_end_from_outside_finishes_its_requests_and_is_replaced
     assert not lost(result)
 
 
+@pytest.mark.slow
 def test_idle_keep_alive_connections_are_let_go_by_an_announcement(project: Project) -> None:
     """At a low rate most connections are idle at the switch; a client that writes on one must be answered."""
     project.deployed("1")
@@ -212,6 +218,7 @@ def test_idle_keep_alive_connections_are_let_go_by_an_announcement(project: Proj
     assert result["connections"]["announced-close"] >= 12
 
 
+@pytest.mark.slow
 def test_a_wsgi_application_is_switched_without_loss(make_project: ProjectMaker) -> None:
     project = make_project("flask_app.py")
     project.configure(app={"run": "flask_app:app"})
