@@ -48,13 +48,13 @@ def patience(text: str | None) -> float:
 def show_status(seconds: float, *, as_json: bool) -> int:
     found = collect(Context(), seconds, quiet=as_json)
     head = paint(found["state"], STATE_STYLES.get(found["state"], "yellow"), sys.stdout)
-    _show(found, f"{head}  {_summary(found)}", found["detail"], as_json=as_json)
+    show(found, f"{head}  {summary(found)}", found["detail"], as_json=as_json)
     return status_exit_code(found)
 
 
 def show_health(seconds: float, fail_on: str | None, *, as_json: bool) -> int:
     found = collect(Context(), seconds, quiet=as_json)
-    _show(found, f"{state(found['status'], sys.stdout)}  {_summary(found)}", found["cause"], as_json=as_json)
+    show(found, f"{state(found['status'], sys.stdout)}  {summary(found)}", found["cause"], as_json=as_json)
     return health_exit_code(found["status"], fail_on)
 
 
@@ -99,13 +99,16 @@ def _of_this_host(context: Context, status: dict[str, Any], seconds: float) -> A
         return unreachable(replica, f"{error.what}: {error.why}")
 
 
-def _summary(found: Found) -> str:
+def summary(found: Found) -> str:
     release = f"release {found['release']} on " if found["release"] else ""
+    many = len(found["replicas"])
+    if not many:
+        return f"{release}{found['target']}, no replica"
     counts = [f"{found['counts'][word]} {WORDS[word]}" for word in SEVERITY if found["counts"][word]]
-    return f"{release}{found['target']}, {len(found['replicas'])} replicas: {', '.join(counts) or 'none'}"
+    return f"{release}{found['target']}, {many} replica{'s' if many > 1 else ''}: {', '.join(counts)}"
 
 
-def _show(found: Found, headline: str, detail: str, *, as_json: bool) -> None:
+def show(found: Found, headline: str, detail: str, *, as_json: bool) -> None:
     if as_json:
         emit_json({"schema": SCHEMA, **found})
         return

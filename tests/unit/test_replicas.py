@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from oatie_ops.cli import replicas
 from oatie_ops.deployment.targets.asking import AT_ONCE, HEALTH, STATUS, Answer, ask, ask_all, gathered
 from oatie_ops.deployment.targets.engine import Replica
 from oatie_ops.deployment.targets.inside import NoProgram, OutOfReach, Said, ran, runs_oatie
-from oatie_ops.errors import OatieError
+from oatie_ops.errors import OatieError, UsageError
 
 SERVING = Replica(id="c0ffee", name="r7-1", release="7", state="serving", node="web-1")
 
@@ -59,6 +61,12 @@ def test_its_own_oatie_answers() -> None:
     assert (answer.inside.workers, answer.inside.wanted_workers) == (2, 2)
     assert answer.inside.services == {"db": {"status": "warn", "output": "db: slow"}}
     assert answer.is_running
+
+
+def test_what_a_container_says_is_one_line_that_no_terminal_obeys() -> None:
+    answer = asked(status(), health("fail", "db: \x1b[2J gone\nand\tmore"))
+    assert answer.cause == "db: [2J gone and more"
+    assert asked(status(), health("marvellous")).status == "unknown"
 
 
 def test_a_supervisor_that_is_not_well_says_why() -> None:
@@ -115,6 +123,12 @@ def test_what_cannot_be_asked_is_unknown_and_says_why(first: Any, reason: str) -
     assert not answer.is_running
 
 
+@pytest.mark.parametrize("second", [{"schema": "x"}, {"schema": "x", "status": "pass", "services": [1]}])
+def test_an_oatie_that_answers_otherwise_is_unreachable(second: Any) -> None:
+    assert "cannot be understood" in asked(status(), second).reason
+    assert "cannot be understood" in asked({"schema": "x"}).reason
+
+
 def test_what_the_engine_knows_to_be_bad_is_not_only_unknown() -> None:
     sick = Replica(id="c", name="r", release="7", state="failed", healthy=False)
     answer = asked(OatieError("paused"), replica=sick)
@@ -140,7 +154,7 @@ def test_one_that_hangs_is_given_up_at_its_deadline() -> None:
 
 
 def test_one_that_hangs_holds_up_no_other_and_a_few_are_asked_at_once() -> None:
-    replicas = many(AT_ONCE * 4)
+    everyone = many(AT_ONCE * 4)
     others, lock = threading.Event(), threading.Lock()
     now, most, asked_so_far = 0, 0, set()
 
@@ -154,15 +168,15 @@ def test_one_that_hangs_holds_up_no_other_and_a_few_are_asked_at_once() -> None:
                 assert others.wait(60), "the others were not asked meanwhile"
             elif tuple(argv) == HEALTH:
                 asked_so_far.add(replica.name)
-                if len(asked_so_far) == len(replicas) - 1:
+                if len(asked_so_far) == len(everyone) - 1:
                     others.set()
             return Inside(status())(replica, argv)
         finally:
             with lock:
                 now -= 1
 
-    answers = ask_all(replicas, run, seconds=90.0)
-    assert [each.replica.name for each in answers] == [each.name for each in replicas]
+    answers = ask_all(everyone, run, seconds=90.0)
+    assert [each.replica.name for each in answers] == [each.name for each in everyone]
     assert {each.source for each in answers} == {"ops"}
     assert most <= AT_ONCE
     assert ask_all([], run, seconds=1.0) == []
@@ -218,3 +232,30 @@ def test_a_runtime_that_had_nothing_to_start() -> None:
     with pytest.raises(NoProgram, match="no oatie"):
         ran(Said(127, "", "exec: oatie: not found"), STATUS)
     assert ran(Said(1, "{}", ""), STATUS).code == 1
+
+
+def test_people_get_a_headline_and_a_table_with_the_worst_first(capsys: pytest.CaptureFixture[str]) -> None:
+    well, gone = asked(status()), asked(OatieError("paused", why="unpause it"))
+    found = whole("running", well, replace(gone, replica=replace(SERVING, name="r7-2")))
+    replicas.show(found, "degraded  " + replicas.summary(found), found["detail"], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "degraded  release 7 on docker, 2 replicas: 1 healthy, 1 unknown",
+        "  1 of 2 replicas are not known to run well",
+        "",
+        "REPLICA  NODE   RELEASE  STATE    WORKERS  HEALTH     FINDING",
+        "r7-2     web-1  7        serving  -        ? unknown  unreachable: paused: unpause it",
+        "r7-1     web-1  7        serving  2/2      ✓ healthy  -",
+    ]
+    assert replicas.summary(whole("not running")) == "release 7 on docker, no replica"
+    assert replicas.summary(whole("running", well)) == "release 7 on docker, 1 replica: 1 healthy"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, 15.0), ("2m", 120.0), ("0.5", 0.5)])
+def test_how_long_a_replica_may_take(text: str | None, seconds: float) -> None:
+    assert replicas.patience(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "0s", "10ms"])
+def test_no_time_at_all_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        replicas.patience(text)

@@ -99,6 +99,8 @@ def ask(replica: Replica, run: Run) -> Answer:
         return unreachable(replica, _told(error))
     except OatieError as error:
         return unreachable(replica, _told(error))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # of an oatie that answers otherwise
+        return unreachable(replica, _line(f"its oatie cannot be understood: {error!r}"))
 
 
 def of_ops(replica: Replica, status: Mapping[str, Any], health: Mapping[str, Any]) -> Answer:
@@ -118,7 +120,8 @@ def of_ops(replica: Replica, status: Mapping[str, Any], health: Mapping[str, Any
     cause = str(health.get("cause") or "")
     if inside.state != "running" and not cause:
         cause = str(status.get("detail") or inside.state)
-    return Answer(replica, "ops", str(health["status"]), cause, inside=inside)
+    word = str(health["status"])
+    return Answer(replica, "ops", word if word in SEVERITY else "unknown", _line(cause), inside=inside)
 
 
 def of_engine(replica: Replica, why: str = "") -> Answer:
@@ -127,7 +130,7 @@ def of_engine(replica: Replica, why: str = "") -> Answer:
     known = words.get(replica.healthy, "") if replica.state == "serving" else ""
     finding = replica.detail or known or replica.state
     cause = f"engine: {finding}" + (f" ({why})" if why else "")
-    return Answer(replica, "engine", BY_STATE.get(replica.state, "fail"), cause)
+    return Answer(replica, "engine", BY_STATE.get(replica.state, "fail"), _line(cause))
 
 
 def unreachable(replica: Replica, reason: str) -> Answer:
@@ -197,4 +200,9 @@ def _said(said: Said) -> dict[str, Any]:
 
 
 def _told(error: OatieError) -> str:
-    return f"{error.what}: {error.why}" if error.why else error.what
+    return _line(f"{error.what}: {error.why}" if error.why else error.what)
+
+
+def _line(text: str) -> str:
+    """What comes from a container is shown on a terminal: one line, and nothing that a terminal obeys."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
