@@ -26,7 +26,7 @@ from oatie_ops.scaling.setup import DAY_SECONDS, KNEE, WEEK_SECONDS, Lane, Setup
 
 ERROR_HALF_LIFE_SECONDS = 3 * DAY_SECONDS
 SCORE_HALF_LIFE_SECONDS = 0.7 * WEEK_SECONDS
-CHOOSE_SECONDS = 3600.0
+CHOOSE_SECONDS = 600.0
 FIRST_CHOICE_SECONDS = 3 * 3600.0
 FIRST_PRICE = len(PRICES) // 2
 # So many steps of what the forecast expects are mixed into what happened.
