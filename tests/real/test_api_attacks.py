@@ -75,9 +75,9 @@ class Target:
 
 @contextlib.asynccontextmanager
 async def target(
-    root: Path, listen: str = "127.0.0.1:8000", cors_origins: tuple[str, ...] = ()
+    root: Path, listen: str = "127.0.0.1:8000", cors_origins: tuple[str, ...] = (), *, port_of_db: int = 1
 ) -> AsyncIterator[Target]:
-    view = View(root, 1, db={"type": "tcp", "port": 1, **FAST})
+    view = View(root, 1, db={"type": "tcp", "port": port_of_db, **FAST})
     view.settings = replace(view.settings, ops=OpsSettings(listen=listen, cors_origins=cors_origins))
     tokens = view.paths.run / "ops-tokens"
     operate = token_file.create(tokens, "ci", Scope.OPERATE, 1.0)
