@@ -70,7 +70,7 @@ def create_ops_app(context: OpsContext, *, hosts: Iterable[str] = ()) -> OpsApps
         origins=ops.cors_origins,
         refused=context.refusals.add,
     )
-    return OpsApps(public=public, trusted=Shield(counted, trusted=True))
+    return OpsApps(public, Shield(counted, trusted=True, refused=context.refusals.add))
 
 
 def routers() -> list[APIRouter]:

@@ -213,6 +213,14 @@ def test_dialog_needs_a_reason_and_can_be_left(look: Look, shop: Project) -> Non
     assert len(_audit(shop)) == lines
 
 
+def test_focus_returns_to_the_button_although_its_row_was_made_anew(look: Look, shop: Project) -> None:
+    eyes = look().open().sign_in()
+    eyes.page.click(f'{_row("app")} button[value="restart"]')
+    eyes.page.evaluate("const rows = document.getElementById('services'); rows.innerHTML = rows.innerHTML")
+    eyes.page.keyboard.press("Escape")
+    eyes.page.wait_for_function("document.activeElement.dataset.key === 'app:restart'")
+
+
 def test_who_is_not_signed_in_or_may_only_look_is_led_to_the_sign_in(look: Look, shop: Project) -> None:
     lines = [line for line in _audit(shop) if line[1] == "restart"]
     for eyes in (look().open(), look().sign_in("--read-only")):

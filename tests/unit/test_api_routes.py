@@ -475,6 +475,17 @@ def test_missing_client_address_earns_no_trust(ops: Ops) -> None:
 # --- restart ------------------------------------------------------------------------------------------
 
 
+def test_what_the_owner_may_not_do_is_audited_too(ops: Ops) -> None:
+    assert (
+        ops.get("/health/services/nope/restart?reason=oops", method="POST", trusted=True).status_code == 404
+    )
+    assert ops.get("/health/services/nope", trusted=True).status_code == 404
+    told = [(deed.actor, deed.origin, deed.subject, deed.result, deed.detail) for deed in ops.deeds]
+    [(actor, origin, subject, result, detail)] = told
+    assert (actor, origin, result) == ("owner", "control socket", "refused 404")
+    assert (subject, detail) == ("POST /health/services/nope/restart", "there is no such service (oops)")
+
+
 def test_restart_is_accepted_followed_and_audited(ops: Ops) -> None:
     async def use(client: httpx.AsyncClient) -> None:
         accepted = await client.post(RESTART, params={"reason": "new\nconfig"})

@@ -282,10 +282,10 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("form.actions") || !button) return;
   event.preventDefault();
   if (!csrf) { location.assign(`${BASE}/act?${new URLSearchParams({ service: form.service.value, action: button.value })}`); return; }
-  ask(button.value, form.service.value);
+  ask(button.value, form.service.value, button.dataset.key);
 });
 
-function ask(action, service) {
+function ask(action, service, opener) {
   const title = `${LABELS[action]} ${service}`;
   $("act-title").textContent = title;
   $("act-confirm").textContent = title;
@@ -294,6 +294,9 @@ function ask(action, service) {
   $("act-reason").value = "";
   dialog.returnValue = "";
   dialog.onclose = () => {
+    // The button that opened it may have been made anew meanwhile, so the browser cannot go back to it.
+    const again = [...document.querySelectorAll("[data-key]")].find((each) => each.dataset.key === opener);
+    again?.focus({ preventScroll: true });
     if (dialog.returnValue === "confirm") act(action, service, $("act-reason").value.trim(), $("act-duration").value);
   };
   dialog.showModal();
