@@ -65,7 +65,7 @@ class Repeats:
             nonlocal answer
             if "status" in message:
                 answer = 0 if _may_be_kept(message) else None
-            elif message["type"] == "http.response.body":  # a file that the server sends itself is not looked at
+            elif message["type"] == "http.response.body":  # not a file that the server is to send
                 if answer is not None:
                     answer = zlib.crc32(message.get("body", b""), answer)
                 if not message.get("more_body"):
