@@ -58,7 +58,7 @@ def _all_checked(health: Health) -> bool:
 
 def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> dict[str, Any]:
     from oatie_ops._version import __version__
-    from oatie_ops.cli.on_engine import serving_engine
+    from oatie_ops.cli.on_engine import serving_engine, told_by
     from oatie_ops.health.model import system_clock
     from oatie_ops.health.once import run_checks
     from oatie_ops.health.report import detailed
@@ -74,6 +74,7 @@ def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> 
         only=services,
         timeout_seconds=timeout_seconds,
         serving=status is not None and status["state"] in ("running", "degraded"),
+        told=None if engine is None else told_by(engine),
     )
     health = detailed(_with_switches(context, snapshot), system_clock())
     health["groups"]["live"] = {"status": "fail", "output": "no supervisor is running"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oatie_ops.config.load import Loaded
     from oatie_ops.deployment.events import Events, Result
     from oatie_ops.deployment.targets.engine import Engine, Place
+    from oatie_ops.health import model
     from oatie_ops.paths import StatePaths
     from oatie_ops.supervisor.spec import ReleaseSpec
 
@@ -41,6 +42,22 @@ def serving_engine(paths: StatePaths) -> Engine | None:
     from oatie_ops.deployment.targets.registry import placed
 
     return placed(place, paths)
+
+
+def told_by(engine: Engine) -> Callable[[], model.Result] | None:
+    """What the cluster says of its pods, whose port is none of this machine; None where it can be asked."""
+    if engine.name != "kubernetes":
+        return None
+    from oatie_ops.health.model import Result, Status
+
+    def told() -> model.Result:
+        status = engine.status()
+        serving = sum(each["state"] == "serving" for each in status["workers"])
+        found = {"running": Status.PASS, "degraded": Status.WARN}.get(status["state"], Status.FAIL)
+        said = f"{serving} of {status['wanted_workers']} pods are ready, says the cluster"
+        return Result(found, "; ".join(filter(None, (said, status["detail"]))))
+
+    return told
 
 
 def refuse_rival(paths: StatePaths, target: str) -> None:
@@ -206,10 +223,10 @@ def scale_on_engine(context: Context, replicas: int, *, quiet: bool) -> str:
     engine = configured_engine(context)
     with Waiting(quiet=quiet) as waiting, locked(context.paths, "scale"):
         engine.scale(spec, replicas, waiting.update)
-    return (
-        f"release {spec.name} has {replicas} replica{'s' if replicas != 1 else ''}; the next deploy makes as "
-        "many as oatie.toml says"
-    )
+    later = "the next deploy makes as many as oatie.toml says"
+    if engine.name == "kubernetes":
+        later = "it stays so until oatie.toml says another number"
+    return f"release {spec.name} has {replicas} replica{'s' if replicas != 1 else ''}; {later}"
 
 
 def deploy_accessory(

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.on_engine import EngineRollout, serving_engine
+from oatie_ops.cli.on_engine import EngineRollout, serving_engine, told_by
 from oatie_ops.cli.output import say
 from oatie_ops.errors import OatieError
 from oatie_ops.recovery.ladder import Ladder, known_services, ladders
@@ -59,9 +59,11 @@ def _done_here(context: Context, service: str, from_rung: int, reason: str, show
 
     by = who()
     order = Order(service, from_rung, by.actor, by.origin, reason)
-    rollout = None if serving_engine(context.paths) is None else EngineRollout(context)
+    engine = serving_engine(context.paths)
+    rollout = None if engine is None else EngineRollout(context)
+    told = None if engine is None else told_by(engine)
     settings = filled(context.loaded, SUPERVISOR).settings
-    return asyncio.run(recover_once(settings, context.paths, order, show, rollout))
+    return asyncio.run(recover_once(settings, context.paths, order, show, rollout, told))
 
 
 def _asked(client: ControlClient, service: str, from_rung: int, reason: str, show: Show) -> Event:

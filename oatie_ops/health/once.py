@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +29,12 @@ def run_checks(
     only: Collection[str] = (),
     timeout_seconds: float | None = None,
     serving: bool = False,
+    told: Callable[[], Result] | None = None,
 ) -> Snapshot:
     """Runs them side by side. What asks the application fails unasked where nothing of ours serves it.
 
-    ``serving``: an engine of containers does.
+    ``serving``: an engine of containers does. ``told``: what that engine says of it, where the application
+    has no port on this machine that could be asked.
 
     ``only``: these services and what they need; empty means all.
 
@@ -41,7 +43,10 @@ def run_checks(
     services = _chosen(plan(settings, state_home, supervised=False), only)
     board = Board(services, system_clock())
     # Returns nothing: asyncio makes a text of what its main task returns, which of a snapshot takes long.
-    asyncio.run(_run(board, settings, state_home, services, timeout_seconds=timeout_seconds, serving=serving))
+    asking = _run(
+        board, settings, state_home, services, timeout_seconds=timeout_seconds, serving=serving, told=told
+    )
+    asyncio.run(asking)
     return board.snapshot
 
 
@@ -75,6 +80,7 @@ async def _run(
     *,
     timeout_seconds: float | None,
     serving: bool,
+    told: Callable[[], Result] | None,
 ) -> None:
     tools = Tools(settings, CheckThreads(), state_home)
     _recall(board, StatePaths(state_home).database)
@@ -82,6 +88,9 @@ async def _run(
     async def one(spec: CheckSpec) -> None:
         if not serving and asks_the_application(spec):
             board.record(spec, NOT_RUNNING, system_clock())
+            return
+        if told is not None and asks_the_application(spec):
+            board.record(spec, await asyncio.to_thread(told), system_clock())
             return
         limit = (
             spec.timeout_seconds if timeout_seconds is None else min(spec.timeout_seconds, timeout_seconds)

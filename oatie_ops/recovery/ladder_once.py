@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.board import Board
 from oatie_ops.health.checks import build
+from oatie_ops.health.checks.base import Check
 from oatie_ops.health.checks.base import Tools as CheckTools
 from oatie_ops.health.model import CheckSpec, Result, Snapshot, Status, system_clock
 from oatie_ops.health.once import NOT_RUNNING, asks_the_application
@@ -36,15 +39,21 @@ class Order:
     reason: str = ""
 
 
-async def recover_once(
-    settings: Settings, paths: StatePaths, order: Order, emit: Emit, rollout: Rollout | None = None
+async def recover_once(  # noqa: PLR0917
+    settings: Settings,
+    paths: StatePaths,
+    order: Order,
+    emit: Emit,
+    rollout: Rollout | None = None,
+    told: Callable[[], Result] | None = None,
 ) -> dict[str, Any]:
     """As `Recovery.recover`, in an event loop of its own.
 
-    ``rollout``: the application runs on an engine of containers, so that its checks can be asked.
+    ``rollout``: the application runs on an engine of containers, so that its checks can be asked. ``told``:
+    what that engine says of it, where it has no port on this machine.
     """
     paths.ensure()
-    checks = _Checks(settings, paths.home, serving=rollout is not None)
+    checks = _Checks(settings, paths.home, serving=rollout is not None, told=told)
     for name in provers(order.service, checks.snapshot()):
         await checks.look(name)
     threads, journal = CheckThreads(), Journal(paths.database)
@@ -77,8 +86,10 @@ async def recover_once(
 class _Checks:
     """Runs checks when asked, where no loop does."""
 
-    def __init__(self, settings: Settings, home: Path, *, serving: bool) -> None:
-        self._serving = serving
+    def __init__(
+        self, settings: Settings, home: Path, *, serving: bool, told: Callable[[], Result] | None
+    ) -> None:
+        self._serving, self._told = serving, told
         services = plan(settings, home, supervised=False)
         self._board = Board(services, system_clock())
         tools = CheckTools(settings, CheckThreads(), home)
@@ -92,11 +103,18 @@ class _Checks:
         found = []
         for spec, check in self._checks:
             if spec.service == service:
-                gone = not self._serving and asks_the_application(spec)
-                result = NOT_RUNNING if gone else await run_check(check, spec, Status.UNKNOWN)
+                result = await self._result(spec, check)
                 self._board.record(spec, result, system_clock())
                 found.append((spec, result))
         return found
+
+    async def _result(self, spec: CheckSpec, check: Check) -> Result:
+        if asks_the_application(spec):
+            if not self._serving:
+                return NOT_RUNNING
+            if self._told is not None:
+                return await asyncio.to_thread(self._told)
+        return await run_check(check, spec, Status.UNKNOWN)
 
 
 def _pager(settings: Settings, threads: CheckThreads) -> Any:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from oatie_ops.deployment.targets.kubernetes import manifests, variables
-from oatie_ops.deployment.targets.kubernetes.target import configured, placed
+from oatie_ops.deployment.targets.kubernetes.opening import configured, placed
 
 __all__ = ["configured", "manifests", "placed", "variables"]

@@ -6,19 +6,15 @@ its models are heavy and strict, and nothing of them is needed: objects are plai
 
 from __future__ import annotations
 
-import os
+import re
 import ssl
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from oatie_ops.deployment.targets.kubernetes.errors import (
-    ClusterError,
-    Unreachable,
-    missing_extra,
-    no_access,
-    refused,
-)
+from oatie_ops.deployment.targets.kubernetes.errors import ClusterError, Unreachable, refused
 from oatie_ops.errors import OatieError
 
 if TYPE_CHECKING:
@@ -26,20 +22,50 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+# How long a cluster that has answered before may fail to: its API server restarts, elects, or is busy.
+PATIENCE_SECONDS = 40.0
+PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 5.0
+PASSING = {429, 500, 502, 503, 504}
 APPLY = "application/apply-patch+yaml"  # a JSON document is a YAML document
 MERGE = "application/merge-patch+json"
+_WARNING = re.compile(r'^\d{3} \S+ "(?P<text>(?:[^"\\]|\\.)*)"')
 
 Object = dict[str, Any]
 
 
 class Cluster:
-    """Every call has a deadline. Raises `ClusterError` for what the API answers, else `Unreachable`."""
+    """Every call has a deadline. Raises `ClusterError` for what the API answers, else `Unreachable`.
 
-    def __init__(self, configuration: Any, namespace: str) -> None:
+    ``warnings`` are those that the API gave with its answers, each once. A call that may be repeated is,
+    where a cluster that has answered before fails for a moment.
+    """
+
+    def __init__(
+        self,
+        configuration: Any,
+        namespace: str,
+        *,
+        tls: ssl.SSLContext | bool = False,
+        context: str | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.namespace = namespace
+        self.context = context
         self.url = str(configuration.host).rstrip("/")
+        self.warnings: list[str] = []
         self._configuration = configuration
+        self._tls = tls
+        self._patience_seconds = patience_seconds
+        self._sleep = sleep
+        self._ahead_seconds = 0.0
+        self._has_answered = False
         self._client: httpx.Client | None = None
+
+    def now(self) -> float:
+        """Seconds since the epoch by the clock of the cluster, whose times are compared with it."""
+        return time.time() + self._ahead_seconds
 
     def get(self, path: str, **query: str | int) -> Object:
         return self.call("GET", path, query=query)
@@ -53,7 +79,7 @@ class Cluster:
             raise
 
     def apply(self, path: str, body: Object, *, manager: str, force: bool, dry_run: bool = False) -> Object:
-        """Server-side apply. Raises `ClusterError` with status 409 where another manager owns a field."""
+        """Server-side apply. Raises `Conflict` where another manager owns a field."""
         query: dict[str, str | int] = {"fieldManager": manager, "force": str(force).lower()}
         if dry_run:
             query["dryRun"] = "All"
@@ -78,15 +104,20 @@ class Cluster:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        with self._explained(method, path):
-            answer = self._http().request(
-                method,
-                path,
-                params=dict(query or {}),
-                json=body,
-                headers=self._authorization() | ({"Content-Type": content_type} if body is not None else {}),
-            )
-        return _object(answer.status_code, answer.content, method, path)
+        patience = self._patience_seconds if self._has_answered and method != "POST" else 0.0
+        ends = time.monotonic() + patience
+        while True:
+            pause = PAUSE_SECONDS
+            try:
+                answer = self._request(method, path, query, body, content_type)
+            except Unreachable:
+                if time.monotonic() >= ends:
+                    raise
+            else:
+                if answer.status_code not in PASSING or time.monotonic() >= ends:
+                    return _object(answer.status_code, answer.content, method, path)
+                pause = _retry_after(answer.headers.get("Retry-After"))
+            self._sleep(pause)
 
     def lines(self, path: str, *, read_seconds: float | None, **query: str | int) -> Iterator[str]:
         """A log, line by line as it comes. ``read_seconds`` bounds the silence; None: no bound."""
@@ -96,7 +127,12 @@ class Cluster:
         with (
             self._explained("GET", path),
             self._http().stream(
-                "GET", path, params=dict(query), headers=self._authorization(), timeout=timeout
+                "GET",
+                path,
+                params=dict(query),
+                headers=self._authorization(),
+                timeout=timeout,
+                extensions=self._extensions(),
             ) as answer,
         ):
             if answer.status_code >= 400:
@@ -111,7 +147,45 @@ class Cluster:
     def access(self) -> tuple[dict[str, str], ssl.SSLContext | bool, str | None]:
         """Headers, TLS and proxy, for a connection that is no request."""
         proxy = getattr(self._configuration, "proxy", None) or None
-        return self._authorization(), _tls(self._configuration), proxy
+        return self._authorization(), self._tls, proxy
+
+    @property
+    def server_name(self) -> str | None:
+        """That its certificate is for, where the kubeconfig has one (`tls-server-name`)."""
+        return getattr(self._configuration, "tls_server_name", None) or None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int] | None,
+        body: Object | None,
+        content_type: str,
+    ) -> httpx.Response:
+        with self._explained(method, path):
+            answer = self._http().request(
+                method,
+                path,
+                params=dict(query or {}),
+                json=body,
+                headers=self._authorization() | ({"Content-Type": content_type} if body is not None else {}),
+                extensions=self._extensions(),
+            )
+        self._has_answered = True
+        self._heed(answer)
+        return answer
+
+    def _heed(self, answer: httpx.Response) -> None:
+        """The time that it is over there, and warnings."""
+        try:
+            self._ahead_seconds = parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
+        except (KeyError, ValueError):
+            self._ahead_seconds = 0.0
+        for header in answer.headers.get_list("Warning"):
+            match = _WARNING.match(header)
+            text = match["text"].replace('\\"', '"') if match else header
+            if text not in self.warnings:
+                self.warnings.append(text)
 
     def _http(self) -> httpx.Client:
         import httpx
@@ -119,7 +193,7 @@ class Cluster:
         if self._client is None:
             self._client = httpx.Client(
                 base_url=self.url,
-                verify=_tls(self._configuration),
+                verify=self._tls,
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
                 proxy=getattr(self._configuration, "proxy", None) or None,
                 trust_env=False,
@@ -132,6 +206,9 @@ class Cluster:
         settings = self._configuration.auth_settings()
         return {each["key"]: each["value"] for each in settings.values() if each.get("value")}
 
+    def _extensions(self) -> dict[str, Any]:
+        return {"sni_hostname": self.server_name} if self.server_name else {}
+
     @contextmanager
     def _explained(self, method: str, path: str) -> Iterator[None]:
         import httpx
@@ -142,60 +219,15 @@ class Cluster:
             raise Unreachable(
                 f"the cluster at {self.url} did not answer in time", why=f"{method} {path}"
             ) from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unreachable(f"the cluster at {self.url} cannot be reached", why=str(error)) from error
 
 
-def connect(kubeconfig: str | None, context: str | None, namespace: str | None) -> Cluster:
-    """From a kubeconfig, else from the account of the pod that this runs in. Opens no connection.
-
-    Raises `PrerequisiteMissing` without the extra, without any access, and for an unknown context.
-    """
+def _retry_after(text: str | None) -> float:
     try:
-        from kubernetes import client, config
-    except ImportError as error:
-        raise missing_extra() from error
-    found = client.Configuration()
-    # Untyped functions of a typed package.
-    load_incluster: Any = config.load_incluster_config
-    load_file: Any = config.load_kube_config
-    list_contexts: Any = config.list_kube_config_contexts
-    file = kubeconfig or os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")  # noqa: PTH111
-    if not any(map(os.path.exists, file.split(os.pathsep))) and "KUBERNETES_SERVICE_HOST" in os.environ:
-        try:
-            load_incluster(client_configuration=found)
-        except config.ConfigException as error:
-            raise no_access(str(error)) from error
-        return Cluster(found, namespace or _own_namespace())
-    try:
-        load_file(config_file=file, context=context, client_configuration=found)
-        contexts, active = list_contexts(config_file=file)
-    except (config.ConfigException, OSError, TypeError) as error:
-        raise no_access(str(error), file=file, context=context) from error
-    chosen = next((each for each in contexts if each["name"] == context), active)
-    return Cluster(found, namespace or chosen["context"].get("namespace") or "default")
-
-
-def _own_namespace() -> str:
-    try:
-        with open("/var/run/secrets/kubernetes.io/serviceaccount/namespace", encoding="utf-8") as file:  # noqa: PTH123
-            return file.read().strip() or "default"
-    except OSError:
-        return "default"
-
-
-def _tls(configuration: Any) -> ssl.SSLContext | bool:
-    if not configuration.host.startswith("https"):
-        return False
-    # Depending on its version, the client keeps the authority in a file or in memory.
-    authority = getattr(configuration, "ca_cert_data", None)
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None, cadata=authority or None)
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file or None)
-    return context
+        return min(max(float(text or ""), 0.1), MAX_PAUSE_SECONDS)
+    except ValueError:
+        return PAUSE_SECONDS
 
 
 def _object(status: int, content: bytes, method: str, path: str) -> Object:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from oatie_ops.deployment.targets.kubernetes.paths import KINDS
 from oatie_ops.errors import OatieError, PrerequisiteMissing
 
 _CONFLICT = re.compile(r'conflict with "(?P<manager>[^"]+)"')
@@ -47,11 +48,22 @@ def no_access(why: str, *, file: str = "", context: str | None = None) -> Prereq
     return PrerequisiteMissing("there is no way into a cluster", why=why, fix=fix)
 
 
+def another_cluster(found: str, recorded: str) -> PrerequisiteMissing:
+    return PrerequisiteMissing(
+        f"this is another cluster than the one that was deployed to: {found}",
+        why=f"the release is recorded at {recorded}",
+        fix="let KUBECONFIG, or kubeconfig and context in [kubernetes], name that cluster; where it is gone "
+        "for good, remove the directory of that release in .oatie/releases",
+    )
+
+
 def refused(status: int, content: bytes, method: str, path: str) -> ClusterError:
     """From the ``Status`` object that the API sends with an error."""
     found = _status(content)
     reason, message = str(found.get("reason") or ""), str(found.get("message") or "")
     causes = (found.get("details") or {}).get("causes") or []
+    if status == 403 and (error := _forbidden_by_a_limit(message, causes, reason)):
+        return error
     if status == 409 and (fields := _conflicts(causes)):
         return Conflict(
             f"{_subject(found, path)} is managed by somebody else, too",
@@ -66,7 +78,9 @@ def refused(status: int, content: bytes, method: str, path: str) -> ClusterError
             status=status,
             reason=reason,
             why=message or f"{method} {path}: {status}",
-            fix=f"`kubectl auth can-i` tells what this account may do; {method} on that resource is needed",
+            fix=f"`kubectl auth can-i` tells what this account may do; {method} on that resource is needed"
+            if status == 403
+            else "its token or certificate is not accepted, or has run out: `kubectl auth whoami` tells more",
         )
     if status == 422:
         details = [f"{each.get('field')}: {each.get('message')}" for each in causes]
@@ -104,6 +118,20 @@ def _conflicts(causes: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _subject(found: dict[str, Any], path: str) -> str:
+    """An apply that conflicts does not tell its object: the path does."""
     details = found.get("details") or {}
-    kind, name = details.get("kind"), details.get("name")
-    return f"{kind} {name}" if kind and name else path.rpartition("/")[2]
+    *_, plural, last = path.split("/")
+    name = details.get("name") or last
+    kind = next((kind for kind, (_, known) in KINDS.items() if known == plural), None)
+    return f"{kind or details.get('kind') or plural} {name}"
+
+
+def _forbidden_by_a_limit(message: str, causes: list[dict[str, Any]], reason: str) -> ClusterError | None:
+    """What no right would help with: a namespace that goes away, a quota."""
+    if any(each.get("reason") == "NamespaceTerminating" for each in causes):
+        what, fix = "the namespace is being deleted", "wait until it is gone, create it again, and deploy"
+    elif "exceeded quota" in message:
+        what, fix = "the quota of the namespace does not allow this", "raise it, or ask for less"
+    else:
+        return None
+    return ClusterError(what, status=403, reason=reason, why=message, fix=fix)

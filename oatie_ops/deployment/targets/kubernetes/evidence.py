@@ -23,9 +23,9 @@ def evidence(cluster: Cluster, pod: str, *, restarted: bool) -> list[str]:
     return lines
 
 
-def events(cluster: Cluster, name: str) -> list[str]:
+def events(cluster: Cluster, name: str, kind: str = "Pod") -> list[str]:
     """The newest of an object, oldest first."""
-    query = {"fieldSelector": f"involvedObject.name={name}"}
+    query = {"fieldSelector": f"involvedObject.name={name},involvedObject.kind={kind}"}
     found = cluster.get(path(cluster.namespace, "Event"), **query)["items"]
     found.sort(key=_when)
     return [_event(each) for each in found[-MAX_EVENTS:]]
@@ -44,6 +44,11 @@ def last_lines(cluster: Cluster, pod: str, *, previous: bool) -> list[str]:
         return last_lines(cluster, pod, previous=False)
 
 
+def events_if_any(cluster: Cluster, name: str, kind: str = "Pod") -> list[str]:
+    """For a message about something else, which must not fail for the want of them."""
+    return _part("events", lambda: events(cluster, name, kind))
+
+
 def _part(title: str, read: Any) -> list[str]:
     try:
         found = read()
@@ -53,12 +58,12 @@ def _part(title: str, read: Any) -> list[str]:
 
 
 def _event(each: Object) -> str:
-    count = int(each.get("count") or 1)
+    count = int(each.get("count") or (each.get("series") or {}).get("count") or 1)
     times = f" ({count} times)" if count > 1 else ""
     return f"{each.get('type')} {each.get('reason')}: {' '.join(str(each.get('message')).split())}{times}"
 
 
 def _when(each: Object) -> str:
-    return str(
-        each.get("lastTimestamp") or each.get("eventTime") or each["metadata"].get("creationTimestamp")
-    )
+    series = (each.get("series") or {}).get("lastObservedTime")
+    made = each["metadata"].get("creationTimestamp")
+    return str(each.get("lastTimestamp") or series or each.get("eventTime") or made)

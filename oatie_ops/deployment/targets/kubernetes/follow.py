@@ -11,6 +11,7 @@ from typing import Any
 from oatie_ops.deployment.targets.engine import LogQuery
 from oatie_ops.deployment.targets.kubernetes import live
 from oatie_ops.deployment.targets.kubernetes.client import Cluster
+from oatie_ops.deployment.targets.kubernetes.errors import ClusterError
 from oatie_ops.deployment.targets.kubernetes.paths import path
 from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.logline import prefix, stamp
@@ -23,7 +24,7 @@ def lines(cluster: Cluster, pods: Sequence[dict[str, Any]], query: LogQuery) -> 
     """As `oatie_ops.supervisor.logline` has them. Without ``follow`` sorted by time; with it as they come."""
     names = [pod["metadata"]["name"] for pod in pods]
     if not query.follow:
-        found = sorted(line for name in names for line in _of_pod(cluster, name, query))
+        found = sorted(line for name in names for line in _or_note(cluster, name, query))
         yield from found if query.lines is None else found[-query.lines :] if query.lines else []
         return
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -40,12 +41,21 @@ def lines(cluster: Cluster, pods: Sequence[dict[str, Any]], query: LogQuery) -> 
 
 def _pump(cluster: Cluster, pod: str, query: LogQuery, into: queue.SimpleQueue[bytes]) -> None:
     try:
-        for line in _of_pod(cluster, pod, query):
+        for line in _or_note(cluster, pod, query):
             into.put(line)
-    except OatieError as error:
-        into.put(prefix(datetime.now(UTC).timestamp(), live.short(pod), "note") + error.what.encode())
     finally:
         into.put(_END)
+
+
+def _or_note(cluster: Cluster, pod: str, query: LogQuery) -> Iterator[bytes]:
+    """A pod that has no log, since its container waits or it is gone by now, hides none of the others."""
+    try:
+        yield from _of_pod(cluster, pod, query)
+    except OatieError as error:
+        if isinstance(error, ClusterError) and error.status == 404:
+            return
+        said = error.why if isinstance(error, ClusterError) and error.why else error.what
+        yield prefix(datetime.now(UTC).timestamp(), live.short(pod), "note") + said.encode()
 
 
 def _of_pod(cluster: Cluster, pod: str, query: LogQuery) -> Iterator[bytes]:

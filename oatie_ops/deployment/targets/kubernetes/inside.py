@@ -70,7 +70,8 @@ def _access(cluster: Cluster) -> dict[str, Any]:
     headers, tls, proxy = cluster.access()
     found: dict[str, Any] = {"header": headers}
     if tls:
-        found["sslopt"] = {"context": tls}
+        name = cluster.server_name
+        found["sslopt"] = {"context": tls} | ({"server_hostname": name} if name else {})
     if proxy:
         at = urlsplit(proxy)
         found |= {"http_proxy_host": at.hostname, "http_proxy_port": at.port, "proxy_type": at.scheme}

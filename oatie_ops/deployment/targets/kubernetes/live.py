@@ -7,10 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from oatie_ops.config.settings_engines import KubernetesSettings
 from oatie_ops.deployment.targets.base import Running
 from oatie_ops.deployment.targets.engine import Replica
 from oatie_ops.deployment.targets.kubernetes import names, rollout
 from oatie_ops.deployment.targets.kubernetes.client import Cluster
+from oatie_ops.deployment.targets.kubernetes.errors import ClusterError
 from oatie_ops.deployment.targets.kubernetes.paths import path
 
 Object = dict[str, Any]
@@ -49,9 +51,47 @@ class Deployed:
         return int(self.object["spec"].get("replicas", 1))
 
     @property
+    def recorded_replicas(self) -> int | None:
+        """As they were applied last; None without a record."""
+        found = (each for each in self.objects if each["kind"] == "Deployment")
+        return next((int(each["spec"]["replicas"]) for each in found), None)
+
+    @property
     def is_ours(self) -> bool:
-        labels = self.object["metadata"].get("labels") or {}
-        return labels.get(names.MANAGED_LABEL) == names.MANAGER
+        return is_ours(self.object)
+
+    @property
+    def others_decide_replicas(self) -> bool:
+        """Somebody else, such as an autoscaler or ``kubectl scale``, is an owner of ``spec.replicas``."""
+        return any(
+            "f:replicas" in ((each.get("fieldsV1") or {}).get("f:spec") or {})
+            for each in self.object["metadata"].get("managedFields") or []
+            if not _is_our_apply(each)
+        )
+
+
+def wanted_replicas(now: Deployed | None, kubernetes: KubernetesSettings) -> int:
+    """What somebody scaled to stays until oatie.toml says another number; an autoscaler decides alone."""
+    scale = kubernetes.autoscale
+    if now is None or now.replicas == 0:
+        return int(scale["min"]) if scale else kubernetes.replicas
+    unchanged = now.annotations.get(names.CONFIGURED) == str(kubernetes.replicas)
+    return now.replicas if unchanged or scale else kubernetes.replicas
+
+
+def is_ours(found: Object) -> bool:
+    """Made by oatie, as its label tells."""
+    return (found["metadata"].get("labels") or {}).get(names.MANAGED_LABEL) == names.MANAGER
+
+
+def _is_our_apply(entry: Object) -> bool:
+    return entry.get("manager") == names.MANAGER and entry.get("operation") == "Apply"
+
+
+def applied_at(found: Object) -> float | None:
+    """When our last apply changed it, in epoch seconds of the cluster."""
+    entries = found["metadata"].get("managedFields") or []
+    return next((rollout.epoch(each.get("time")) for each in entries if _is_our_apply(each)), None)
 
 
 def deployed(cluster: Cluster, name: str) -> Deployed | None:
@@ -91,14 +131,24 @@ def running(cluster: Cluster, name: str) -> Running | None:
 
 def address(cluster: Cluster, name: str) -> str | None:
     """Of the Ingress, else of the Service as pods reach it."""
-    ingress = cluster.get_or_none(path(cluster.namespace, "Ingress", name))
+    ingress = _if_allowed(cluster, path(cluster.namespace, "Ingress", name))
     if ingress is not None:
         spec = ingress["spec"]
         return f"{'https' if spec.get('tls') else 'http'}://{spec['rules'][0].get('host', '')}"
-    service = cluster.get_or_none(path(cluster.namespace, "Service", name))
+    service = _if_allowed(cluster, path(cluster.namespace, "Service", name))
     if service is None:
         return None
     return f"http://{name}.{cluster.namespace}:{service['spec']['ports'][0]['port']}"
+
+
+def _if_allowed(cluster: Cluster, place: str) -> Object | None:
+    """An account that may not look there has made none."""
+    try:
+        return cluster.get_or_none(place)
+    except ClusterError as error:
+        if error.status == 403:
+            return None
+        raise
 
 
 def replica(pod: Object) -> Replica:
@@ -141,7 +191,7 @@ def _state(pod: Object, ready: bool, in_trouble: bool) -> str:
 
 
 def _leaving(pod: Object) -> bool:
-    return bool(pod["metadata"].get("deletionTimestamp"))
+    return rollout.is_leaving(pod)
 
 
 def _newest_first(pod: Object) -> float:

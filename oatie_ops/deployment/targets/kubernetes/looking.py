@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from oatie_ops.config.address import is_loopback, listen_address
 from oatie_ops.config.settings import Settings
+from oatie_ops.config.settings_engines import KubernetesSettings
 from oatie_ops.deployment.problem import Problem
 from oatie_ops.deployment.targets.kubernetes.client import Cluster
 from oatie_ops.deployment.targets.kubernetes.errors import ClusterError
-from oatie_ops.deployment.targets.kubernetes.live import deployed
+from oatie_ops.deployment.targets.kubernetes.live import is_ours
+from oatie_ops.deployment.targets.kubernetes.paths import path
 from oatie_ops.deployment.targets.kubernetes.pod import probes_the_ops_api
 from oatie_ops.errors import OatieError
 
 SLEEP_SINCE = (1, 30)
+# What is named as the application is: another one of that name would be changed by the apply, and removed
+# by an undo.
+OWN_NAMES = ("Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "Ingress")
 
 
 def declared(settings: Settings) -> Iterator[Problem]:
@@ -36,6 +43,13 @@ def declared(settings: Settings) -> Iterator[Problem]:
             'service_type is "ClusterIP"',
             'set service_type = "NodePort" in [kubernetes]',
         )
+    listen = listen_address(settings.ops.listen)
+    if kube.probes == "ops" and (listen is None or is_loopback(listen[0])):
+        yield Problem(
+            "the probes cannot reach the ops API",
+            f"they come from outside the pod, and [ops] listen is {settings.ops.listen!r}",
+            'set listen = "0.0.0.0:8000" in [ops], or probes = "app" in [kubernetes]',
+        )
     image = settings.image
     if image.use is None and not (image.push and image.repository) and image.pull != "never":
         yield Problem(
@@ -49,7 +63,13 @@ def notes(settings: Settings) -> Iterator[str]:
     use = settings.image.use
     if use is not None and "@" not in use:
         yield f"{use} is not pinned by a digest: pods that start later may get another image under that name"
-    if settings.app.ready is None and not probes_the_ops_api(settings):
+    asks_ops, command = probes_the_ops_api(settings), settings.app.command
+    if settings.kubernetes.probes == "auto" and asks_ops and use and command:
+        yield (
+            f"the probes ask the ops API at {settings.ops.listen}, which `{command[0]}` has to serve; "
+            'with probes = "app" in [kubernetes] they ask the application'
+        )
+    if settings.app.ready is None and not asks_ops:
         yield "without `ready` in [app], a pod counts as ready when its port accepts connections"
 
 
@@ -60,10 +80,17 @@ def version(cluster: Cluster) -> tuple[str, tuple[int, int]]:
     return str(found.get("gitVersion", "unknown")), (int(found.get("major") or 1), int(digits))
 
 
-def reached(cluster: Cluster, name: str) -> Iterator[Problem]:
+def reached(cluster: Cluster, name: str, kubernetes: KubernetesSettings) -> Iterator[Problem]:
     """What only the cluster tells. An answer that nobody may have is no problem in itself."""
     try:
-        cluster.get(f"/api/v1/namespaces/{cluster.namespace}")
+        found = cluster.get(f"/api/v1/namespaces/{cluster.namespace}")
+        if (found.get("status") or {}).get("phase") == "Terminating":
+            yield Problem(
+                f"the namespace {cluster.namespace} is being deleted",
+                "the cluster makes nothing new in it",
+                "wait until it is gone, and create it again; or set namespace in [kubernetes]",
+            )
+            return
     except ClusterError as error:
         if error.status == 404:
             yield Problem(
@@ -74,13 +101,23 @@ def reached(cluster: Cluster, name: str) -> Iterator[Problem]:
             return
         if error.status != 403:
             raise
-    now = deployed(cluster, name)
-    if now is not None and not now.is_ours:
-        yield Problem(
-            f"there is a Deployment {name} that oatie has not made",
-            f"it is in the namespace {cluster.namespace}, without the label of oatie",
-            "give the application another name in [app], or remove that Deployment",
-        )
+    for kind in OWN_NAMES if kubernetes.service_account else (*OWN_NAMES, "ServiceAccount"):
+        if (there := _seen(cluster, path(cluster.namespace, kind, name))) is not None and not is_ours(there):
+            yield Problem(
+                f"there is a {kind} {name} that oatie has not made",
+                f"it is in the namespace {cluster.namespace}, without the label of oatie",
+                f"give the application another name in [app], or remove that {kind}",
+            )
+
+
+def _seen(cluster: Cluster, place: str) -> dict[str, Any] | None:
+    """What nobody may look at is found out by the apply."""
+    try:
+        return cluster.get_or_none(place)
+    except ClusterError as error:
+        if error.status == 403:
+            return None
+        raise
 
 
 def problem(error: OatieError) -> Problem:

@@ -98,6 +98,18 @@ def with_replicas(found: Iterable[Object], replicas: int) -> list[Object]:
     ]
 
 
+def without_replicas(deployment: Object) -> Object:
+    """For a Deployment whose number of pods somebody else decides: it stays as it is."""
+    return deployment | {"spec": {k: v for k, v in deployment["spec"].items() if k != "replicas"}}
+
+
+def as_it_is(made: Object, there: Object) -> Object:
+    """The object in the cluster that has the place of ``made``, as one that can be applied again."""
+    labels = there["metadata"].get("labels") or {}
+    metadata = {"name": there["metadata"]["name"], "labels": labels}
+    return {key: made[key] for key in ("apiVersion", "kind")} | {"metadata": metadata, "spec": there["spec"]}
+
+
 def restarted(found: Iterable[Object], at: str) -> list[Object]:
     """A pod template that differs by a time only: the engine replaces the pods one after the other."""
     return [_restarted(each, at) if each["kind"] == "Deployment" else each for each in found]

@@ -29,8 +29,10 @@ _FORBIDDEN = re.compile(r"[^a-z0-9-]+")
 
 def object_name(app_name: str) -> str:
     """An RFC 1123 label: what every kind of object may be called."""
-    name = _FORBIDDEN.sub("-", app_name.lower()).strip("-")[:MAX_NAME].strip("-")
-    return name or "app"
+    name = _FORBIDDEN.sub("-", app_name.lower()).strip("-")
+    if name[:1].isdecimal():
+        name = f"app-{name}"  # the name of a Service begins with a letter (RFC 1035)
+    return name[:MAX_NAME].strip("-") or "app"
 
 
 def selector(name: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "Secret": ("api/v1", "secrets"),
     "ServiceAccount": ("api/v1", "serviceaccounts"),
     "Pod": ("api/v1", "pods"),
+    "ReplicaSet": ("apis/apps/v1", "replicasets"),
     "Event": ("api/v1", "events"),
     "Job": ("apis/batch/v1", "jobs"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),

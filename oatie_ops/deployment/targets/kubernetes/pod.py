@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from oatie_ops.config.address import is_loopback, listen_address
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.targets.kubernetes import names
 
@@ -18,7 +19,6 @@ READY_FAILURES = 3
 LIVE_FAILURES = 6
 # Time that a pod may take beyond its drain before it is killed.
 GRACE_RESERVE_SECONDS = 10
-LOOPBACK = ("127.", "localhost", "[::1]", "off", "app")
 APP_PORT, OPS_PORT = "http", "ops"
 
 
@@ -51,8 +51,9 @@ class Release:
 def template(release: Release) -> Object:
     """The pod template of the Deployment."""
     kube = release.settings.kubernetes
-    container = {**workload(release), **_probes(release), "lifecycle": {"preStop": _pre_stop(release)}}
-    container["ports"] = _ports(release)
+    container = {**workload(release), **_probes(release), "ports": _ports(release)}
+    if kube.pre_stop_seconds > 0:
+        container["lifecycle"] = {"preStop": _pre_stop(release)}
     spec = {
         **_pod_basics(release),
         "containers": [container],
@@ -65,8 +66,7 @@ def template(release: Release) -> Object:
 
 def job_template(release: Release, command: str) -> Object:
     """A pod that runs a command once and ends; the same image, variables and limits."""
-    container = {**workload(release), "command": ["/bin/sh", "-c", command]}
-    container.pop("args", None)
+    container = {**workload(release), "command": ["/bin/sh", "-c", _literal(command)]}
     spec = {**_pod_basics(release), "containers": [container], "restartPolicy": "Never"}
     # Without the labels of the Service's selector: it must never get a user's request.
     return {"metadata": {"labels": {names.MANAGED_LABEL: names.MANAGER}}, "spec": spec}
@@ -81,24 +81,38 @@ def workload(release: Release) -> Object:
         "imagePullPolicy": {"missing": "IfNotPresent", "always": "Always", "never": "Never"}[
             settings.image.pull
         ],
-        "env": [
-            {"name": "PORT", "value": str(release.port)},
-            {"name": "OATIE_RELEASE", "value": release.number},
-        ],
+        "env": [{"name": name, "value": _literal(value)} for name, value in _own_variables(release).items()],
         "securityContext": _security(settings.container.user, settings.container.read_only),
-        "volumeMounts": _mounts(settings),
     }
+    if found := _mounts(settings):
+        container["volumeMounts"] = found
     sources = []
     if release.config:
         sources.append({"configMapRef": {"name": release.config}})
     if release.secret:
         sources.append({"secretRef": {"name": release.secret}})
-    container["envFrom"] = sources
+    if sources:
+        container["envFrom"] = sources
     if app.command and settings.image.use is not None:
-        container["command"] = list(app.command)
+        container["command"] = list(map(_literal, app.command))
     if resources := _resources(settings):
         container["resources"] = resources
     return container
+
+
+def _own_variables(release: Release) -> dict[str, str]:
+    """What every target tells the application. Where nothing but /tmp can be written, an `oatie start` in
+    the container keeps its state there."""
+    own = {"PORT": str(release.port), "HOST": "0.0.0.0", "OATIE_APP": release.settings.app.name}
+    own["OATIE_RELEASE"] = release.number
+    if release.settings.container.read_only and "OATIE_HOME" not in release.app.env:
+        own["OATIE_HOME"] = "/tmp/.oatie"
+    return own
+
+
+def _literal(text: str) -> str:
+    """The kubelet replaces ``$(NAME)`` and makes ``$$`` one ``$``; here as on every target, nobody does."""
+    return text.replace("$", "$$") if "$(" in text or "$$" in text else text
 
 
 def grace_seconds(release: Release) -> int:
@@ -109,7 +123,8 @@ def grace_seconds(release: Release) -> int:
 def probes_the_ops_api(settings: Settings) -> bool:
     """The kubelet comes from outside the pod: an ops API on loopback is none that it could ask."""
     declared = settings.kubernetes.probes
-    return declared == "ops" or (declared == "auto" and not settings.ops.listen.startswith(LOOPBACK))
+    listen = listen_address(settings.ops.listen)
+    return listen is not None and (declared == "ops" or (declared == "auto" and not is_loopback(listen[0])))
 
 
 def _pod_basics(release: Release) -> Object:
@@ -119,8 +134,9 @@ def _pod_basics(release: Release) -> Object:
         "serviceAccountName": kube.service_account or release.name,
         "automountServiceAccountToken": kube.service_account is not None,
         "securityContext": _pod_security(settings.container.user),
-        "volumes": _volumes(settings),
     }
+    if volumes := _volumes(settings):
+        spec["volumes"] = volumes
     if kube.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in kube.pull_secrets]
     if kube.node_selector:

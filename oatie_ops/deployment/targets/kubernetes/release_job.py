@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from oatie_ops.deployment.commands import CommandFailed, CommandTimedOut
 from oatie_ops.deployment.targets.base import Tell
 from oatie_ops.deployment.targets.kubernetes import names, rollout
 from oatie_ops.deployment.targets.kubernetes.client import Cluster
-from oatie_ops.deployment.targets.kubernetes.evidence import events
+from oatie_ops.deployment.targets.kubernetes.evidence import events_if_any
 from oatie_ops.deployment.targets.kubernetes.paths import path, path_of
 from oatie_ops.errors import OatieError
 
@@ -21,18 +22,28 @@ JOB_LABEL = "batch.kubernetes.io/job-name"
 Object = dict[str, Any]
 
 
-def run(cluster: Cluster, job: Object, command: str, timeout_seconds: float, output: Tell) -> None:
+def run(  # noqa: PLR0917
+    cluster: Cluster,
+    job: Object,
+    command: str,
+    timeout_seconds: float,
+    output: Tell,
+    unschedulable_seconds: float,
+) -> None:
     """Raises `CommandFailed` or `CommandTimedOut`; no Job is left in any case."""
     place = path_of(cluster.namespace, job)
     deadline = time.monotonic() + timeout_seconds
     _remove(cluster, place)
     try:
         cluster.apply(place, job, manager=names.MANAGER, force=True)
-        pod = _started(cluster, job["metadata"]["name"], command, deadline)
+        pod = _started(cluster, job["metadata"]["name"], command, deadline, unschedulable_seconds)
         tail = _followed(cluster, pod, output, deadline)
         _judge(cluster, place, command, tail, deadline)
-    finally:
-        cluster.delete(place)
+    except BaseException:
+        with suppress(OatieError):  # why it failed is what is to be told; the undo removes it, too
+            cluster.delete(place)
+        raise
+    cluster.delete(place)
 
 
 def _remove(cluster: Cluster, place: str) -> None:
@@ -46,23 +57,35 @@ def _remove(cluster: Cluster, place: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _started(cluster: Cluster, job: str, command: str, deadline: float) -> str:
+def _started(cluster: Cluster, job: str, command: str, deadline: float, unschedulable_seconds: float) -> str:
     """The name of its pod, once its container has begun."""
+    ends = time.monotonic() + rollout.REFUSED_SECONDS
     while True:
         found = cluster.get(path(cluster.namespace, "Pod"), labelSelector=f"{JOB_LABEL}={job}")["items"]
         for pod in found:
             if pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed"):
                 return str(pod["metadata"]["name"])
-            if trouble := rollout.pod_trouble(pod, time.time(), rollout.UNSCHEDULABLE_SECONDS):
+            if trouble := rollout.pod_trouble(pod, cluster.now(), unschedulable_seconds):
                 raise CommandFailed(
                     f"the release command `{command}` could not start",
                     why=trouble.why,
                     fix=trouble.fix,
-                    details=events(cluster, trouble.pod),
+                    details=events_if_any(cluster, trouble.pod),
                 )
-        if time.monotonic() > deadline:
-            raise _too_late(command, "its pod has not started", events(cluster, job))
+        late = time.monotonic() > deadline
+        if not found and (late or time.monotonic() > ends):
+            _explain_no_pod(cluster, job, command)
+        if late:
+            raise _too_late(command, "its pod has not started", events_if_any(cluster, job, "Job"))
         time.sleep(POLL_SECONDS)
+
+
+def _explain_no_pod(cluster: Cluster, job: str, command: str) -> None:
+    """A quota, a Pod Security level or a webhook refuses it: only the events of the Job tell."""
+    said = events_if_any(cluster, job, "Job")
+    if any("FailedCreate" in line for line in said):
+        what = f"the release command `{command}` could not start"
+        raise CommandFailed(what, why="the cluster refuses its pod", details=said)
 
 
 def _followed(cluster: Cluster, pod: str, output: Tell, deadline: float) -> list[str]:
@@ -104,7 +127,8 @@ def _how(cluster: Cluster, place: str, failed: Object) -> str:
     found = cluster.get(path(cluster.namespace, "Pod"), labelSelector=f"{JOB_LABEL}={job}")["items"]
     for pod in found:
         for container in pod.get("status", {}).get("containerStatuses", []):
-            return rollout.how_ended(container)
+            if container.get("name") == "app":
+                return rollout.how_ended(container)
     return str(failed.get("message") or failed.get("reason"))
 
 

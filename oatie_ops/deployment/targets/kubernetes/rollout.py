@@ -6,6 +6,7 @@ placed, pulled, made or kept alive will not become ready by waiting for ``progre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,12 @@ HOPELESS = {
     "CrashLoopBackOff": "its container ends again and again",
 }
 MAX_RESTARTS = 2
-UNSCHEDULABLE_SECONDS = 20.0
+# A pod may be refused for a moment: a quota holds pods that still drain, a webhook restarts.
+REFUSED_SECONDS = 10.0
+# A container that waited too long for its variables, or its runtime, is tried again by the kubelet.
+_PASSING = re.compile("timed out waiting|deadline exceeded", re.IGNORECASE)
+# What an image's own end does not explain; its message does.
+_NOT_STARTED = ("StartError", "ContainerCannotRun")
 
 
 @dataclass(frozen=True)
@@ -47,15 +53,35 @@ class Standing:
 
 
 def evaluate(
-    deployment: Object, pods: Sequence[Object], now: float, unschedulable_seconds: float
+    deployment: Object,
+    pods: Sequence[Object],
+    now: float,
+    unschedulable_seconds: float,
+    applied_at: float | None = None,
 ) -> Standing:
-    """``pods`` are those of the new release only. ``now`` is epoch seconds."""
-    if trouble := _deployment_trouble(deployment):
+    """``pods`` are those of the release; what is left of an earlier template of it does not count.
+
+    ``now`` is epoch seconds by the clock of the cluster, ``applied_at`` when the Deployment was changed.
+    """
+    pods = [pod for pod in pods if counts(pod, deployment)]
+    if trouble := _deployment_trouble(deployment, now, unschedulable_seconds, applied_at):
         return Standing(False, trouble.why, _blamed(trouble, pods))
     for pod in pods:
         if trouble := pod_trouble(pod, now, unschedulable_seconds):
             return Standing(False, trouble.why, trouble)
     return _progress(deployment)
+
+
+def counts(pod: Object, deployment: Object) -> bool:
+    """Of the template of now, and neither on its way out nor ended: an evicted pod stays as a record, and
+    another one takes its place."""
+    if is_leaving(pod) or pod.get("status", {}).get("phase") in ("Failed", "Succeeded"):
+        return False
+    wanted, found = deployment["spec"].get("template", {}).get("metadata", {}), pod["metadata"]
+    return all(
+        (wanted.get(kind) or {}).items() <= (found.get(kind) or {}).items()
+        for kind in ("labels", "annotations")
+    )
 
 
 def _progress(deployment: Object) -> Standing:
@@ -74,17 +100,35 @@ def _progress(deployment: Object) -> Standing:
     return Standing(True, f"{ready} of {wanted} pods are ready")
 
 
-def _deployment_trouble(deployment: Object) -> Trouble | None:
+def _deployment_trouble(
+    deployment: Object, now: float, quota_seconds: float, applied_at: float | None
+) -> Trouble | None:
     metadata, status = deployment["metadata"], deployment.get("status", {})
+    if deployment["spec"].get("paused"):
+        return Trouble(
+            "", "the Deployment is paused", f"`kubectl rollout resume deployment {metadata['name']}`"
+        )
     if status.get("observedGeneration", 0) < metadata.get("generation", 0):
         return None  # its conditions are about the generation before
     for condition in status.get("conditions", []):
         kind, reason = condition.get("type"), condition.get("reason")
         if kind == "ReplicaFailure" and condition.get("status") == "True":
-            return Trouble("", f"no pod can be made: {condition.get('message')}", _quota_fix(condition))
+            since = epoch(condition.get("lastTransitionTime"))
+            if since is None or now - since >= _patience(condition, quota_seconds):
+                return Trouble("", f"no pod can be made: {condition.get('message')}", _quota_fix(condition))
         if kind == "Progressing" and reason == "ProgressDeadlineExceeded":
-            return Trouble("", f"it made no progress in time: {condition.get('message')}")
+            # It stays until something moves: the one of a rollout before says nothing about this one.
+            said_at = epoch(condition.get("lastUpdateTime"))
+            if said_at is None or applied_at is None or said_at > applied_at:
+                return Trouble("", f"it made no progress in time: {condition.get('message')}")
     return None
+
+
+def _patience(condition: Object, quota_seconds: float) -> float:
+    message = str(condition.get("message"))
+    if "PodSecurity" in message:
+        return 0.0
+    return quota_seconds if "exceeded quota" in message else REFUSED_SECONDS
 
 
 def _quota_fix(condition: Object) -> str:
@@ -92,7 +136,7 @@ def _quota_fix(condition: Object) -> str:
     if "exceeded quota" in message:
         return "raise the quota of the namespace, or ask for less in [container]"
     if "PodSecurity" in message:
-        return "the namespace's Pod Security level is stricter: set user and read_only in [container]"
+        return 'the level asks for more: most often for user = "UID:GID", in numbers, in [container]'
     return ""
 
 
@@ -108,7 +152,7 @@ def pod_trouble(pod: Object, now: float, unschedulable_seconds: float) -> Troubl
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in HOPELESS:
+        if waiting.get("reason") in HOPELESS and not _PASSING.search(str(waiting.get("message"))):
             reason = waiting["reason"]
             return Trouble(
                 name, f"{HOPELESS[reason]}: {_said(waiting, container)}", _fix(reason), _ended(container)
@@ -152,12 +196,17 @@ def _fix(reason: str) -> str:
     if reason in ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
         return "see that the image exists under that name, and that pull_secrets in [kubernetes] may read it"
     if reason == "CreateContainerConfigError":
-        return "see its events below; an image that runs as root needs no user, a missing key has to be added"
+        return (
+            'set user = "UID:GID", in numbers, in [container] where its user is what is wrong; see its events'
+        )
     return "its last log lines are below"
 
 
 def _ended(container: Object) -> bool:
-    return int(container.get("restartCount", 0)) > 0
+    """It has an end to tell of: at the first one, nothing was restarted yet."""
+    return int(container.get("restartCount", 0)) > 0 or bool(
+        (container.get("lastState") or {}).get("terminated")
+    )
 
 
 def how_ended(container: Object) -> str:
@@ -169,9 +218,15 @@ def how_ended(container: Object) -> str:
         return "how it ended is not known"
     if last.get("reason") == "OOMKilled":
         return "it was killed for its memory (OOMKilled); raise memory in [container]"
+    if last.get("reason") in _NOT_STARTED and last.get("message"):
+        return f"it could not start: {' '.join(str(last['message']).split())}"
     if last.get("signal"):
         return f"signal {last['signal']}"
     return f"exit code {last.get('exitCode')}"
+
+
+def is_leaving(pod: Object) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp"))
 
 
 def is_ready(pod: Object) -> bool:

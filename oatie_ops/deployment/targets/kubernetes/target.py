@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,17 +22,18 @@ from oatie_ops.deployment.targets.kubernetes import (
     release_job,
     variables,
 )
-from oatie_ops.deployment.targets.kubernetes.client import Cluster, connect
-from oatie_ops.deployment.targets.kubernetes.errors import Conflict
+from oatie_ops.deployment.targets.kubernetes.access import connect
+from oatie_ops.deployment.targets.kubernetes.client import Cluster
+from oatie_ops.deployment.targets.kubernetes.errors import Conflict, another_cluster
 from oatie_ops.deployment.targets.kubernetes.live import Deployed
+from oatie_ops.deployment.targets.kubernetes.operations import Operations
 from oatie_ops.deployment.targets.kubernetes.pod import Release
 from oatie_ops.deployment.targets.kubernetes.watching import Watch
-from oatie_ops.deployment.targets.kubernetes.workload import Workload
+from oatie_ops.deployment.targets.kubernetes.workload import REPLICAS, Workload
 from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.spec import ReleaseSpec
 
-POLL_SECONDS = 0.5
 UNDO_SECONDS = 300.0
 SCALED_MEANWHILE_TRIES = 4
 
@@ -59,10 +59,16 @@ class KubernetesTarget:
     replaced: str | None = field(default=None, repr=False)
     release: str = ""
     builds: bool = False  # the image is made here, not named
+    server: str | None = None  # where it was found before
 
     @cached_property
     def cluster(self) -> Cluster:
-        return connect(self.kubeconfig, self.context, self.namespace)
+        """Raises `PrerequisiteMissing` without access, and where it would be another cluster than the one
+        that the release was put on."""
+        found = connect(self.kubeconfig, self.context, self.namespace)
+        if self.server is not None and found.url != self.server:
+            raise another_cluster(found.url, self.server)
+        return found
 
     @property
     def workload(self) -> Workload:
@@ -73,12 +79,13 @@ class KubernetesTarget:
             "target": self.name,
             "app": self.app,
             "kubeconfig": self.kubeconfig,
-            "context": self.context,
+            "context": self.context or self.cluster.context,
             "namespace": self.cluster.namespace,
+            "server": self.cluster.url,
             "builds": self.builds,
         }
 
-    # -- looking -----------------------------------------------------------------------------------
+    # -- looking
 
     def look(self, *, release: int, rollback: bool) -> EngineFacts:
         problems = [*looking.declared(self.settings)]
@@ -86,16 +93,18 @@ class KubernetesTarget:
         try:
             version, _ = looking.version(self.cluster)
             said = f"Kubernetes {version} at {self.cluster.url}, namespace {self.cluster.namespace}"
-            problems += looking.reached(self.cluster, self.app)
+            problems += looking.reached(self.cluster, self.app, self.settings.kubernetes)
         except OatieError as error:
             problems.append(looking.problem(error))
         use = self.settings.image.use
         return EngineFacts(
-            target=self.name,
-            manner="rollout",
+            self.name,
+            "rollout",
             found=said,
             image=f"use the image {use}" if use else "build it and push it to [image] repository",
-            replicas=self._wanted_replicas(None if problems else self.workload.deployed()),
+            replicas=live.wanted_replicas(
+                None if problems else self.workload.deployed(), self.settings.kubernetes
+            ),
             unit="pod",
             problems=tuple(problems),
             notes=tuple(looking.notes(self.settings)),
@@ -126,7 +135,7 @@ class KubernetesTarget:
             found = [pod for pod in found if query.replica in _called(pod)]
         return follow.lines(self.cluster, found, query)
 
-    # -- making a release ---------------------------------------------------------------------------
+    # -- making a release
 
     def build(self, release: str, output: Tell) -> str:
         use = self.settings.image.use
@@ -147,7 +156,8 @@ class KubernetesTarget:
     def release_command(self, spec: ReleaseSpec, command: str, timeout_seconds: float, output: Tell) -> None:
         self.workload.apply(self.config(spec))
         job = manifests.job(self.rendered(spec), command, timeout_seconds)
-        release_job.run(self.cluster, job, command, timeout_seconds, output)
+        patience = self.settings.kubernetes.unschedulable_seconds
+        release_job.run(self.cluster, job, command, timeout_seconds, output, patience)
 
     def prepare(self, name: str, spec: ReleaseSpec, tell: Tell) -> str:
         raise AssertionError("`look` names no preparations")
@@ -176,28 +186,33 @@ class KubernetesTarget:
         plain, secret = variables.split(spec.app)
         return manifests.config_objects(self.rendered(spec), plain, secret)
 
-    # -- rolling out --------------------------------------------------------------------------------
+    # -- rolling out
 
     def apply(self, spec: ReleaseSpec, tell: Tell) -> str:
         config, release = self.config(spec), self.rendered(spec)
         tell("asking the cluster whether it would accept the objects")
         for left in reversed(range(SCALED_MEANWHILE_TRIES)):
             now = self.workload.deployed()
-            made = manifests.objects(release, self._wanted_replicas(now))
+            made = manifests.objects(release, live.wanted_replicas(now, self.settings.kubernetes))
             try:
-                self._hand_over(spec.name, config, made, now.applied if now is not None else "")
+                self._hand_over(spec.name, config, made, now)
                 break
             except Conflict as conflict:
                 # An autoscaler has changed the number since it was read: it is read again.
-                if left == 0 or {name for name, _ in conflict.fields} != {".spec.replicas"}:
+                if left == 0 or {name for name, _ in conflict.fields} != {REPLICAS}:
                     raise
-        return ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in made)
+        said = ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in made)
+        return "; the cluster warns: ".join((said, *self.cluster.warnings))
 
-    def _hand_over(self, release: str, config: list[Object], made: list[Object], before: str) -> None:
-        self.workload.try_out([*config, *made])
+    def _hand_over(
+        self, release: str, config: list[Object], made: list[Object], now: Deployed | None
+    ) -> None:
+        before = self.workload.record(now, made) if now is not None else ""
+        recorded = manifests.annotated(made, before, self._configured)
+        self.workload.apply([*config, *recorded], now, dry_run=True)
         self.replaced, self.release = before, release
         self.workload.apply(config)
-        self.workload.apply(manifests.annotated(made, before, self._configured))
+        self.workload.apply(recorded, now)
 
     def watch(self, *, health_check: bool, tell: Tell) -> str:
         seconds = self.settings.kubernetes.timeout_seconds
@@ -241,79 +256,32 @@ class KubernetesTarget:
         now = self.workload.deployed()
         return self.workload.prune({*kept, self.release, now.release if now else ""})
 
-    # -- what runs already --------------------------------------------------------------------------
+    # -- what runs already
 
     def start(self, release: str, spec: ReleaseSpec, tell: Tell) -> None:
-        now = self._there()
-        if now.replicas == 0:
-            count = int(now.annotations.get(names.STOPPED) or self.settings.kubernetes.replicas)
-            self.workload.reapply(now, manifests.with_replicas(now.objects, count), self._configured)
-        self._until_ready(now.release, tell)
+        self._operations.start(tell)
 
     def stop(self, timeout_seconds: float | None, tell: Tell) -> int:
-        now = self._there()
-        found = len(self.workload.pods())
-        if now.replicas:
-            empty = manifests.with_replicas(now.objects, 0)
-            kept = {names.STOPPED: str(now.replicas)}
-            self.workload.reapply(now, empty, self._configured, kept)
-        deadline = self.clock() + (timeout_seconds or self.settings.kubernetes.timeout_seconds)
-        while left := self.workload.pods():
-            tell(f"{len(left)} pods finish their requests")
-            if self.clock() > deadline:
-                what = f"{len(left)} pods are still there"
-                raise OatieError(what, why="they did not end in time", fix="`kubectl get pods` tells more")
-            time.sleep(POLL_SECONDS)
-        return found
+        return self._operations.stop(timeout_seconds, tell)
 
     def restart(self, spec: ReleaseSpec, tell: Tell) -> None:
-        """New pods of the same release, with the values that its secrets have by now."""
-        now = self._there()
-        self.workload.apply(self.config(spec))
-        at = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-        self.workload.reapply(now, manifests.restarted(now.objects, at), self._configured)
-        self._until_ready(now.release, tell)
+        self._operations.restart(self.config(spec), tell)
 
     def scale(self, spec: ReleaseSpec, replicas: int, tell: Tell) -> None:
-        now = self._there()
-        if any(each["kind"] == "HorizontalPodAutoscaler" for each in now.objects):
-            raise OatieError(
-                "an autoscaler decides how many pods there are",
-                why="[kubernetes] autoscale is set",
-                fix="change its min and max and deploy, or take it out",
-            )
-        self.workload.reapply(now, manifests.with_replicas(now.objects, replicas), self._configured)
-        self._until_ready(now.release, tell)
+        self._operations.scale(replicas, tell)
 
-    # -- small parts ----------------------------------------------------------------------------------
+    # -- small parts
+
+    @property
+    def _operations(self) -> Operations:
+        return Operations(self.workload, self.settings.kubernetes, self.clock)
 
     @property
     def _configured(self) -> str:
         return str(self.settings.kubernetes.replicas)
 
-    def _wanted_replicas(self, now: Deployed | None) -> int:
-        """What somebody scaled to stays until oatie.toml says another number; an autoscaler decides alone."""
-        kube = self.settings.kubernetes
-        if now is None or now.replicas == 0:
-            return int(kube.autoscale["min"]) if kube.autoscale else kube.replicas
-        unchanged = now.annotations.get(names.CONFIGURED) == self._configured
-        return now.replicas if unchanged or kube.autoscale else kube.replicas
-
-    def _there(self) -> Deployed:
-        now = self.workload.deployed()
-        if now is None or not now.objects:
-            raise OatieError(
-                f"nothing is deployed as {self.app} in {self.cluster.namespace}",
-                why="there is no Deployment that oatie has made",
-                fix="`oatie deploy --target kubernetes`",
-            )
-        return now
-
     def _watch(self, release: str) -> Watch:
         return Watch(self.workload, release, self.settings.kubernetes.unschedulable_seconds, self.clock)
-
-    def _until_ready(self, release: str, tell: Tell) -> None:
-        self._watch(release).until_ready(self.settings.kubernetes.timeout_seconds, tell)
 
     def _turn_back(self, now: Deployed, before: str) -> None:
         release = self.workload.turn_back(now, before, self._configured)
@@ -324,33 +292,6 @@ class KubernetesTarget:
 def _called(pod: Object) -> set[str]:
     name = pod["metadata"]["name"]
     return {name, live.short(name)}
-
-
-def configured(settings: Settings, paths: StatePaths) -> KubernetesTarget:
-    kube = settings.kubernetes
-    kubeconfig = str((settings.root / kube.kubeconfig).expanduser()) if kube.kubeconfig else None
-    name = names.object_name(settings.app.name)
-    return KubernetesTarget(
-        settings,
-        name,
-        paths,
-        kubeconfig,
-        kube.context,
-        kube.namespace,
-        builds=settings.image.use is None,
-    )
-
-
-def placed(place: Place, paths: StatePaths) -> KubernetesTarget:
-    return KubernetesTarget(
-        Settings(root=paths.home.parent),
-        str(place["app"]),
-        paths,
-        place.get("kubeconfig"),
-        place.get("context"),
-        place.get("namespace"),
-        builds=bool(place.get("builds")),
-    )
 
 
 if TYPE_CHECKING:

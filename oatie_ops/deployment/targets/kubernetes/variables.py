@@ -6,7 +6,7 @@ from oatie_ops.config.sensitive import looks_secret
 from oatie_ops.config.settings import AppSettings
 
 # The pod has its own.
-OWN = {"PORT", "OATIE_RELEASE"}
+OWN = {"PORT", "HOST", "OATIE_APP", "OATIE_RELEASE"}
 
 
 def split(app: AppSettings) -> tuple[dict[str, str], dict[str, str]]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Tell
-from oatie_ops.deployment.targets.kubernetes import rollout
+from oatie_ops.deployment.targets.kubernetes import live, rollout
 from oatie_ops.deployment.targets.kubernetes.evidence import evidence
 from oatie_ops.deployment.targets.kubernetes.rollout import Standing, Trouble
 from oatie_ops.deployment.targets.kubernetes.workload import Workload
 from oatie_ops.errors import OatieError
 
 POLL_SECONDS = 0.5
+SETTLE_SECONDS = 30.0
 
 Object = dict[str, Any]
 
@@ -32,8 +33,13 @@ class Watch:
         now = self.workload.deployed()
         if now is None:
             return Standing(False, "", Trouble("", "somebody removed the Deployment"))
-        pods = self.workload.pods(self.release)
-        return rollout.evaluate(now.object, pods, self.clock(), self.unschedulable_seconds)
+        return rollout.evaluate(
+            now.object,
+            self.workload.pods(self.release),
+            self.workload.cluster.now(),
+            self.unschedulable_seconds,
+            live.applied_at(now.object),
+        )
 
     def until_ready(self, seconds: float, tell: Tell, *, health_check: bool = True) -> str:
         """Raises `GateFailed` as soon as it is certain, and after ``seconds``."""
@@ -61,14 +67,24 @@ class Watch:
                     raise self._failed(BakeFailed, _ended_again(pod), "failed")
             if (trouble := self.standing().trouble) is not None:
                 raise self._failed(BakeFailed, trouble, "failed")
-        standing = self.standing()
-        if not standing.done:
-            raise self._failed(
-                BakeFailed, self._unready(f"at its end {standing.waiting}"), "did not stay ready"
-            )
+        self._is_complete_again()
+
+    def _is_complete_again(self) -> None:
+        """A pod that an autoscaler has added, or a node was emptied of, just then needs its time."""
+        deadline = self.clock() + SETTLE_SECONDS
+        while not (standing := self.standing()).done:
+            if standing.trouble is not None:
+                raise self._failed(BakeFailed, standing.trouble, "failed")
+            if self.clock() > deadline:
+                trouble = self._unready(f"at its end {standing.waiting}")
+                raise self._failed(BakeFailed, trouble, "did not stay ready")
+            time.sleep(POLL_SECONDS)
 
     def _pods(self) -> list[Object]:
-        return self.workload.pods(self.release)
+        """Those of its template of now."""
+        now = self.workload.deployed()
+        found = self.workload.pods(self.release)
+        return [pod for pod in found if now is None or rollout.counts(pod, now.object)]
 
     def _all_run(self) -> bool:
         now, found = self.workload.deployed(), self._pods()
