@@ -206,7 +206,7 @@ class Proxy(Table):
     admin: str = defaults.PROXY_ADMIN
     """Address of Caddy's admin API, "host:port" or "unix//path"."""
     image: str | None = None
-    """Image to run Caddy from, where no Caddy runs and none is installed."""
+    """Image to run Caddy from, where no Caddy runs and none is installed (target docker)."""
     hosts: Strings = Field(default_factory=list)
     """Host names to answer for; without any, every request to [app] port."""
     tls: Literal["auto", "internal", "off", "files"] = "auto"

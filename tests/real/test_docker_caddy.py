@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -94,6 +95,21 @@ def test_a_first_deploy_that_fails_takes_the_caddy_of_the_image_away(shop: Proje
     env = from_image(shop)
     shop.version("bad", exit_code=3)
     shop.deploy(env=env).expect(1)
+    assert engine.api.containers(all=True) == []
+    assert not answers(shop)
+
+
+def test_killed_while_its_caddy_starts_nothing_is_left(shop: Project, engine: Engine) -> None:
+    env = from_image(shop)
+    shop.version("1")
+    run = shop.background("deploy", "--yes", "--json", env=env)
+    run.wait_for_step("proxy")
+    run.signal(signal.SIGKILL)
+    run.wait()
+    again = shop.background("deploy", "--yes", "--json", env=env)
+    again.wait_for_step("record")  # its first words put in order what the other left
+    again.signal(signal.SIGTERM)
+    assert again.wait().code == 143
     assert engine.api.containers(all=True) == []
     assert not answers(shop)
 

@@ -37,7 +37,7 @@ TRIES = 5
 SHARED_STATE = Path("/var/lib/oatie")
 HOW_TO_GET = (
     "install it (Debian, Ubuntu: `apt install caddy`; elsewhere: caddyserver.com/docs/install), "
-    "or name an image of it in [proxy] image"
+    "or, for the target docker, name an image of it in [proxy] image"
 )
 
 
