@@ -56,10 +56,11 @@ class ErrorRecoveryManager:
         *,
         retry: Retry | None = None,
     ) -> CircuitBreaker:
-        """Its breaker. Registering it again replaces what is given and keeps the rest."""
+        """Its breaker. Registering it again replaces what is given and keeps the rest; one with an equal
+        configuration keeps what the breaker has counted."""
         with self._lock:
             known = self._services.get(service_name)
-            if known is None or config is not None:
+            if known is None or (config is not None and config != known.breaker.config):
                 breaker = self._make_breaker(service_name, config)
                 known = Service(
                     breaker,

@@ -281,6 +281,18 @@ def test_a_breaker_that_opens_is_an_error_of_its_own(manager: ErrorRecoveryManag
     json.dumps(summary)
 
 
+def test_registering_again_with_the_same_configuration_forgets_nothing(manager: ErrorRecoveryManager) -> None:
+    """As a module that is imported twice does, or a handler at each request."""
+    database = Database(failures=9)
+    for _ in range(2):
+        breaker = manager.register_service("database", CircuitBreakerConfig(failure_threshold=2))
+        with pytest.raises(ConnectionError):
+            manager.execute_with_recovery("database", database.query)
+    assert breaker.state is State.OPEN
+    again = manager.register_service("database", CircuitBreakerConfig(failure_threshold=3))
+    assert again.config.failure_threshold == 3
+
+
 def test_health_of_what_is_unknown_and_of_all(manager: ErrorRecoveryManager) -> None:
     assert manager.get_service_health("nope") == {"service": "nope", "status": "unknown"}
     manager.register_service("db")
