@@ -6,13 +6,13 @@ measured is whether a new client would be served. Parsed with httptools, as the 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 import httptools
 
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.net import reason
+from oatie_ops.health.wire import Wire
 
 READ_BYTES = 16 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -87,35 +87,28 @@ class _Collector:
             raise BadAnswer("the answer is not HTTP") from error
 
 
-async def exchange(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    request: bytes,
-    *,
-    head_only: bool,
-    attempt: Attempt,
-) -> Answer:
+async def exchange(wire: Wire, request: bytes, *, head_only: bool, attempt: Attempt) -> Answer:
     """Sends ``request``, reads its answer and always ends the connection. Raises `BadAnswer`."""
     collector = _Collector(head_only)
     try:
-        writer.write(request)
-        await _read(reader, collector, attempt)
+        await wire.send(request)
+        await _read(wire, collector, attempt)
     except BadAnswer:
         raise
     except OSError as error:
         raise BadAnswer(reason(error)) from error
     finally:
         # Nothing is left to say, and the rest of a large body is not waited for.
-        writer.transport.abort()
+        wire.abort()
     whole = collector.done and not collector.cut
     return Answer(collector.status, collector.location, bytes(collector.body), whole)
 
 
-async def _read(reader: asyncio.StreamReader, collector: _Collector, attempt: Attempt) -> None:
+async def _read(wire: Wire, collector: _Collector, attempt: Attempt) -> None:
     attempt.waiting_for = "waiting for the answer"
     received = 0
     while not collector.done and len(collector.body) < MAX_BODY_BYTES:
-        data = await reader.read(READ_BYTES)
+        data = await wire.receive(READ_BYTES)
         if not data:
             if collector.headed and collector.until_close:
                 collector.done = True

@@ -7,14 +7,18 @@ import functools
 import ipaddress
 import socket
 import ssl
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.threads import CheckThreads
+from oatie_ops.health.wire import StreamWire, Wire, open_plain
 
 # With more than one address, one that swallows packets must leave time for the others.
 ADDRESS_PATIENCE_SECONDS = 0.75
+
+T = TypeVar("T")
 
 
 class Unreachable(OSError):
@@ -72,16 +76,32 @@ async def connect(
     target: Target, attempt: Attempt, threads: CheckThreads, key: Hashable
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to the first address that takes one. Raises `Unreachable`."""
+    return await _first(target, attempt, await _addresses(target, attempt, threads, key), _open)
+
+
+async def dial(target: Target, attempt: Attempt, threads: CheckThreads, key: Hashable) -> Wire:
+    """As `connect`, for one request and its answer."""
     addresses = await _addresses(target, attempt, threads, key)
+    if target.tls is None:
+        return await _first(target, attempt, addresses, lambda address, _: open_plain(address, target.port))
+    return StreamWire(*await _first(target, attempt, addresses, _open))
+
+
+async def _first(
+    target: Target,
+    attempt: Attempt,
+    addresses: Sequence[str],
+    open_one: Callable[[str, Target], Awaitable[T]],
+) -> T:
     attempt.waiting_for = f"connecting to {target}{' and shaking hands for TLS' if target.tls else ''}"
     for address in addresses[:-1]:
         try:
             async with asyncio.timeout(ADDRESS_PATIENCE_SECONDS):
-                return await _open(address, target)
+                return await open_one(address, target)
         except OSError:
             continue
     try:
-        return await _open(addresses[-1], target)
+        return await open_one(addresses[-1], target)
     except OSError as error:
         raise Unreachable(f"{target}: {reason(error)}") from error
 
@@ -123,6 +143,7 @@ async def _addresses(target: Target, attempt: Attempt, threads: CheckThreads, ke
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
+@functools.lru_cache(maxsize=4096)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

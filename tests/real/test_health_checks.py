@@ -395,6 +395,49 @@ def test_connection_request_that_nobody_takes_fails_at_the_deadline() -> None:
     assert f"connecting to 127.0.0.1:{port}" in result.output
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
+def test_no_connection_is_left_open_however_a_check_ends() -> None:
+    async def reset(_reader: Reader, writer: Writer) -> None:
+        writer.transport.abort()
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async def check_often(server: Handler | None) -> None:
+        before = descriptors()
+        async with serving(server) as port:
+            tools = Tools(Settings(root=Path("/")), CheckThreads(), Path("/"))
+            for kind in ("http", "tcp") * 10:
+                options = {"url": f"{kind}://127.0.0.1:{port}/"}
+                spec = CheckSpec("db", kind, kind, options, timeout_seconds=0.05)
+                await run_check(build(spec, tools), spec, Status.UNKNOWN)
+        async with asyncio.timeout(20):  # the other ends belong to this process, too
+            while descriptors() > before:
+                await asyncio.sleep(0.01)
+
+    for server in (None, answering(OK), silent, reset):
+        asyncio.run(check_often(server))
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_address_of_version_6_is_reached(kind: str) -> None:
+    async def main() -> Result:
+        try:
+            server = await asyncio.start_server(answering(OK), "::1", 0)
+        except OSError:
+            pytest.skip("no IPv6 here")
+        port = server.sockets[0].getsockname()[1]
+        tools = Tools(Settings(root=Path("/")), CheckThreads(), Path("/"))
+        spec = CheckSpec("db", kind, kind, {"url": f"{kind}://[::1]:{port}/"}, timeout_seconds=20)
+        try:
+            return await run_check(build(spec, tools), spec, Status.UNKNOWN)
+        finally:
+            server.close()
+
+    result = asyncio.run(main())
+    assert result.status is Status.PASS, result.output
+
+
 # --- host and processes -----------------------------------------------------------------------------
 
 

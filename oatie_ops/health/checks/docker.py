@@ -18,6 +18,7 @@ from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
 from oatie_ops.health.http_probe import exchange
 from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.net import reason
+from oatie_ops.health.wire import StreamWire
 
 SOCKET = "/var/run/docker.sock"
 
@@ -30,7 +31,7 @@ class DockerCheck:
     async def run(self, attempt: Attempt) -> Result:
         attempt.waiting_for = f"asking the Docker Engine at {self.socket}"
         try:
-            reader, writer = await asyncio.open_unix_connection(self.socket)
+            wire = StreamWire(*await asyncio.open_unix_connection(self.socket))
         except OSError as error:
             # The engine may be down while its containers run: nothing is known about this one.
             return Result(Status.UNKNOWN, f"the Docker Engine at {self.socket}: {reason(error)}")
@@ -38,7 +39,7 @@ class DockerCheck:
             f"GET /containers/{quote(self.container, safe='')}/json HTTP/1.1\r\n"
             "Host: docker\r\nConnection: close\r\n\r\n"
         )
-        answer = await exchange(reader, writer, request.encode(), head_only=False, attempt=attempt)
+        answer = await exchange(wire, request.encode(), head_only=False, attempt=attempt)
         if answer.status == 404:
             return Result(Status.FAIL, f"there is no container {self.container}")
         if answer.status != 200 or not answer.whole:

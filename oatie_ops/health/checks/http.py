@@ -11,7 +11,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
@@ -23,7 +23,8 @@ from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
 from oatie_ops.health.conditions import Condition, at_path, parse
 from oatie_ops.health.http_probe import MAX_BODY_BYTES, Answer, BadAnswer, exchange
 from oatie_ops.health.model import CheckSpec, Result, Status
-from oatie_ops.health.net import Target, connect, tls_context
+from oatie_ops.health.net import Target, dial, tls_context
+from oatie_ops.health.wire import StreamWire
 
 MAX_REDIRECTS = 5
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT")
@@ -80,13 +81,13 @@ class HttpCheck:
         if url.scheme == "https":
             tls = await threads.call(key, partial(tls_context, self.verify, self.ca_file), attempt)
         target = Target(url.hostname or "", url.port or (443 if tls else 80), tls)
-        reader, writer = await connect(target, attempt, threads, key)
+        wire = await dial(target, attempt, threads, key)
         same_origin = url.netloc == self.url.netloc and url.scheme == self.url.scheme
-        days = left_days(writer, self.expiry) if tls else None
+        days = left_days(wire.writer, self.expiry) if isinstance(wire, StreamWire) else None
         headers, body = (self.headers, self.body) if same_origin else ((), b"")
         request = _request(self.method, url, headers, self.host, body)
         head_only = self.method == "HEAD"
-        return await exchange(reader, writer, request, head_only=head_only, attempt=attempt), days
+        return await exchange(wire, request, head_only=head_only, attempt=attempt), days
 
     def _with_expiry(self, result: Result, days: float | None) -> Result:
         if days is None:
@@ -196,6 +197,7 @@ def _headers(declared: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+@lru_cache(maxsize=1024)
 def _request(
     method: str, url: SplitResult, headers: tuple[tuple[str, str], ...], host: str | None, body: bytes = b""
 ) -> bytes:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
 from oatie_ops.health.model import CheckSpec, Result, Status
-from oatie_ops.health.net import Target, connect
+from oatie_ops.health.net import Target, dial
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class TcpCheck:
     tools: Tools
 
     async def run(self, attempt: Attempt) -> Result:
-        _, writer = await connect(self.target, attempt, self.tools.threads, self.spec.key)
-        writer.close()
+        wire = await dial(self.target, attempt, self.tools.threads, self.spec.key)
+        wire.abort()
         return Result(Status.PASS, f"{self.target} takes connections")
 
 

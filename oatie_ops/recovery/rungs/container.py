@@ -11,6 +11,7 @@ from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.docker import engine_socket
 from oatie_ops.health.http_probe import Answer, exchange
 from oatie_ops.health.net import reason
+from oatie_ops.health.wire import StreamWire
 from oatie_ops.recovery.rungs.base import ActionFailed, Occasion, Refused
 
 # The engine kills what has not ended by then.
@@ -38,14 +39,14 @@ class RestartContainer:
     async def _post(self, verb: str) -> Answer:
         socket = engine_socket()
         try:
-            reader, writer = await asyncio.open_unix_connection(socket)
+            wire = StreamWire(*await asyncio.open_unix_connection(socket))
         except OSError as error:
             raise Refused(f"the Docker Engine at {socket}: {reason(error)}") from error
         request = (
             f"POST /containers/{quote(self.name, safe='')}/{verb} HTTP/1.1\r\n"
             "Host: docker\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         )
-        return await exchange(reader, writer, request.encode(), head_only=False, attempt=Attempt())
+        return await exchange(wire, request.encode(), head_only=False, attempt=Attempt())
 
 
 def _message(answer: Answer) -> str:
