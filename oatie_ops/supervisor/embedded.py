@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # uvicorn renews its Date header when its tick counter is a multiple of this.
 TICKS_PER_SECOND = 10
 CONNECTIONS = 200
+FAREWELL_SECONDS = 0.5
 # Of the network's listener: some hundred dashboards that stay connected, and who asks beside them.
 PUBLIC_CONNECTIONS = 1000
 
@@ -61,7 +62,7 @@ class EmbeddedServer(Server):
         certificate: Certificate | None = None,
     ) -> None:
         config = Config(
-            application,
+            _Ended(application),
             interface="asgi3",
             lifespan="off",
             log_config=None,
@@ -102,6 +103,36 @@ class EmbeddedServer(Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Ended:
+    """Ends the answers that are still under way when the supervisor ends: nothing else cancels a request.
+
+    A stream has no end of its own. Cut off instead, it would be told as an error of the server's, with a
+    traceback, and its reader could not tell it from a broken connection.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        began = over = False
+
+        async def noting(message: Any) -> None:
+            nonlocal began, over
+            began = True
+            over = message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
+        try:
+            await self._application(scope, receive, noting)
+        except asyncio.CancelledError:
+            if over:
+                raise
+            async with asyncio.timeout(FAREWELL_SECONDS):  # a reader who does not read holds up nothing
+                if not began:
+                    await send({"type": "http.response.start", "status": 503, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
 
 
 def _limited(on_refused: OnRefused, limits: Limits | None) -> Any:

@@ -24,7 +24,7 @@ from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
-from oatie_ops.supervisor.memory import give_back, stay_small, trim
+from oatie_ops.supervisor.memory import give_back, rss_bytes, stay_small, trim
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
@@ -38,7 +38,9 @@ CONTROL_IMPORT_SECONDS = 0.4
 OPS_IMPORT_SECONDS = 5.0
 VERDICT_SECONDS = 5.0
 REACHABLE_SECONDS = 2.0
-TRIM_SECONDS = 20.0
+# How often it is looked whether memory has grown, and by how much it has to be worth a millisecond.
+TRIM_SECONDS = 2.0
+TRIM_BYTES = 1_000_000
 # A thread that computes gives way to the event loop after this long, instead of Python's five milliseconds.
 SWITCH_SECONDS = 0.001
 
@@ -355,10 +357,13 @@ class _Main:
 
 
 async def _trim_forever() -> None:
-    """What one large answer took stays free memory of this process for good otherwise."""
+    """What a large answer took stays free memory of this process for good otherwise."""
+    pid, settled = os.getpid(), 0
     while True:
+        if rss_bytes(pid) > settled + TRIM_BYTES:
+            trim()
+            settled = rss_bytes(pid)
         await asyncio.sleep(TRIM_SECONDS)
-        trim()
 
 
 def _keep_warden(machinery: Machinery) -> None:

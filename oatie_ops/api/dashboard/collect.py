@@ -9,11 +9,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from oatie_ops._version import __version__
 from oatie_ops.api.context import OpsContext
 from oatie_ops.api.dashboard import readings, records
+from oatie_ops.api.dashboard.changed import Changed
 from oatie_ops.api.dashboard.frame import ACTIONS, NOT_ASKED, Part, Sources, unknown
 from oatie_ops.api.recovery import restart_rung
 from oatie_ops.api.scaling import advice_of
@@ -44,7 +46,9 @@ class Reading:
         if self.task is not None:
             done, _ = await asyncio.wait({self.task}, timeout=PATIENCE_SECONDS)
             if done:
-                self.part, self.task = self.task.result(), None
+                part, self.task = self.task.result(), None
+                # The same object where nothing is new: the next frame is then compared in no time.
+                self.part = self.part if part == self.part else part
                 self.read_at = time.monotonic()
             elif not self.part["known"]:
                 return unknown(f"the store has not answered within {PATIENCE_SECONDS:g} s")
@@ -70,8 +74,23 @@ class Collector:
         def from_disk(name: str, every_seconds: float, read: Callable[[], Part]) -> Reading:
             return Reading(name, every_seconds, lambda: asyncio.to_thread(read))
 
-        self._events = from_disk("events", 1.0, lambda: records.events(database))
-        self._releases = from_disk("releases", 3.0, lambda: records.releases(database))
+        def from_database(name: str, every_seconds: float, read: Callable[[Path], Part]) -> Reading:
+            changed = Changed(database)
+
+            async def when_changed() -> Part:
+                if not changed.since_last():
+                    return reading.part
+                try:
+                    return await asyncio.to_thread(read, database)
+                except BaseException:
+                    changed.forget()
+                    raise
+
+            reading = Reading(name, every_seconds, when_changed)
+            return reading
+
+        self._events = from_database("events", 1.0, records.events)
+        self._releases = from_database("releases", 3.0, records.releases)
         self._recovery = from_disk("recovery", 2.0, lambda: records.recovery(database, self._ladders()))
         self._startup = from_disk("start-up", 20.0, lambda: records.startup(home, self._release()))
         self._history = from_disk("history", 5.0, lambda: readings.history(home))

@@ -19,6 +19,7 @@ from oatie_ops.api.context import OpsContext
 from oatie_ops.api.dashboard import tiles, words
 from oatie_ops.api.dashboard.collect import Collector
 from oatie_ops.api.dashboard.frame import frame
+from oatie_ops.api.dashboard.kept import Kept
 from oatie_ops.api.dashboard.sections import others, row_id, service_row, title
 from oatie_ops.api.dashboard.templates import Html
 from oatie_ops.api.tokens import Scope
@@ -27,6 +28,8 @@ from oatie_ops.api.visible import visible
 # What readers without a stream may get, at most.
 FRESH_SECONDS = 0.25
 TICK_SECONDS = 1.0
+# What only an operator sees is made while one looks: nobody has asked for so long, nobody does.
+ASKED_SECONDS = 5.0
 # With very many services a frame takes long; this is the largest share of the time that it may take.
 LARGEST_SHARE = 0.1
 ROWS_AT_ONCE = 20
@@ -46,6 +49,9 @@ class Edition:
     changed: dict[str, int] = field(default_factory=dict)
     series: dict[str, Any] = field(default_factory=dict)
     body: bytes = b""
+    made_at: float = float("-inf")  # monotonic, as the next
+    asked_at: float = float("-inf")
+    kept: Kept = field(default_factory=Kept)
     _payloads: dict[int, bytes] = field(default_factory=dict)
 
     def take(self, data: dict[str, Any], html: dict[str, Html], version: int) -> bool:
@@ -98,16 +104,18 @@ class Hub:
         self._editions = {scope: Edition() for scope in (Scope.READ, Scope.OPERATE)}
         self._making: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
-        self._made_at = float("-inf")
         self._took_seconds = 0.0
         self._wake = asyncio.Event()
         self._told: asyncio.Future[None] | None = None
 
     async def edition(self, scope: Scope) -> Edition:
         """Not older than `FRESH_SECONDS`. However many ask at once, one is made."""
-        if time.monotonic() - self._made_at > FRESH_SECONDS or not self._editions[scope].data:
-            await self._make()
-        return self._editions[max(scope, Scope.READ)]
+        found = self._editions[max(scope, Scope.READ)]
+        found.asked_at = time.monotonic()
+        for _ in range(2):  # the one that is under way may have begun when nobody asked for this scope
+            if found.asked_at - found.made_at > FRESH_SECONDS:
+                await self._make()
+        return found
 
     def look_soon(self) -> None:
         """Something has just changed that somebody may be waiting to see. From the loop's thread only."""
@@ -130,8 +138,8 @@ class Hub:
             self._told = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._told)
 
-    def moments(self) -> bytes:
-        return json.dumps(_moments(self._editions[Scope.READ].data)).encode()
+    def moments(self, scope: Scope) -> bytes:
+        return json.dumps(_moments(self._editions[max(scope, Scope.READ)].data)).encode()
 
     async def _tell(self) -> None:
         while self.streams:
@@ -155,23 +163,26 @@ class Hub:
         data = frame(await self._collector.sources())
         began = time.process_time()
         changed = False
+        lately = time.monotonic() - max(ASKED_SECONDS, 2 * self._took_seconds / LARGEST_SHARE)
         for scope, edition in self._editions.items():
+            if edition.asked_at < lately:
+                continue
             seen = visible(data, scope)
-            changed |= edition.take(seen, await _html(seen), self.version + 1)
+            changed |= edition.take(seen, await _html(seen, edition.kept), self.version + 1)
+            edition.made_at = time.monotonic()
         if changed:
             self.version += 1
         self._took_seconds = time.process_time() - began
-        self._made_at = time.monotonic()
 
 
-async def _html(data: Mapping[str, Any]) -> dict[str, Html]:
+async def _html(data: Mapping[str, Any], kept: Kept) -> dict[str, Html]:
     """All sections; a health answer may come in between."""
     found: dict[str, Html] = {}
     for index, name in enumerate(data["services"]):
-        found[f"svc-{index}"] = service_row(data, name)
+        found[f"svc-{index}"] = service_row(data, name, kept)
         if index % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
             await asyncio.sleep(0)
-    return others(data) | found
+    return others(data, kept) | found
 
 
 def _moments(data: Mapping[str, Any]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from oatie_ops.api.dashboard import charts, parts, tiles, words
 from oatie_ops.api.dashboard.frame import ACTIONS
+from oatie_ops.api.dashboard.kept import Kept
 from oatie_ops.api.dashboard.templates import Html, render
 from oatie_ops.health.latency import UNTIMED
 from oatie_ops.health.words import SYMBOLS, WORDS
@@ -29,18 +30,20 @@ CALM = {"pass": "Every check passes.", "unknown": "Nothing has been checked yet.
 Frame = Mapping[str, Any]
 
 
-def others(frame: Frame) -> dict[str, Html]:
+def others(frame: Frame, kept: Kept) -> dict[str, Html]:
     """All sections but the rows of the services, of which there may be very many."""
     release = frame["release"]
     return {
         "banner": banner(frame),
-        "operations": operations(frame),
+        "operations": kept.html("operations", frame["operations"], lambda: operations(frame)),
         **{f"tile-{tile.id}": tile.html for tile in tiles.tiles(frame)},
-        "events": parts.events(frame["events"]),
-        "releases": parts.releases(frame["releases"], release),
-        "startup": parts.startup(frame["startup"]),
-        "scaling": parts.scaling(frame["scaling"]),
-        "workers": parts.workers(frame["workers"]),
+        "events": kept.html("events", frame["events"], lambda: parts.events(frame["events"])),
+        "releases": kept.html(
+            "releases", (frame["releases"], release), lambda: parts.releases(frame["releases"], release)
+        ),
+        "startup": kept.html("startup", frame["startup"], lambda: parts.startup(frame["startup"])),
+        "scaling": kept.html("scaling", frame["scaling"], lambda: parts.scaling(frame["scaling"])),
+        "workers": kept.html("workers", frame["workers"], lambda: parts.workers(frame["workers"])),
         "release": Html(f"release {escape(str(release))}") if release else Html(""),
     }
 
@@ -123,22 +126,44 @@ def operations(frame: Frame) -> Html:
     return render("operations", {"items": items})
 
 
-def service_row(frame: Frame, name: str) -> Html:
+def service_row(frame: Frame, name: str, kept: Kept) -> Html:
+    values = _of_row(frame, name)
+    return kept.html(f"service {name}", values, lambda: _row(frame, name, values))
+
+
+def _of_row(frame: Frame, name: str) -> dict[str, Any]:
+    """What a row shows, but for its pictures, which follow from it."""
     service = frame["services"][name]
-    refused = frame["actions"][name]
-    actions = [{"action": a, "label": LABELS[a]} for a in ACTIONS if not refused[a]]
-    latency, transitions = service["latency"], service["transitions"]
-    recent = latency["recent_seconds"]
+    latency = service["latency"]
+    return {
+        "name": name,
+        "needs": ", ".join(service["needs"]),
+        "status": service["status"],
+        "since": service["since"],
+        "flapping": service["flapping"],
+        "output": service["output"],
+        "notes": _notes(frame, name, service),
+        "transitions": service["transitions"],
+        "timed": latency["samples"] > 0,
+        "untimed": "none yet" if _is_timed(service) else "not timed",
+        "p50": words.latency(latency["p50_seconds"]),
+        "p95": words.latency(latency["p95_seconds"]),
+        "recent": latency["recent_seconds"],
+        "bar": frame["uptime_bars"].get(name),
+        "uptime": _uptime(service["uptime"]),
+        "refused": frame["actions"][name],
+    }
+
+
+def _row(frame: Frame, name: str, values: Mapping[str, Any]) -> Html:
+    actions = [{"action": a, "label": LABELS[a]} for a in ACTIONS if not values["refused"][a]]
+    transitions, recent = values["transitions"], values["recent"]
     return render(
         "service",
         {
-            "name": name,
-            "needs": ", ".join(service["needs"]),
-            "state": words.state(service["status"]),
-            "for": words.ago(_at(service["since"]), "for") if service["since"] else "",
-            "flapping": service["flapping"],
-            "output": service["output"],
-            "notes": _notes(frame, name, service),
+            **values,
+            "state": words.state(values["status"]),
+            "for": words.ago(_at(values["since"]), "for") if values["since"] else "",
             "has_history": bool(transitions),
             "history_summary": f"{len(transitions)} changes" if len(transitions) != 1 else "1 change",
             "history": [
@@ -150,13 +175,8 @@ def service_row(frame: Frame, name: str) -> Html:
                 }
                 for change in transitions[:5]
             ],
-            "timed": latency["samples"] > 0,
-            "untimed": "none yet" if _is_timed(service) else "not timed",
-            "p50": words.latency(latency["p50_seconds"]),
-            "p95": words.latency(latency["p95_seconds"]),
             "spark": charts.sparkline(recent, label=f"latest {len(recent)} answers of {name}"),
             "bar": _bar(frame, name),
-            "uptime": _uptime(service["uptime"]),
             "has_actions": bool(actions),
             "actions": actions,
             "no_actions": "nothing declared",

@@ -61,7 +61,7 @@ class EventStream(Response):
                 self._since = at
             elif silent >= SILENCE_TICKS:
                 silent = 0
-                body += _event("tick", hub.moments())
+                body += _event("tick", hub.moments(self._scope))
             if body:
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 body = b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from oatie_ops.api.dashboard import charts, words
@@ -105,9 +106,14 @@ def resource_tiles(part: Part) -> Iterator[Tile]:
 def _tile(part: Part, kind: tuple[str, str, str], lines: Mapping[str, str], figure: Figure) -> Tile:
     """``kind``: id, title and unit."""
     id_, title, unit = kind
-    shown = {"known": part["known"], "why": part["why"], **figure.__dict__}
     made = tuple(Line(label, name) for label, name in lines.items())
-    return Tile(id_, title, unit, made, render("tile_value", shown), part.get("history"))
+    return Tile(id_, title, unit, made, _value(part["known"], part["why"], figure), part.get("history"))
+
+
+@lru_cache(maxsize=64)
+def _value(known: bool, why: str, figure: Figure) -> Html:
+    """Kept: each frame asks for the same ones several times, for each kind of reader and for the charts."""
+    return render("tile_value", {"known": known, "why": why, **figure.__dict__})
 
 
 def series(frame: Mapping[str, Any]) -> dict[str, Any]:
