@@ -17,8 +17,9 @@ from oatie_ops.cli.context import Context
 from oatie_ops.cli.exit import stdout_is_gone
 from oatie_ops.cli.on_engine import serving_engine
 from oatie_ops.cli.output import emit, paint, say, use_color
-from oatie_ops.deployment.targets.engine import LogQuery
-from oatie_ops.errors import UsageError
+from oatie_ops.deployment.targets.engine import Engine, LogQuery
+from oatie_ops.errors import OatieError, UsageError
+from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.logline import STAMP_LENGTH, parse, stamp
 from oatie_ops.supervisor.logread import LogReader, Wanted
 from oatie_ops.supervisor.pidfile import live_owner
@@ -60,7 +61,7 @@ def command(
     form = as_json if json else _text_form()
     paths = Context().paths
     directory = paths.logs
-    if live_owner(paths.supervisor_pid) is None and (engine := serving_engine(paths)) is not None:
+    if live_owner(paths.supervisor_pid) is None and (engine := _engine(paths)) is not None:
         moment = _moment(wanted.since) if wanted.since else None
         found_lines = engine.logs(LogQuery(follow, worker, moment, count))
         return _engine_lines(found_lines, form)
@@ -72,6 +73,15 @@ def command(
             return _follow(reader, wanted, form)
         if not found and count != 0:
             say(_why_nothing(reader, wanted, directory))
+        return None
+
+
+def _engine(paths: StatePaths) -> Engine | None:
+    """What cannot be told, for a damaged database or release, must not hide the lines that say why."""
+    try:
+        return serving_engine(paths)
+    except OatieError as error:
+        say(f"oatie: whether this runs in containers is not known: {error.what} ({error.why})")
         return None
 
 

@@ -62,9 +62,13 @@ def told_by(engine: Engine) -> Callable[[], model.Result] | None:
 
 def refuse_rival(paths: StatePaths, target: str) -> None:
     """One project serves in one place: another target could not even listen. Raises `PrerequisiteMissing`."""
+    from oatie_ops.deployment.manifest import ReleaseUnusable
     from oatie_ops.errors import OatieError, PrerequisiteMissing
 
-    engine = serving_engine(paths)
+    try:
+        engine = serving_engine(paths)
+    except ReleaseUnusable:  # nothing tells where it ran; another release is the way out of that
+        return
     if engine is None or engine.name == target:
         return
     try:

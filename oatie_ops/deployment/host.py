@@ -41,7 +41,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Host:
-    """Measured now. The problems are sentences for an operator, empty when there is none."""
+    """Measured now. The problems are sentences for an operator, empty when there is none.
+
+    ``open_files_limit`` of a process, None where it has none.
+    """
 
     python: tuple[int, int]
     venv_problem: str
@@ -51,6 +54,7 @@ class Host:
     memory_available_bytes: int
     app_port: Port
     ops_port: Port | None = None
+    open_files_limit: int | None = None
 
 
 def measure(state_home: Path, app_port: Port, ops_port: Port | None) -> Host:
@@ -64,7 +68,15 @@ def measure(state_home: Path, app_port: Port, ops_port: Port | None) -> Host:
         memory_available_bytes=memory_available_bytes(),
         app_port=app_port,
         ops_port=ops_port,
+        open_files_limit=open_files_limit(),
     )
+
+
+def open_files_limit() -> int | None:
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def venv_problem() -> str:

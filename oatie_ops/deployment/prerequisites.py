@@ -14,6 +14,8 @@ MIN_PYTHON = (3, 11)
 # What a fresh venv with pip and a handful of wheels takes; only an estimate, so the text says so.
 BUILD_ESTIMATE_BYTES = 200 * 1024**2
 DISK_MARGIN_BYTES = 32 * 1024**2
+# Fewer were seen to fail in the middle of a start; this leaves room for some connections.
+MIN_OPEN_FILES = 128
 WORKER_ESTIMATE_BYTES = 64 * 1024**2
 
 
@@ -26,6 +28,7 @@ def problems(facts: Facts) -> list[Problem]:
         *_state(facts),
         *_disk(facts),
         *_memory(facts),
+        *_open_files(facts),
         *_ports(facts),
         *_data(facts),
     ]
@@ -133,6 +136,17 @@ def _memory(facts: Facts) -> Iterator[Problem]:
         "not enough memory for old and new workers at the same time",
         f"{facts.app.workers} new workers need {size(needed)} ({each}), {size(available)} is available",
         "lower [app] workers, or free some memory; `oatie stop` first if a gap is acceptable",
+    )
+
+
+def _open_files(facts: Facts) -> Iterator[Problem]:
+    limit = facts.host.open_files_limit
+    if facts.running is not None or limit is None or limit >= MIN_OPEN_FILES:
+        return  # a supervisor that runs has a limit of its own
+    yield Problem(
+        f"a process may open only {limit} files here",
+        f"the supervisor and its workers need {MIN_OPEN_FILES} at least, and every connection is one more",
+        "`ulimit -n 1024` in this shell; LimitNOFILE= in a systemd unit; --ulimit nofile= of a container",
     )
 
 

@@ -84,11 +84,16 @@ def strip_release(paths: StatePaths, number: int) -> tuple[Path, ...]:
     return born
 
 
+# Longer ones are no numbers of ours, and more than the database holds.
+MAX_DIGITS = 9
+
+
 def highest_number(releases: Path) -> int:
     """The highest release number that has a directory; 0 when there is none."""
     if not releases.is_dir():
         return 0
-    return max((int(place.name) for place in releases.iterdir() if place.name.isdecimal()), default=0)
+    names = (place.name for place in releases.iterdir())
+    return max((int(name) for name in names if name.isdecimal() and len(name) <= MAX_DIGITS), default=0)
 
 
 def remove_tree(path: Path) -> None:

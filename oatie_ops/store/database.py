@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from oatie_ops.store.errors import StoreError, explained, too_new
 from oatie_ops.store.migrations import MIGRATIONS, SCHEMA_VERSION
@@ -24,6 +25,34 @@ Clock = Callable[[], float]
 Parameter = str | int | float | None
 
 
+class Connection(sqlite3.Connection):
+    """Takes every text. SQLite's is UTF-8, but names of files and what programs say need not be: what Python
+    holds as a lone surrogate is kept as it would be printed (``\\udce9``)."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, _storable(parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        rows = list(parameters)
+        try:
+            return super().executemany(sql, rows)
+        except UnicodeEncodeError:
+            return super().executemany(sql, map(_storable, rows))
+
+
+def _storable(parameters: Any) -> Any:
+    if isinstance(parameters, Mapping):
+        return {name: _text(value) for name, value in parameters.items()}
+    return tuple(map(_text, parameters))
+
+
+def _text(value: Any) -> Any:
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 class Database:
     """A connection that belongs to the thread which opened it. Every failure is a `StoreError`."""
 
@@ -33,7 +62,9 @@ class Database:
         self._busy_timeout_seconds = busy_timeout_seconds
         create_private(path)
         with explained(path, busy_timeout_seconds):
-            self._connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
+            self._connection = sqlite3.connect(
+                path, timeout=busy_timeout_seconds, isolation_level=None, factory=Connection
+            )
             try:
                 self._prepare()
             except BaseException:

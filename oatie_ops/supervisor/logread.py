@@ -128,7 +128,7 @@ def _open_all(path: Path, until: _File | None = None) -> list[_File]:
     for number in count():
         try:
             fd = os.open(rotated(path, number) if number else path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             missing += 1  # one is missing for a moment during a rotation
             if missing == 2:
                 break

@@ -76,3 +76,23 @@ def test_a_place_that_cannot_hold_the_state_is_refused_before_anything_is_writte
         done = project.oatie(*command.split(), env={"OATIE_HOME": home}).expect(5)
         assert "OATIE_HOME" in done.stderr and "unexpectedly" not in done.stderr
     assert sorted(project.root.iterdir()) == before
+
+
+def test_a_release_that_is_damaged_keeps_neither_a_deploy_nor_the_log_away(project: Project) -> None:
+    project.deployed("1")
+    project.oatie("stop").expect(0)
+    (project.state.releases / "1" / "manifest.json").write_text("{")
+    assert "is damaged" in project.oatie("start", "--daemon").expect(1).stderr
+    assert "Application startup complete" in project.oatie("logs").expect(0).stdout
+    project.deployed("2")
+    assert project.serving() == "2"
+
+
+def test_a_failure_that_is_no_text_is_told_and_undone_as_any_other(project: Project) -> None:
+    project.deployed("1")
+    (project.root / "service.py").write_text('raise RuntimeError("no such file: caf\\udce9 \\x1b[2J")\n')
+    done = project.deploy().expect(7)
+    assert "no such file: caf" in done.said and "unexpectedly" not in done.said
+    assert "no such file: caf" in project.oatie("rollback", "--list").expect(0).stdout
+    assert project.serving() == "1"
+    project.assert_settled()

@@ -103,6 +103,14 @@ def test_memory_for_the_overlap_is_what_the_running_workers_were_measured_with(w
     assert "as measured now" in found[0].why
 
 
+def test_too_few_open_files_are_told_before_a_start_that_would_fail_halfway(world: World) -> None:
+    assert problems(with_host(world.facts(), open_files_limit=1024)) == []
+    found = problems(with_host(world.facts(), open_files_limit=40))
+    assert "only 40 files" in found[0].what and "ulimit -n" in found[0].fix
+    world.target.supervised, world.target.serving = True, "6"
+    assert problems(with_host(world.facts(), open_files_limit=40)) == []
+
+
 def test_a_program_that_is_nowhere_is_found_missing_before_anything_starts(world: World) -> None:
     world.settings = replace(world.settings, app=AppSettings(command=("no-such-program-here", "--x")))
     assert "'no-such-program-here' is in no directory of PATH" in problems(world.facts())[0].why

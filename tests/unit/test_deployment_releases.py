@@ -514,6 +514,8 @@ def test_the_highest_number_is_that_of_a_directory(root: Path, paths: StatePaths
     for name in ("2", "10", ".tmp-11-abc", "notes"):
         (paths.releases / name).mkdir()
     assert highest_number(paths.releases) == 10
+    (paths.releases / ("9" * 20)).mkdir()  # more than the database holds
+    assert highest_number(paths.releases) == 10
 
 
 # -- manifest ----------------------------------------------------------------------------------------------

@@ -30,6 +30,12 @@ def test_a_new_database_and_its_sidecars_are_readable_by_the_owner_only(tmp_path
     assert modes == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
 
 
+def test_text_that_is_no_utf_8_is_kept_as_it_would_be_printed(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "state.db") as store:
+        store.events.add("test", "app", "no file \udce9", {"name": "\udce9"})
+        assert [event.message for event in store.events.recent(1)] == ["no file \\udce9"]
+
+
 def test_a_database_that_others_could_read_is_made_private(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     path.touch(mode=0o644)
