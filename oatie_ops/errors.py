@@ -6,11 +6,15 @@ per face: ``oatie_ops.cli.output`` for the terminal and ``oatie_ops.api.problems
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.redaction import redact, redact_value
+
+# What the system says where there is no room, on the disk or within a quota.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class OatieError(Exception):

@@ -92,7 +92,7 @@ class StatePaths:
             for directory in (self.home, self.releases, self.builds, self.run, self.logs, self.data):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             ignore = self.home / ".gitignore"
-            if not ignore.exists():
+            if not ignore.exists() or not ignore.stat().st_size:  # empty: a full disk
                 ignore.write_text("*\n")
             _ensure_private(self.control_socket.parent)
         except OSError as error:

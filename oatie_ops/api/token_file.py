@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oatie_ops.api.tokens import NAME, Scope, Token, parse, read_tokens, token_hash
 from oatie_ops.config.settings import Settings
-from oatie_ops.errors import OatieError, PrerequisiteMissing, UsageError
+from oatie_ops.errors import DISK_FULL, OatieError, PrerequisiteMissing, UsageError
 from oatie_ops.paths import StatePaths
 
 DEFAULT_NAME = "ops-tokens"
@@ -79,7 +79,8 @@ def revoke(path: Path, name: str) -> Token:
 
 def _change(path: Path, change: Callable[[list[str]], list[str]]) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (path.parent.parent, path.parent):  # each private; `parents` alone would not be
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(path.with_name(f".{path.name}.lock")):
             read_tokens(path)  # refuses a file that others can read
             lines = path.read_text().splitlines() if path.exists() else []
@@ -88,7 +89,9 @@ def _change(path: Path, change: Callable[[list[str]], list[str]]) -> None:
         raise PrerequisiteMissing(
             f"the token file {path} cannot be written",
             why=error.strerror or str(error),
-            fix="run this as the user that runs oatie, or set ops.token_file to a file of that user",
+            fix="free some disk space"
+            if error.errno in DISK_FULL
+            else "run this as the user that runs oatie, or set ops.token_file to a file of that user",
         ) from error
 
 

@@ -106,5 +106,9 @@ def _write(file: Path, values: Mapping[str, Iterable[str]]) -> None:
         os.utime(file)  # newer than what it was made of
         return
     temporary = file.with_name(f".{FILE_NAME}.{os.getpid()}")
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(file)
+    try:
+        temporary.write_text(content, encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

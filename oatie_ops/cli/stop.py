@@ -15,7 +15,7 @@ from oatie_ops.cli.context import Context
 from oatie_ops.cli.output import emit_json, emit_report, warn
 from oatie_ops.cli.waiting import Waiting
 from oatie_ops.errors import OatieError
-from oatie_ops.identity import ProcessIdentity
+from oatie_ops.identity import ProcessIdentity, pid_namespace
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.client import ControlClient, NotRunning
 from oatie_ops.supervisor.pidfile import live_owner
@@ -112,6 +112,9 @@ def stop(paths: StatePaths, timeout_seconds: float | None, tell: Callable[[str],
         patience = float(answer.get("deadline_seconds") or DEFAULT_DEADLINE_SECONDS) + GRACE_SECONDS
     else:
         patience = timeout_seconds + HURRY_SECONDS
+    if answer.get("pid_namespace", pid_namespace()) != pid_namespace():
+        _wait_for_silence(client, patience, tell)
+        return int(status["supervisor"]["pid"])
     try:
         _wait(processes, patience, lambda: tell(_progress(client, processes)))
     except OatieError:
@@ -120,6 +123,27 @@ def stop(paths: StatePaths, timeout_seconds: float | None, tell: Callable[[str],
         _hurry(client)
         _wait(processes, GRACE_SECONDS, lambda: tell(_progress(client, processes)))
     return int(status["supervisor"]["pid"])
+
+
+def _wait_for_silence(client: ControlClient, seconds: float, tell: Callable[[str], None]) -> None:
+    """For a supervisor in another pid namespace (a container), whose pids are those of others here."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            client.call("GET", "/control/status", timeout_seconds=1)
+        except NotRunning:
+            return
+        except OatieError as error:
+            if time.monotonic() >= deadline:
+                raise
+            tell(f"waiting for the supervisor: {error.why}")
+        if time.monotonic() >= deadline:
+            raise OatieError(
+                "not everything has stopped",
+                why=f"the supervisor, in another pid namespace, still answers after {seconds:.0f}s",
+                fix="wait and look at `oatie status`, or end it now with `oatie stop --timeout 0`",
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _hurry(client: ControlClient) -> None:

@@ -29,6 +29,8 @@ class StoreCorrupt(StoreError):
 class StoreFull(StoreError):
     """No room on the file system, or over its quota. What was committed before is intact."""
 
+    exit_code = ExitCode.PREREQUISITE_MISSING
+
 
 class StoreTooNew(StoreError):
     """A newer oatie wrote this database; guessing at its schema could lose data."""

@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
+from oatie_ops.identity import pid_namespace
 from oatie_ops.redaction import learn, redact
 from oatie_ops.supervisor.adopt import adopt, prepare
 from oatie_ops.supervisor.spec import ReleaseSpec
@@ -43,7 +44,8 @@ def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
             quick=bool(body.get("quick", False)),
             drain_seconds=None if given is None else float(given),
         )
-        return JSONResponse({"stopping": True, "deadline_seconds": patience})
+        here = pid_namespace()
+        return JSONResponse({"stopping": True, "deadline_seconds": patience, "pid_namespace": here})
 
     async def reload(request: Request) -> Response:
         actor = str((await _body(request)).get("actor", "control socket"))

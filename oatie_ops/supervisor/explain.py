@@ -65,11 +65,15 @@ def _reason(seen: GateEvidence) -> tuple[str, str]:
             else "see the traceback in the log lines above; what it needs at start must be there",
         )
     if seen.ended is not None:
-        hint = "it must stay in the foreground" if seen.ended.code == 0 else "see its last log lines above"
+        hint = "see its last log lines above"
+        if seen.ended.code == 0:
+            hint = "it must stay in the foreground"
+        elif not seen.log_tail:
+            hint = "it printed nothing: run it by hand to see more"
         return (f"{program} {seen.ended} after {seen.waited_seconds:.1f} s, before it was ready", hint)
     if not seen.booted:
         return (
-            f"{program} was still starting after {seen.waited_seconds:g} s",
+            f"{program} was still starting after {round(seen.waited_seconds, 1):g} s",
             "raise app.ready_timeout in oatie.toml if it really needs that long",
         )
     return _probe_reason(seen)
@@ -80,7 +84,10 @@ def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
     last = seen.last_probe
     path = app.ready or "/"
     if last is None:
-        return (f"{path} was never asked within {seen.waited_seconds:g} s", "raise app.ready_timeout")
+        return (
+            f"{path} was never asked within {round(seen.waited_seconds, 1):g} s",
+            "raise app.ready_timeout",
+        )
     after = f" for {seen.waited_seconds:.1f} s"
     if last.status is None:
         if "refused" in last.error and app.command:

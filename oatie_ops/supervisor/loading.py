@@ -28,8 +28,11 @@ def load_application(app: AppSettings) -> Any:
     assert app.run is not None
     _require_loop(app.loop)
     found = _import(app.run)
+    source = app.run
     if _is_factory(found, app):
-        found = found()
+        source, found = f"what {app.run} returned", found()
+    if not callable(found):
+        raise LoadError(f"{source} is no application: {_kind(found)} cannot be called")
     if app.interface == "wsgi" or (app.interface == "auto" and not _is_asgi(found)):
         from a2wsgi import WSGIMiddleware
 
@@ -54,6 +57,10 @@ def _import(import_string: str) -> Any:
             raise LoadError(f"{module.__name__} has no attribute {attribute or 'app'!r}")
         found = getattr(found, name)
     return found
+
+
+def _kind(found: Any) -> str:
+    return "None" if found is None else f"an object of type {type(found).__name__!r}"
 
 
 def _shown(entry: str) -> str:

@@ -16,7 +16,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from oatie_ops.errors import Locked, PrerequisiteMissing
+from oatie_ops.errors import DISK_FULL, Locked, PrerequisiteMissing
 from oatie_ops.identity import ProcessIdentity
 
 # What flock(2) answers where the file system has no locks.
@@ -43,7 +43,9 @@ class PidFile:
             raise PrerequisiteMissing(
                 f"cannot write the pid file {self.path}",
                 why=error.strerror or str(error),
-                fix="choose a place that this user may write with --pid-file",
+                fix="free some disk space"
+                if error.errno in DISK_FULL
+                else "choose a place that this user may write with --pid-file",
             ) from error
 
     def release(self) -> None:

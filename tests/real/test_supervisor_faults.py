@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import psutil
 import pytest
 
-from tests.real.harness import Project
+from tests.real.harness import Background, Project
 from tests.real.loadrun import lost
 from tests.real.waiting import port_answers, wait_for
 
@@ -250,13 +250,7 @@ def _expect_orphans_reaped(project: Project, supervisor: psutil.Process) -> None
 
 def test_as_pid_1_it_reaps_zombies_and_ends_on_sigterm(project: Project) -> None:
     """As in a container: the supervisor is the init of a pid namespace."""
-    unshare = shutil.which("unshare")
-    allowed = unshare and subprocess.run([unshare, "--pid", "--fork", "true"], check=False).returncode == 0
-    if not allowed:
-        pytest.skip("only on machines that allow a pid namespace")
-    project.version("1")
-    project.program = [str(unshare), "--pid", "--fork", "--mount-proc", sys.executable, "-m", "oatie_ops"]
-    running = project.start()
+    running = _start_as_init(project)
     outer = psutil.Process(running.pid)
     (init,) = outer.children()
     for _ in range(5):
@@ -265,3 +259,23 @@ def test_as_pid_1_it_reaps_zombies_and_ends_on_sigterm(project: Project) -> None
     init.terminate()
     running.wait().expect(0)
     project.assert_gone()
+
+
+def test_a_stop_from_another_pid_namespace_does_not_mistake_pids(project: Project) -> None:
+    """As from the host of a container that shares the directory: its pid 1 is not ours."""
+    program = project.program
+    running = _start_as_init(project)
+    project.program = program
+    assert project.oatie("stop", "--json").expect(0).json["pid"] == 1
+    running.wait().expect(0)
+    project.assert_gone()
+
+
+def _start_as_init(project: Project) -> Background:
+    unshare = shutil.which("unshare")
+    allowed = unshare and subprocess.run([unshare, "--pid", "--fork", "true"], check=False).returncode == 0
+    if not allowed:
+        pytest.skip("only on machines that allow a pid namespace")
+    project.version("1")
+    project.program = [str(unshare), "--pid", "--fork", "--mount-proc", sys.executable, "-m", "oatie_ops"]
+    return project.start()

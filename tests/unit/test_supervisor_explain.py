@@ -50,8 +50,21 @@ def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
             "ended with exit code 0 after 3.0 s",
             "stay in the foreground",
         ),
-        (seen(booted=False, ended=Ended(None, 9)), "ended by SIGKILL (killed; out of memory?)", "log lines"),
-        (seen(booted=False, timed_out=True), "still starting after 3 s", "app.ready_timeout"),
+        (
+            seen(booted=False, ended=Ended(None, 9)),
+            "ended by SIGKILL (killed; out of memory?)",
+            "printed nothing",
+        ),
+        (
+            seen(booted=False, ended=Ended(3, None), log_tail=["no URL"]),
+            "ended with exit code 3",
+            "log lines",
+        ),
+        (
+            seen(booted=False, timed_out=True, waited_seconds=3.00778),
+            "still starting after 3 s",
+            "app.ready_timeout",
+        ),
         (
             seen(last_probe=ProbeResult("/ready", 301, location="https://x.example/ready")),
             "GET /ready answered 301 (redirect to https://x.example/ready)",

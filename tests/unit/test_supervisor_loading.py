@@ -101,7 +101,15 @@ def test_without_an_attribute_the_usual_names_are_tried(module: str) -> None:
 
 @pytest.mark.parametrize(
     ("run", "message"),
-    [("loadable:nope", "no attribute 'nope'"), ("not_there:app", "no module 'not_there'")],
+    [
+        ("loadable:nope", "no attribute 'nope'"),
+        ("not_there:app", "no module 'not_there'"),
+        (
+            "loadable:__name__",
+            "loadable:__name__ is no application: an object of type 'str' cannot be called",
+        ),
+        ("loadable:__doc__", "None cannot be called"),
+    ],
 )
 def test_a_wrong_import_string_is_told_from_an_error_inside(module: str, run: str, message: str) -> None:
     with pytest.raises(LoadError, match=message):
