@@ -47,6 +47,8 @@ class Controllers:
                 self._roll(key, each)
             elif key[1] == "jobs":
                 self._work(key, each)
+            elif key[1] == "horizontalpodautoscalers":
+                self._autoscale(key, each)
 
     # -- deployments -----------------------------------------------------------------------------------
 
@@ -135,6 +137,14 @@ class Controllers:
         if namespace in self.cluster.restricted and (why := cluster_rules.restricted(template["spec"])):
             return f'pods "x" is forbidden: {why}'
         return ""
+
+    def _autoscale(self, key: Key, autoscaler: Object) -> None:
+        """Not below its minimum, which needs no metrics."""
+        place = (key[0], "deployments", autoscaler["spec"]["scaleTargetRef"]["name"])
+        wanted, found = autoscaler["spec"]["minReplicas"], self.cluster.objects.get(place)
+        if found is not None and 0 < found["spec"]["replicas"] < wanted:
+            change = {"spec": {"replicas": wanted}}
+            self.cluster.update(place, change, "kube-controller-manager", "scale")
 
     # -- jobs ------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ def passed(said_at: str) -> dict[str, Any]:
 )
 def test_a_deadline_that_passed_before_the_change_says_nothing_about_it(said_at: str, believed: bool) -> None:
     """The condition stays until something moves: an undo, or the next deploy, must not fail for it."""
-    found = rollout.evaluate(passed(said_at), [], NOW, 20.0, rollout.epoch(AT))
+    found = rollout.evaluate(passed(said_at), [], NOW, 20.0, applied_at=rollout.epoch(AT))
     assert (found.trouble is not None) == believed
 
 
@@ -77,6 +77,8 @@ def test_only_pods_of_the_template_of_now_count() -> None:
     }
     assert rollout.evaluate(now, [old], NOW, 20.0).done
     old["metadata"]["annotations"] = {names.RESTARTED: "now", "of": "a webhook"}
+    assert rollout.evaluate(now, [old], NOW, 20.0, template_hash="y").done
+    assert rollout.evaluate(now, [old], NOW, 20.0, template_hash="x").trouble is not None
     assert rollout.evaluate(now, [old], NOW, 20.0).trouble is not None
 
 

@@ -94,6 +94,27 @@ def applied_at(found: Object) -> float | None:
     return next((rollout.epoch(each.get("time")) for each in entries if _is_our_apply(each)), None)
 
 
+def template_hash(cluster: Cluster, name: str, deployment: Object) -> str:
+    """By which the pods of now are known; empty where there is no ReplicaSet yet, or it may not be seen."""
+    try:
+        place = path(cluster.namespace, "ReplicaSet")
+        found = cluster.get(place, labelSelector=names.selector_text(name))["items"]
+    except ClusterError as error:
+        if error.status == 403:
+            return ""
+        raise
+    uid, revision = deployment["metadata"].get("uid"), _revision(deployment)
+    for each in found:
+        owners = each["metadata"].get("ownerReferences") or ()
+        if revision and _revision(each) == revision and any(owner.get("uid") == uid for owner in owners):
+            return str((each["metadata"].get("labels") or {}).get(rollout.HASH_LABEL, ""))
+    return ""
+
+
+def _revision(found: Object) -> str:
+    return str((found["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", ""))
+
+
 def deployed(cluster: Cluster, name: str) -> Deployed | None:
     found = cluster.get_or_none(path(cluster.namespace, "Deployment", name))
     return None if found is None else Deployed(found)

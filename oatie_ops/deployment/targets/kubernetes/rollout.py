@@ -24,6 +24,7 @@ HOPELESS = {
     "RunContainerError": "its container cannot be started",
     "CrashLoopBackOff": "its container ends again and again",
 }
+HASH_LABEL = "pod-template-hash"
 MAX_RESTARTS = 2
 # A pod may be refused for a moment: a quota holds pods that still drain, a webhook restarts.
 REFUSED_SECONDS = 10.0
@@ -57,13 +58,18 @@ def evaluate(
     pods: Sequence[Object],
     now: float,
     unschedulable_seconds: float,
+    *,
     applied_at: float | None = None,
+    template_hash: str = "",
 ) -> Standing:
     """``pods`` are those of the release; what is left of an earlier template of it does not count.
 
-    ``now`` is epoch seconds by the clock of the cluster, ``applied_at`` when the Deployment was changed.
+    ``now`` is epoch seconds by the clock of the cluster, ``applied_at`` when the Deployment was changed,
+    ``template_hash`` that of the ReplicaSet of now; empty where it is not known.
     """
-    pods = [pod for pod in pods if counts(pod, deployment)]
+    if not _is_observed(deployment) and not deployment["spec"].get("paused"):
+        return Standing(False, "the cluster has not looked at the change yet")
+    pods = [pod for pod in pods if counts(pod, deployment, template_hash)]
     if trouble := _deployment_trouble(deployment, now, unschedulable_seconds, applied_at):
         return Standing(False, trouble.why, _blamed(trouble, pods))
     for pod in pods:
@@ -72,12 +78,20 @@ def evaluate(
     return _progress(deployment)
 
 
-def counts(pod: Object, deployment: Object) -> bool:
+def _is_observed(deployment: Object) -> bool:
+    """Else its conditions, and the pods that there are, tell of the generation before."""
+    observed = (deployment.get("status") or {}).get("observedGeneration", 0)
+    return bool(observed >= deployment["metadata"].get("generation", 0))
+
+
+def counts(pod: Object, deployment: Object, template_hash: str = "") -> bool:
     """Of the template of now, and neither on its way out nor ended: an evicted pod stays as a record, and
     another one takes its place."""
     if is_leaving(pod) or pod.get("status", {}).get("phase") in ("Failed", "Succeeded"):
         return False
     wanted, found = deployment["spec"].get("template", {}).get("metadata", {}), pod["metadata"]
+    if template_hash and (found.get("labels") or {}).get(HASH_LABEL) != template_hash:
+        return False
     return all(
         (wanted.get(kind) or {}).items() <= (found.get(kind) or {}).items()
         for kind in ("labels", "annotations")
@@ -85,9 +99,7 @@ def counts(pod: Object, deployment: Object) -> bool:
 
 
 def _progress(deployment: Object) -> Standing:
-    metadata, spec, status = deployment["metadata"], deployment["spec"], deployment.get("status", {})
-    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
-        return Standing(False, "the cluster has not looked at the change yet")
+    spec, status = deployment["spec"], deployment.get("status", {})
     wanted = spec.get("replicas", 1)
     updated, ready = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     total = status.get("replicas", 0)
@@ -108,8 +120,6 @@ def _deployment_trouble(
         return Trouble(
             "", "the Deployment is paused", f"`kubectl rollout resume deployment {metadata['name']}`"
         )
-    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
-        return None  # its conditions are about the generation before
     for condition in status.get("conditions", []):
         kind, reason = condition.get("type"), condition.get("reason")
         if kind == "ReplicaFailure" and condition.get("status") == "True":
@@ -199,7 +209,7 @@ def _fix(reason: str) -> str:
         return (
             'set user = "UID:GID", in numbers, in [container] where its user is what is wrong; see its events'
         )
-    return "its last log lines are below"
+    return "its last lines tell more"
 
 
 def _ended(container: Object) -> bool:

@@ -38,7 +38,8 @@ class Watch:
             self.workload.pods(self.release),
             self.workload.cluster.now(),
             self.unschedulable_seconds,
-            live.applied_at(now.object),
+            applied_at=live.applied_at(now.object),
+            template_hash=self._hash(now.object),
         )
 
     def until_ready(self, seconds: float, tell: Tell, *, health_check: bool = True) -> str:
@@ -84,7 +85,13 @@ class Watch:
         """Those of its template of now."""
         now = self.workload.deployed()
         found = self.workload.pods(self.release)
-        return [pod for pod in found if now is None or rollout.counts(pod, now.object)]
+        if now is None:
+            return found
+        hashed = self._hash(now.object)
+        return [pod for pod in found if rollout.counts(pod, now.object, hashed)]
+
+    def _hash(self, deployment: Object) -> str:
+        return live.template_hash(self.workload.cluster, self.workload.app, deployment)
 
     def _all_run(self) -> bool:
         now, found = self.workload.deployed(), self._pods()
