@@ -13,7 +13,7 @@ import pytest
 
 from oatie_ops.api.app import routers
 from oatie_ops.api.auth import operator, reader
-from oatie_ops.api.dashboard import charts, readings, tiles, words
+from oatie_ops.api.dashboard import charts, parts, readings, tiles, words
 from oatie_ops.api.dashboard.assets import TYPES, read
 from oatie_ops.api.dashboard.frame import unknown, uptime_bar
 from oatie_ops.api.dashboard.templates import Html, parse, render_text, template
@@ -217,3 +217,21 @@ def test_no_route_forgets_to_ask_who_it_is() -> None:
             continue
         needed = reader if route.method == "GET" else operator
         assert needed in _needs(route), f"{route.method} {route.path}"
+
+
+@pytest.mark.parametrize(
+    ("status", "serving", "says"),
+    [
+        ("building", "1", "Deploy of release 2: building; it does not serve yet"),
+        ("built", "1", "Deploy of release 2: built; it does not serve yet"),
+        ("built", "2", "Deploy of release 2: built; it serves, and is watched before it counts as good"),
+        ("good", "2", None),
+        ("bad", "1", None),
+    ],
+)
+def test_a_release_is_coming_until_it_is_decided(status: str, serving: str, says: str | None) -> None:
+    newest = {"number": 2, "status": status, "actor": "alice", "created_at": 7.0}
+    before = {"number": 1, "status": "building", "actor": "alice", "created_at": 1.0}
+    found = parts.coming({"known": True, "items": [newest, before]}, serving)
+    assert (found and found["text"]) == says
+    assert parts.coming({"known": False}, serving) is None

@@ -10,6 +10,7 @@ from oatie_ops.api.dashboard.templates import Html, render
 
 Part = Mapping[str, Any]
 SERVING = "serves"
+UNDECIDED = ("building", "built")
 TONES = {"fail": ("✗", "fail"), "warn": ("!", "warn"), "pass": ("✓", "pass"), "info": ("•", "info")}
 
 
@@ -42,6 +43,17 @@ def releases(part: Part, serving: str | None) -> Html:
         for item in part.get("items", ())
     ]
     return _part(part, "releases", {"items": items})
+
+
+def coming(part: Part, serving: str | None) -> dict[str, Any] | None:
+    """The newest release, while it is neither good nor bad yet."""
+    item = next(iter(part.get("items", ())), None)
+    if item is None or item["status"] not in UNDECIDED:
+        return None
+    serves = str(item["number"]) == str(serving)
+    where = "it serves, and is watched before it counts as good" if serves else "it does not serve yet"
+    text = f"Deploy of release {item['number']}: {item['status']}; {where}"
+    return {"text": text, "actor": item["actor"] or "", "at": item["created_at"]}
 
 
 def startup(part: Part) -> Html:

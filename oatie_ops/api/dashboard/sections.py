@@ -33,9 +33,12 @@ Frame = Mapping[str, Any]
 def others(frame: Frame, kept: Kept) -> dict[str, Html]:
     """All sections but the rows of the services, of which there may be very many."""
     release = frame["release"]
+    coming = parts.coming(frame["releases"], release)
     return {
         "banner": banner(frame),
-        "operations": kept.html("operations", frame["operations"], lambda: operations(frame)),
+        "operations": kept.html(
+            "operations", (frame["operations"], coming), lambda: operations(frame, coming)
+        ),
         **{f"tile-{tile.id}": tile.html for tile in tiles.tiles(frame)},
         "events": kept.html("events", frame["events"], lambda: parts.events(frame["events"])),
         "releases": kept.html(
@@ -106,9 +109,12 @@ def _hint(worst: Mapping[str, Any] | None) -> str:
     return f"Nothing to press: no `recover` is declared for [services.{name}]; repair it where it runs."
 
 
-def operations(frame: Frame) -> Html:
+def operations(frame: Frame, coming: Mapping[str, Any] | None = None) -> Html:
+    """What was asked for lately, and the release that is ``coming`` (`parts.coming`)."""
     tones = {"running": ("…", "warn"), "succeeded": ("✓", "pass"), "failed": ("✗", "fail")}
     items = []
+    if coming is not None:
+        items.append({"symbol": "…", "tone": "warn", **coming, "at": words.ago(coming["at"])})
     for operation in frame["operations"]:
         symbol, tone = tones[operation["state"]]
         error = operation.get("error") or {}
