@@ -125,6 +125,7 @@ def test_http_degrades_with_a_token_and_restores(running: Project) -> None:
         assert b'oatie_service_degraded{service="reports"} 0' in page.read()
 
 
+@pytest.mark.slow
 def test_a_decision_outlives_the_supervisor_and_a_cold_start_obeys_it(project: Project) -> None:
     project.configure(**{"services.reports": SERVICES["services.reports"]})
     first = project.start()

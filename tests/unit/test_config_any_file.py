@@ -68,6 +68,7 @@ VALUES = st.recursive(
 FILES = st.dictionaries(
     st.sampled_from(TABLES), st.one_of(st.dictionaries(NAMES, VALUES, max_size=5), VALUES), max_size=5
 )
+ENVIRONMENTS = st.sampled_from(("local", "production", "db"))
 
 
 def written(value: Any) -> str:
@@ -78,12 +79,24 @@ def written(value: Any) -> str:
     return "inf" if value == float("inf") else json.dumps(value)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(FILES, st.sampled_from(("local", "production", "db")))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(FILES, ENVIRONMENTS)
 def test_any_file_is_examined(
     tmp_path_factory: pytest.TempPathFactory, file: dict[str, Any], environment: str
 ) -> None:
-    root: Path = tmp_path_factory.mktemp("any")
+    is_examined(tmp_path_factory.mktemp("any"), file, environment)
+
+
+@pytest.mark.slow
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(FILES, ENVIRONMENTS)
+def test_many_more_files_are_examined(
+    tmp_path_factory: pytest.TempPathFactory, file: dict[str, Any], environment: str
+) -> None:
+    is_examined(tmp_path_factory.mktemp("any"), file, environment)
+
+
+def is_examined(root: Path, file: dict[str, Any], environment: str) -> None:
     text = "".join(f"{name} = {written(value)}\n" for name, value in file.items())
     (root / "oatie.toml").write_text(text, encoding="utf-8")
     loaded = examine(root, environ={"A": "1"}, environment=environment)
