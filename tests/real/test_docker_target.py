@@ -70,7 +70,7 @@ def release_of(project: Project) -> str | None:
 def test_ten_switches_lose_no_request_and_cut_no_connection(shop: Project, engine: Engine) -> None:
     shop.configure(deploy={"bake": "200ms", "keep": 3})
     shop.deployed("1")
-    with shop.load(new=12, keep=12) as load:
+    with shop.load(new=12, keep=12, seconds=550) as load:
         for number in range(2, LAST_NEW + 1):
             shop.deployed(str(number))
             load.wait_for_release(str(number), 20)
