@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from oatie_ops.redaction import redact
 from oatie_ops.store.database import Database
 
+LOOKED_THROUGH = 5_000
+
 
 @dataclass(frozen=True)
 class AuditEntry:
@@ -36,7 +38,14 @@ class Audit:
                 (self._database.now(), actor, origin, action, redact(subject), result, redact(detail)),
             )
 
-    def recent(self, limit: int = 50) -> list[AuditEntry]:
-        """Newest first."""
-        rows = self._database.read("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))
+    def recent(self, limit: int = 50, *, refused: bool | None = None) -> list[AuditEntry]:
+        """Newest first. ``refused``: only what was, or was not, of the latest `LOOKED_THROUGH` lines."""
+        if refused is None:
+            rows = self._database.read("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (limit,))
+        else:
+            rows = self._database.read(
+                "SELECT * FROM (SELECT * FROM audit ORDER BY id DESC LIMIT ?)"
+                " WHERE (result LIKE 'refused%') = ? ORDER BY id DESC LIMIT ?",
+                (LOOKED_THROUGH, refused, limit),
+            )
         return [AuditEntry(**{name: row[name] for name in row.keys()}) for row in rows]  # noqa: SIM118

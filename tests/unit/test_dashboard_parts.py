@@ -13,7 +13,7 @@ import pytest
 
 from oatie_ops.api.app import routers
 from oatie_ops.api.auth import operator, reader
-from oatie_ops.api.dashboard import charts, parts, readings, tiles, words
+from oatie_ops.api.dashboard import charts, parts, readings, records, tiles, words
 from oatie_ops.api.dashboard.assets import TYPES, read
 from oatie_ops.api.dashboard.frame import unknown, uptime_bar
 from oatie_ops.api.dashboard.templates import Html, parse, render_text, template
@@ -21,6 +21,7 @@ from oatie_ops.api.routing import Declared, Depends, parameters_of
 from oatie_ops.api.tokens import Scope
 from oatie_ops.api.visible import visible
 from oatie_ops.performance.measured import Measured
+from oatie_ops.store import Store
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 
@@ -235,3 +236,18 @@ def test_a_release_is_coming_until_it_is_decided(status: str, serving: str, says
     found = parts.coming({"known": True, "items": [newest, before]}, serving)
     assert (found and found["text"]) == says
     assert parts.coming({"known": False}, serving) is None
+
+
+def test_refusals_push_nothing_that_was_done_off_the_page(tmp_path: Path) -> None:
+    database = tmp_path / "state.db"
+    with Store.open(database) as store:
+        store.audit.add("alice", "cli", "degrade", "reports", "done", "operator: slow")
+        for number in range(100):
+            subject = "POST /health/services/app/restart" if number % 2 else f"GET /{number}"
+            store.audit.add("unknown", "10.0.0.9", "request", subject, "refused 401", "no token")
+        assert [entry.subject for entry in store.audit.recent(3, refused=False)] == ["reports"]
+    items = records.events(database)["items"]
+    messages = [item["message"] for item in items]
+    assert "degrade reports: done (operator: slow)" in messages
+    assert "request POST /health/services/app/restart: refused 401, 50 times (no token)" in messages
+    assert len(items) == 1 + records.REFUSALS_SHOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from oatie_ops.store.audit import AuditEntry
 from oatie_ops.store.events import Event
 
 EVENTS_SHOWN, EVENTS_READ = 25, 60
+# Whoever tries many things must not push what was really done off the page.
+REFUSALS_SHOWN, REFUSALS_READ = 5, 500
 RELEASES_SHOWN = 8
 STARTS_READ = 200
 BUSY_TIMEOUT_SECONDS = 2.0
@@ -27,7 +30,9 @@ def events(database: Path) -> Part:
     if not database.exists():
         return known({"items": []})
     with _open(database) as store:
-        items = [*map(_event, store.events.recent(EVENTS_READ)), *_deeds(store.audit.recent(EVENTS_READ))]
+        deeds = store.audit.recent(EVENTS_READ, refused=False)
+        refusals = _folded(store.audit.recent(REFUSALS_READ, refused=True))
+        items = [*map(_event, store.events.recent(EVENTS_READ)), *_deeds((*deeds, *refusals))]
     items.sort(key=lambda item: -float(item["at"]))
     return known({"items": items[:EVENTS_SHOWN]})
 
@@ -147,6 +152,18 @@ def _deeds(entries: Iterable[AuditEntry]) -> Iterator[dict[str, Any]]:
             "warn" if refused else "fail" if failed else "info",
         )
         yield {**item, "actor": entry.actor, "origin": entry.origin}
+
+
+def _folded(refusals: Iterable[AuditEntry]) -> list[AuditEntry]:
+    """Equal ones as the newest of them, with their number."""
+    alike: dict[tuple[str, str, str], list[AuditEntry]] = {}
+    for entry in refusals:
+        alike.setdefault((entry.origin, entry.subject, entry.result), []).append(entry)
+    shown = list(alike.values())[:REFUSALS_SHOWN]
+    return [
+        first if not others else replace(first, result=f"{first.result}, {len(others) + 1} times")
+        for first, *others in shown
+    ]
 
 
 def _tone(event: Event) -> str:
