@@ -14,6 +14,7 @@ from oatie_ops.api.tokens import Scope
 # Keys, wherever they are, whose values take the scope ``operate``.
 PRIVATE = frozenset({"pid", "gate_port", "origin", "details", "log", "host", "last_end", "sample"})
 HIDDEN = None
+PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def visible(data: Any, scope: Scope) -> Any:
@@ -24,6 +25,9 @@ def visible(data: Any, scope: Scope) -> Any:
 
 
 def _without(data: Any) -> Any:
+    kind = type(data)
+    if kind in PLAIN or (kind is list and PLAIN.issuperset(map(type, data))):
+        return data  # a history holds hundreds of numbers, and is never changed
     if isinstance(data, Mapping):
         return {key: _hidden(value) if key in PRIVATE else _without(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

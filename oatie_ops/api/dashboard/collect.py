@@ -97,6 +97,14 @@ class Collector:
         # A replay of a week of load takes a second of processor time.
         self._scaling = Reading("scaling", 300.0, self._advice)
 
+    def standing(self) -> object:
+        """What makes a reader look up, of all that a frame shows; compared once a second."""
+        services = [
+            (name, state.status, state.consequence_of, state.maintenance, state.degraded, state.flapping)
+            for name, state in self._context.snapshot().services.items()
+        ]
+        return services, [(each.id, each.state) for each in self._context.operations.all()]
+
     async def sources(self) -> Sources:
         context = self._context
         readers = (self._events, self._releases, self._recovery, self._startup, self._history, self._scaling)

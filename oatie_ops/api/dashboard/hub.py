@@ -28,6 +28,8 @@ from oatie_ops.api.visible import visible
 # What readers without a stream may get, at most.
 FRESH_SECONDS = 0.25
 TICK_SECONDS = 1.0
+# What a check finds or somebody does is told at the next tick; figures, which always change, so often.
+FIGURES_SECONDS = 2.0
 # What only an operator sees is made while one looks: nobody has asked for so long, nobody does.
 ASKED_SECONDS = 5.0
 # With very many services a frame takes long; this is the largest share of the time that it may take.
@@ -105,6 +107,8 @@ class Hub:
         self._making: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._took_seconds = 0.0
+        self._standing: Any = None
+        self._figures_at = float("-inf")
         self._wake = asyncio.Event()
         self._told: asyncio.Future[None] | None = None
 
@@ -117,8 +121,17 @@ class Hub:
                 await self._make()
         return found
 
+    async def newest(self, scope: Scope) -> Edition:
+        """The one that was told last, for those who are `watching`; made where nobody of this scope was."""
+        found = self._editions[max(scope, Scope.READ)]
+        found.asked_at = time.monotonic()
+        if found.made_at < found.asked_at - 2 * max(FIGURES_SECONDS, self._took_seconds / LARGEST_SHARE):
+            return await self.edition(scope)
+        return found
+
     def look_soon(self) -> None:
         """Something has just changed that somebody may be waiting to see. From the loop's thread only."""
+        self._figures_at = float("-inf")
         self._wake.set()
 
     @contextlib.contextmanager
@@ -144,7 +157,8 @@ class Hub:
     async def _tell(self) -> None:
         while self.streams:
             try:
-                await self._make()
+                if self._is_due():
+                    await self._make()
             except Exception:
                 log.exception("a frame of the dashboard could not be made")
             if self._told is not None and not self._told.done():
@@ -153,6 +167,13 @@ class Hub:
                 async with asyncio.timeout(max(TICK_SECONDS, self._took_seconds / LARGEST_SHARE)):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _is_due(self) -> bool:
+        standing, now = self._collector.standing(), time.monotonic()
+        if standing == self._standing and now - self._figures_at < FIGURES_SECONDS - TICK_SECONDS / 2:
+            return False
+        self._standing, self._figures_at = standing, now
+        return True
 
     async def _make(self) -> None:
         if self._making is None or self._making.done():

@@ -54,7 +54,7 @@ class EventStream(Response):
         hub, at, silent, checked = self._hub, self._since, 0, time.monotonic()
         body = f"retry: {RETRY_MILLISECONDS}\n\n".encode()
         while not gone.done():
-            edition = await hub.edition(self._scope)
+            edition = await hub.newest(self._scope)
             if hub.version != at:
                 at, silent = hub.version, 0
                 body += _event("frame", edition.payload(self._since, at), at)
