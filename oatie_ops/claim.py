@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import stat
 from pathlib import Path
 from typing import Any
 
 from oatie_ops.errors import PrerequisiteMissing
-from oatie_ops.paths import StatePaths
+from oatie_ops.paths import StatePaths, foreign, user_name
 
 CLAIM = "checkout"
 
@@ -45,7 +46,7 @@ def require_ours(paths: StatePaths, root: Path) -> None:
 
 def require_directory(paths: StatePaths, root: Path) -> None:
     """Raises `PrerequisiteMissing` where the place cannot hold the state: a file, or the checkout itself,
-    which a release would then leave out as a whole."""
+    which a release would then leave out as a whole; or where it is private to another user."""
     home = paths.home
     if _is_file(home):
         raise PrerequisiteMissing(
@@ -53,6 +54,10 @@ def require_directory(paths: StatePaths, root: Path) -> None:
             why=f"{next(path for path in (home, *home.parents) if path.exists())} is a file",
             fix="move it away, or set OATIE_HOME to a directory that oatie may make and use alone",
         )
+    if home.is_dir() and not os.access(home, os.R_OK | os.X_OK):
+        uid = home.stat().st_uid
+        why = f"it belongs to {user_name(uid)} and is private; this is {user_name(os.getuid())}"
+        raise foreign(home, uid, why)
     with contextlib.suppress(OSError):
         if home.samefile(root):
             raise PrerequisiteMissing(

@@ -95,6 +95,8 @@ class StatePaths:
             if not ignore.exists() or not ignore.stat().st_size:  # empty: a full disk
                 ignore.write_text("*\n")
             _ensure_private(self.control_socket.parent)
+        except SomebodyElses as error:
+            raise foreign(self.home, error.uid, str(error)) from None
         except OSError as error:
             raise PrerequisiteMissing(
                 f"cannot write the state directory {self.home}",
@@ -103,10 +105,37 @@ class StatePaths:
             ) from error
 
 
+class SomebodyElses(Exception):
+    def __init__(self, uid: int, directory: Path) -> None:
+        super().__init__(f"{directory} belongs to {user_name(uid)}, and this is {user_name(os.getuid())}")
+        self.uid = uid
+
+
+def foreign(home: Path, uid: int, why: str) -> PrerequisiteMissing:
+    """One user runs an application: files of several would lock each other out."""
+    user = user_name(uid)
+    return PrerequisiteMissing(
+        f"the state directory {home} is that of another user",
+        why=why,
+        fix=f"run this as {user} (`sudo -u {user} oatie …`), or set OATIE_HOME to a directory of your own",
+    )
+
+
+def user_name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
 def _ensure_private(directory: Path) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
     info = directory.stat()
-    if info.st_uid != os.getuid() or info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if info.st_uid != os.getuid():
+        raise SomebodyElses(info.st_uid, directory)
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(0, f"{directory} is not private to this user")
 
 

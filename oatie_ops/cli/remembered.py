@@ -35,8 +35,8 @@ def refresh(context: Context, workers: Iterable[str] | None = None) -> None:
     try:
         home = context.paths.home
         file = home / FILE_NAME
-        if not home.is_dir():
-            return
+        if not home.is_dir() or home.stat().st_uid != os.geteuid():
+            return  # what root looks at stays as its owner has it
         before = read(file)
         newest = max(_changed(source) for source in _sources(context))
         if _changed(file) < newest or not before:

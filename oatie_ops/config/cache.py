@@ -47,9 +47,12 @@ def read(inputs: Inputs) -> Declared | None:
 
 
 def write(inputs: Inputs, declared: Declared) -> None:
-    """Complete or not at all, mode 0600; only where there is a state directory already."""
+    """Complete or not at all, mode 0600; only where there is a state directory already, and it is ours."""
     path = file_of(inputs)
-    if not path.parent.is_dir():
+    try:
+        if path.parent.stat().st_uid != os.geteuid():
+            return
+    except OSError:
         return
     salt = os.urandom(16)
     document = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.harness import COMMAND_TIMEOUT_SECONDS, Project
+from tests.real.waiting import need_program
 
 # How a shell closes streams.
 ALL_CLOSED = '<&- >&- 2>&- exec "$@"'
@@ -96,3 +97,34 @@ def test_a_failure_that_is_no_text_is_told_and_undone_as_any_other(project: Proj
     assert "no such file: caf" in project.oatie("rollback", "--list").expect(0).stdout
     assert project.serving() == "1"
     project.assert_settled()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only on machines where the tests are root")
+def test_the_state_of_another_user_is_named_as_such_and_left_alone(project: Project) -> None:
+    """As root on what somebody else deploys: nothing of root's may lie among their files afterwards."""
+    project.version("1")
+    project.state.ensure()
+    for place in (project.state.home, *project.state.home.rglob("*")):
+        os.chown(place, 65534, 65534)
+    for command in ("deploy --yes", "start", "status"):
+        done = project.oatie(*command.split())
+        assert "unexpectedly" not in done.said
+        if command != "status":  # only looks
+            assert done.code == 5 and "another user" in done.stderr, done
+    owners = {place.stat().st_uid for place in (project.state.home, *project.state.home.rglob("*"))}
+    assert owners == {65534}
+    project.assert_settled()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only on machines where the tests are root")
+@pytest.mark.parametrize("command", ["status", "deploy --yes", "rollback", "logs", "stop", "token create x"])
+def test_state_that_is_private_to_another_user_is_told(project: Project, command: str) -> None:
+    project.version("1")
+    project.state.ensure()
+    # Root without the capability to read what is others': as any other user.
+    for place in (project.state.home, *project.state.home.rglob("*")):
+        os.chown(place, 65534, 65534)
+    drop = ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    project.program = [need_program("setpriv"), *drop, *project.program]
+    done = project.oatie(*command.split())
+    assert done.code == 5 and "belongs to nobody and is private" in done.stderr, done
