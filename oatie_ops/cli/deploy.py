@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oatie_ops.cli.context import Context
+from oatie_ops.cli.options import DryRun, Environment, JsonEvents, WaitLock, Yes
 from oatie_ops.cli.start import LOG_LEVELS
 from oatie_ops.cli.start_run import OPS_FACTORY, given_overrides
 from oatie_ops.errors import UsageError
@@ -23,10 +24,7 @@ TARGETS = ("process", "docker", "swarm", "kubernetes")  # as `registry.TARGETS`,
 
 def command(
     *,
-    environment: Annotated[
-        str | None,
-        typer.Option("--environment", "-e", help="Use [environments.NAME] of oatie.toml.", metavar="NAME"),
-    ] = None,
+    environment: Environment = None,
     target: Annotated[
         str | None, typer.Option("--target", help=f"One of {', '.join(TARGETS)}.", metavar="TARGET")
     ] = None,
@@ -50,9 +48,7 @@ def command(
             "--no-health-check", help="Wait until the workers are up, not until they are healthy; no bake."
         ),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the steps that would be done, and do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     output: Annotated[
         str | None,
         typer.Option(
@@ -63,16 +59,9 @@ def command(
         str | None,
         typer.Option("--accessory", metavar="NAME", help="Only this accessory: made anew as declared."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON event a line; the last one is the result.")
-    ] = False,
-    wait_lock: Annotated[
-        float,
-        typer.Option(
-            "--wait-lock", min=0, metavar="SECONDS", help="How long to wait for another run to end."
-        ),
-    ] = 0.0,
+    yes: Yes = False,
+    json: JsonEvents = False,
+    wait_lock: WaitLock = 0.0,
 ) -> int:
     """Make a release of this checkout and switch to it once it is healthy.
 

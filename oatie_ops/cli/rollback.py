@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oatie_ops.cli.context import Context
+from oatie_ops.cli.options import DryRun, Environment, JsonEvents, WaitLock, Yes
 from oatie_ops.cli.output import emit_json, emit_report
 from oatie_ops.cli.start_run import OPS_FACTORY
 from oatie_ops.exit_codes import ExitCode
@@ -28,23 +29,11 @@ def command(
         typer.Argument(help="The number of the release.  [default: the last good one before this]"),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", "-l", help="Show the releases and do nothing.")] = False,
-    environment: Annotated[
-        str | None,
-        typer.Option("--environment", "-e", help="Use [environments.NAME] of oatie.toml.", metavar="NAME"),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the steps that would be done, and do nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="One JSON event a line; the last one is the result.")
-    ] = False,
-    wait_lock: Annotated[
-        float,
-        typer.Option(
-            "--wait-lock", min=0, metavar="SECONDS", help="How long to wait for another run to end."
-        ),
-    ] = 0.0,
+    environment: Environment = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: JsonEvents = False,
+    wait_lock: WaitLock = 0.0,
 ) -> int:
     """Switch back to an earlier release, through the same health gate.
 

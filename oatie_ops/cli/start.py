@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oatie_ops.cli.options import Environment
 from oatie_ops.cli.start_run import StartOptions, start
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
@@ -45,10 +46,7 @@ def command(
         Path | None,
         typer.Option("--env-file", help="Variables for the application (KEY=value lines).", metavar="FILE"),
     ] = None,
-    environment: Annotated[
-        str | None,
-        typer.Option("--environment", "-e", help="Use [environments.NAME] of oatie.toml.", metavar="NAME"),
-    ] = None,
+    environment: Environment = None,
     json: Annotated[
         bool, typer.Option("--json", help="With --daemon: the status as one JSON object.")
     ] = False,
