@@ -5,7 +5,7 @@ In a container the host's memory and processors are not ours to use; what ends u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,12 @@ class Cgroups:
 
     def memory(self) -> MemoryUse | None:
         """The group with the least room, of ours and those above it; None where none has a limit."""
+        paths = self._paths()
         found = [
-            *(_memory(d, "memory.max", "memory.current", "inactive_file") for d in self._unified()),
+            *(_memory(d, "memory.max", "memory.current", "inactive_file") for d in self._unified(paths)),
             *(
                 _memory(d, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-                for d in self._of("memory")
+                for d in self._of("memory", paths)
             ),
         ]
         limited = [use for use in found if use is not None]
@@ -55,23 +56,25 @@ class Cgroups:
 
     def cpu(self) -> CpuUse | None:
         """The group with the smallest share of processors; None where none has a limit."""
-        found = [_cpu_unified(directory) for directory in self._unified()]
-        accounts = list(self._of("cpuacct"))
-        found += [_cpu_v1(directory, accounts) for directory in self._of("cpu")]
+        paths = self._paths()
+        found = [_cpu_unified(directory) for directory in self._unified(paths)]
+        limited = [directory for directory in self._of("cpu", paths) if _is_limited(directory)]
+        accounts = list(self._of("cpuacct", paths)) if limited else []
+        found += [_cpu_v1(directory, accounts) for directory in limited]
         return min((use for use in found if use is not None), key=lambda use: use.limit, default=None)
 
     def pressure(self, resource: str) -> Path | None:
         """Our group's file of pressure stall information; None where the group has none."""
-        paths = (directory / f"{resource}.pressure" for directory in self._unified())
+        paths = (directory / f"{resource}.pressure" for directory in self._unified(self._paths()))
         return next((path for path in paths if path.exists()), None)
 
-    def _unified(self) -> Iterator[Path]:
-        path = self._paths().get("")
+    def _unified(self, paths: Mapping[str, str]) -> Iterator[Path]:
+        path = paths.get("")
         if path is not None and (self.mount / "cgroup.controllers").exists():
             yield from _upwards(self.mount, path)
 
-    def _of(self, controller: str) -> Iterator[Path]:
-        path = self._paths().get(controller)
+    def _of(self, controller: str, paths: Mapping[str, str]) -> Iterator[Path]:
+        path = paths.get(controller)
         base = self.mount / controller
         if path is not None and base.is_dir():
             yield from _upwards(base, path)
@@ -98,8 +101,11 @@ def _upwards(mount: Path, path: str) -> Iterator[Path]:
 
 
 def _memory(directory: Path, limit_file: str, used_file: str, cache: str) -> MemoryUse | None:
-    limit, used = _number(directory / limit_file), _number(directory / used_file)
-    if limit is None or used is None or not 0 < limit < NO_LIMIT_BYTES:
+    limit = _number(directory / limit_file)
+    if limit is None or not 0 < limit < NO_LIMIT_BYTES:  # most have none, and this is asked once a second
+        return None
+    used = _number(directory / used_file)
+    if used is None:
         return None
     reclaimable = _field(directory / "memory.stat", cache) or 0
     return MemoryUse(max(0, used - reclaimable), limit)
@@ -111,6 +117,10 @@ def _cpu_unified(directory: Path) -> CpuUse | None:
     if not quota.isdecimal() or not period.isdecimal() or not int(period) or used is None:
         return None
     return CpuUse(used / 1e6, int(quota) / int(period), *_throttling(directory))
+
+
+def _is_limited(directory: Path) -> bool:
+    return (_number(directory / "cpu.cfs_quota_us") or 0) > 0
 
 
 def _cpu_v1(directory: Path, accounts: list[Path]) -> CpuUse | None:
@@ -129,8 +139,9 @@ def _throttling(directory: Path) -> tuple[int, int]:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text().strip()
-    except OSError:
+        with path.open("rb", buffering=0) as file:
+            return file.read().decode().strip()
+    except (OSError, UnicodeDecodeError):
         return None
 
 

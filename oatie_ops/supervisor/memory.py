@@ -15,7 +15,8 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 def rss_bytes(pid: int) -> int:
     """0 for a process that is gone."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+        with Path(f"/proc/{pid}/statm").open("rb", buffering=0) as file:
+            return int(file.read().split()[1]) * PAGE_BYTES
     except FileNotFoundError:
         if Path("/proc/self/statm").exists():
             return 0
