@@ -10,10 +10,11 @@ import copy
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tests.real import cluster_rules
+from tests.real.cluster_pods import READY_SECONDS, is_ready, said, state_of
+from tests.real.cluster_store import now
 
 if TYPE_CHECKING:
     from tests.real.cluster import FakeCluster
@@ -23,10 +24,6 @@ Key = tuple[str, str, str]
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
-
-
-def now(seconds_ago: float = 0.0) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds_ago))
 
 
 class Controllers:
@@ -131,7 +128,7 @@ class Controllers:
 
     def _refusal(self, namespace: str, template: Object) -> str:
         pods = [key for key in self.cluster.objects if key[:2] == (namespace, "pods")]
-        quota = self.cluster.pod_quota
+        quota = self.cluster.pod_quotas.get(namespace)
         if quota is not None and len(pods) >= quota:
             return f'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods={len(pods)}'
         if namespace in self.cluster.restricted and (why := cluster_rules.restricted(template["spec"])):
@@ -219,10 +216,10 @@ class Controllers:
         if uid not in self.since:
             return
         age = time.monotonic() - self.since[uid]
-        pod["status"] = _state(pod["spec"], age, now(age))
+        pod["status"] = state_of(pod["spec"], age, now(age))
         if pod["status"]["phase"] != "Pending" or pod["status"].get("containerStatuses"):
             pod["spec"]["nodeName"] = "node-1"
-        for reason, message in _said(pod):
+        for reason, message in said(pod):
             self._event(key[0], "Pod", pod, "Warning" if reason != "Started" else "Normal", reason, message)
 
     def _is_available(self, pod: Object, spec: Object) -> bool:
@@ -252,9 +249,6 @@ class Controllers:
         }
 
 
-READY_SECONDS = 0.25
-
-
 def _hash(template: Object) -> str:
     return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
 
@@ -276,88 +270,3 @@ def _condition(known: dict[str, Object], kind: str, true: bool, reason: str, mes
             "lastUpdateTime": now(),
             "lastTransitionTime": now() if old.get("status") != status else old["lastTransitionTime"],
         }
-
-
-def is_ready(pod: Object) -> bool:
-    return any(
-        each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", [])
-    )
-
-
-def _said(pod: Object) -> Iterator[tuple[str, str]]:
-    for container in pod["status"].get("containerStatuses", ()):
-        waiting = container["state"].get("waiting")
-        if waiting is None:
-            yield "Started", "Started container app"
-        elif waiting["reason"] != "ContainerCreating":
-            yield "Failed", f"Error: {waiting['reason']}"
-    for condition in pod["status"].get("conditions", ()):
-        if condition.get("reason") == "Unschedulable":
-            yield "FailedScheduling", condition["message"]
-
-
-def _state(spec: Object, age: float, made: str) -> Object:
-    """How a pod fares: as its image, its command and its wishes say."""
-    wanted = spec["containers"][0]
-    image, command = wanted["image"], " ".join(wanted.get("command", ()))
-    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": made}
-    if _cpus(wanted) > 100:
-        scheduled |= {"status": "False", "reason": "Unschedulable"}
-        scheduled["message"] = "0/2 nodes are available: 2 Insufficient cpu."
-        return {"phase": "Pending", "conditions": [scheduled]}
-    container: Object = {"name": "app", "image": image, "ready": False, "restartCount": 0, "state": {}}
-    status: Object = {
-        "phase": "Pending",
-        "startTime": made,
-        "containerStatuses": [container],
-        "conditions": [scheduled, {"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
-    }
-    if "no-such-tag" in image:
-        _waits(container, "ErrImagePull" if age < 0.3 else "ImagePullBackOff", f"pull of {image} failed")
-    elif age < 0.1:
-        _waits(container, "ContainerCreating", "")
-    elif spec["restartPolicy"] == "Never":
-        _once(status, container, command, age)
-    else:
-        _serves(status, container, command, age)
-    return status
-
-
-def _waits(container: Object, reason: str, message: str) -> None:
-    container["state"] = {"waiting": {"reason": reason} | ({"message": message} if message else {})}
-
-
-def _once(status: Object, container: Object, command: str, age: float) -> None:
-    status["phase"], container["state"] = "Running", {"running": {}}
-    if age > READY_SECONDS:
-        fails = "exit 1" in command
-        status["phase"] = "Failed" if fails else "Succeeded"
-        container["state"] = {
-            "terminated": {"exitCode": int(fails), "reason": "Error" if fails else "Completed"}
-        }
-
-
-def _serves(status: Object, container: Object, command: str, age: float) -> None:
-    """``exit 3``: a crash loop; ``late``: ends once it has served; ``sleep 3600`` never answers."""
-    status |= {"phase": "Running", "podIP": "10.0.0.1"}
-    container["state"] = {"running": {}}
-    ended = {"terminated": {"exitCode": 3, "reason": "Error"}}
-    if "exit 3" in command and age > 0.2:
-        container |= {"restartCount": 1 if age < 0.6 else 2, "lastState": ended}
-        if age > 0.35:
-            _waits(container, "CrashLoopBackOff", "back-off 10s restarting failed container=app")
-    elif "late" in command and age > 2.0:
-        container |= {
-            "restartCount": 1,
-            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
-        }
-    elif age > READY_SECONDS and "sleep 3600" not in command and "exit 3" not in command:
-        container["ready"] = True
-        status["conditions"][1] = {"type": "Ready", "status": "True"}
-
-
-def _cpus(container: Object) -> int:
-    text = str(container.get("resources", {}).get("requests", {}).get("cpu", "0"))
-    if text.endswith("m"):
-        return int(text[:-1]) // 1000
-    return int(text.removesuffix("k")) * (1000 if text.endswith("k") else 1)

@@ -307,12 +307,9 @@ def test_a_pod_that_the_security_level_refuses_is_explained(strict_site: Site) -
 
 @pytest.mark.slow
 def test_a_quota_that_leaves_no_room_is_explained(site: Site) -> None:
-    if site.fake is None:
-        body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
-        place = f"/api/v1/namespaces/{site.cluster.namespace}/resourcequotas"
-        site.cluster.call("POST", place, body=body | {"spec": {"hard": {"pods": "2"}}})
-    else:
-        site.fake.pod_quota = 2
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
+    place = f"/api/v1/namespaces/{site.cluster.namespace}/resourcequotas"
+    site.cluster.call("POST", place, body=body | {"spec": {"hard": {"pods": "2"}}})
     site.deploy().expect(0)
     site.configure(app={"log_level": "debug"})
     said = site.oatie("deploy", "--yes").expect(7).stderr

@@ -204,7 +204,7 @@ def test_a_job_whose_pod_is_refused_is_told_at_once(
     fake: FakeCluster, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live.rollout, "REFUSED_SECONDS", 0.5)
-    fake.pod_quota = 0
+    fake.pod_quotas["shop"] = 0
     job = manifests.job(release(), "true", 300)
     with pytest.raises(OatieError, match="could not start") as caught:
         release_job.run(cluster, job, "true", 300, lambda _line: None, 20)

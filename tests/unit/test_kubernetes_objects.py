@@ -62,7 +62,7 @@ def container(made: Release) -> dict[str, Any]:
 
 
 def newest() -> list[str]:
-    from tests.real.cluster import newest_versions
+    from tests.real.cluster_store import newest_versions
 
     return newest_versions()
 
