@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from oatie_ops.store import Store
-from tests.real.browser import Eyes, chromium
+from tests.real.browser import SECONDS, Eyes, chromium
 from tests.real.databases import Redis
 from tests.real.harness import Project
 from tests.real.waiting import wait_for
@@ -218,7 +218,12 @@ def test_focus_returns_to_the_button_although_its_row_was_made_anew(look: Look, 
     eyes.page.click(f'{_row("app")} button[value="restart"]')
     eyes.page.evaluate("const rows = document.getElementById('services'); rows.innerHTML = rows.innerHTML")
     eyes.page.keyboard.press("Escape")
-    eyes.page.wait_for_function("document.activeElement.dataset.key === 'app:restart'")
+    # Not `wait_for_function`, whose polling is an eval that the page's policy forbids.
+    wait_for(
+        lambda: eyes.page.evaluate("document.activeElement.dataset.key") == "app:restart",
+        "the focus on the button",
+        seconds=SECONDS,
+    )
 
 
 def test_who_is_not_signed_in_or_may_only_look_is_led_to_the_sign_in(look: Look, shop: Project) -> None:
