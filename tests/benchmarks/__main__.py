@@ -74,7 +74,9 @@ def main() -> int:
         print("no plots: matplotlib is missing; pip install -e .[bench] brings it", file=sys.stderr)
     for name in arguments.names or COMPARISON:
         print(f"{name} …", file=sys.stderr, flush=True)
+        started = time.monotonic()
         report = measured(name, COMPARISON[name], arguments)
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         _print(report)
         run = replace(run, seconds=time.monotonic() - began, reports=(*run.reports, report))
         if arguments.out is not None:  # now: a run that is cut off keeps what it has measured

@@ -19,7 +19,7 @@ from tests.real.harness import Project
 LOAD = {"new": 12, "keep": 12}
 RELOAD_PAUSE_SECONDS = 2.5
 MOST_CUT_OVER_MS = 100
-ROUNDS, RELOADS, DEPLOYS, QUICK_DEPLOYS = 3, 2, 20, 5
+ROUNDS, RELOADS, QUICK_RELOADS, DEPLOYS, QUICK_DEPLOYS = 3, 2, 1, 20, 5
 
 
 def run(options: Options) -> Report:
@@ -30,7 +30,7 @@ def run(options: Options) -> Report:
     )
     figures = [*_deploys(QUICK_DEPLOYS if options.quick else DEPLOYS)]
     for title, rate in rates.items():
-        figures += _reloads(title, rate, 1 if options.quick else ROUNDS, options)
+        figures += _reloads(title, rate, options)
     return Report("switching", "Switches under load (24 clients)", tuple(figures), left_out())
 
 
@@ -80,22 +80,23 @@ def cutover_ms(events: list[dict[str, Any]]) -> float | None:
     return (ended - begun) * 1000 if begun and ended else None
 
 
-def _reloads(title: str, rate: int, rounds: int, options: Options) -> Iterator[Figure]:
+def _reloads(title: str, rate: int, options: Options) -> Iterator[Figure]:
     """The same application reloaded: without a pause, or at a rate that leaves most connections idle."""
-    rivals = {peer.name: partial(_reload_under, peer, rate) for peer in present(options)}
+    rounds, reloads = (1, QUICK_RELOADS) if options.quick else (ROUNDS, RELOADS)
+    rivals = {peer.name: partial(_reload_under, peer, rate, reloads) for peer in present(options)}
     for name, results in once_each(rivals, rounds, options).items():
         failed = sum(result["failed"] for result in results)
         cut = sum(result["cut"] for result in results)
         requests = sum(result["requests"] for result in results)
-        note = f"of {requests} over {RELOADS * len(results)} reloads"
+        note = f"of {requests} over {reloads * len(results)} reload(s)"
         limit = 0 if name == OATIE.name else None
         yield Figure(title, name, failed, "failed", limit=limit, note=note)
         yield Figure(title, name, cut, "connections cut", limit=limit)
 
 
-def _reload_under(peer: Peer, rate: int) -> dict[str, Any]:
+def _reload_under(peer: Peer, rate: int, reloads: int) -> dict[str, Any]:
     with running(peer) as server, server.project.load(**LOAD, rate=rate) as load:
-        for _ in range(RELOADS):
+        for _ in range(reloads):
             load.wait_for_more(100)
             server.reload()
             time.sleep(RELOAD_PAUSE_SECONDS)
