@@ -240,7 +240,10 @@ def test_maintenance_is_begun_with_a_token_seen_at_once_and_ended(tmp_path: Path
                 assert (await owner.post("/health/maintenance", json=bad)).status_code == code
         with Store.open(view.paths.database) as store:
             acts = [(entry.action, entry.subject, entry.result) for entry in store.audit.recent()]
+        post = ("request", "POST /health/maintenance")
         assert acts == [
+            *[(*post, "refused 422")] * 6,  # what the owner got wrong
+            (*post, "refused 404"),
             ("maintenance", "db", "ended"),
             ("request", "DELETE /health/maintenance", "refused 401"),
             ("maintenance", "db", "begun"),
