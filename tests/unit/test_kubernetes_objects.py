@@ -238,6 +238,7 @@ def test_a_quota_is_named() -> None:
         ({"reason": "OOMKilled", "exitCode": 137}, "memory"),
         ({"signal": 9}, "signal 9"),
         ({"exitCode": 3}, "exit code 3"),
+        ({"exitCode": 137, "reason": "Error"}, "a probe that failed"),
     ],
 )
 def test_how_a_container_ended_is_told(last: dict[str, Any], says: str) -> None:

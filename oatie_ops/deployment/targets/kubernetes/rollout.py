@@ -26,6 +26,7 @@ HOPELESS = {
 }
 HASH_LABEL = "pod-template-hash"
 MAX_RESTARTS = 2
+KILLED = (137, 143)  # 128 and the number of SIGKILL, of SIGTERM
 # A pod may be refused for a moment: a quota holds pods that still drain, a webhook restarts.
 REFUSED_SECONDS = 10.0
 # A container that waited too long for its variables, or its runtime, is tried again by the kubelet.
@@ -167,10 +168,11 @@ def pod_trouble(pod: Object, now: float, unschedulable_seconds: float) -> Troubl
             return Trouble(
                 name, f"{HOPELESS[reason]}: {_said(waiting, container)}", _fix(reason), _ended(container)
             )
-        if container.get("restartCount", 0) >= MAX_RESTARTS and not container.get("ready"):
+        times = container.get("restartCount", 0)
+        if times >= MAX_RESTARTS and not container.get("ready"):
             return Trouble(
                 name,
-                f"its container ended {container['restartCount']} times: {how_ended(container)}",
+                f"its container ends again and again ({times} times): {how_ended(container)}",
                 _fix("CrashLoopBackOff"),
                 True,
             )
@@ -232,6 +234,8 @@ def how_ended(container: Object) -> str:
         return f"it could not start: {' '.join(str(last['message']).split())}"
     if last.get("signal"):
         return f"signal {last['signal']}"
+    if last.get("exitCode") in KILLED:
+        return f"exit code {last['exitCode']}: it was killed, most often for a probe that failed"
     return f"exit code {last.get('exitCode')}"
 
 
