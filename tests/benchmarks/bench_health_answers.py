@@ -3,6 +3,8 @@
 Three figures: `/health` over TCP while a fifth of a thousand checks hangs and `/health/metrics` is scraped
 all the time (a supervisor's services in a process of their own, the client here); `oatie health` against a
 supervisor of three services as a ratio to an empty Python, in turn; and the first frame of `--watch`.
+Where others use the machine, too, waiting times tell of them. So the processor time is told besides: of the
+longest stretches for which the supervisor's event loop answered nobody, and of the commands.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import multiprocessing
 import os
 import pty
 import select
+import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from oatie_ops.api.services import ops_services
@@ -25,6 +28,7 @@ from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.listen import bind_public
 from oatie_ops.supervisor.memory import give_back
 from tests.benchmarks.bench_health import HANGING, INTERVAL_SECONDS, SERVICES, serve
+from tests.benchmarks.measuring import interleaved, ratio, run_to_its_end
 from tests.real.ops_view import View
 
 TARGET_P99_MS, TARGET_RATIO, TARGET_FRAME_MS = 10.0, 9.0, 400.0
@@ -48,20 +52,51 @@ def supervise(home: Path, urls: list[str], public: socket.socket) -> None:
     control.bind(str(view.paths.control_socket))
     control.listen(64)
 
+    stretches = Stretches()
+
     async def main() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stretches.tell)
         servers = (EmbeddedServer(services.public, public), EmbeddedServer(services.trusted, control))
         await asyncio.gather(services.run(), *(server.run_until_told() for server in servers))
 
     asyncio.run(main())
 
 
-async def answers(public: tuple[str, int], seconds: float) -> None:
+class Stretches:
+    """Processor time of each callback: for so long nobody else is answered. SIGUSR1 tells and begins anew."""
+
+    def __init__(self) -> None:
+        self._seconds: list[float] = []
+        run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            began = time.thread_time()
+            run(handle)
+            self._seconds.append(time.thread_time() - began)
+
+        asyncio.Handle._run = timed  # type: ignore[method-assign]
+
+    def tell(self) -> None:
+        found, self._seconds = sorted(self._seconds), []
+        if found:
+            p999 = found[int(len(found) * 0.999)] * 1000
+            print(
+                f"  the event loop was busy without a break (processor time): p99.9 {p999:.2f} ms,"
+                f" most {found[-1] * 1000:.1f} ms, of {len(found)}",
+                flush=True,
+            )
+
+
+async def answers(public: tuple[str, int], seconds: float, supervisor: int) -> None:
     await asyncio.sleep(SETTLE_SECONDS)
+    os.kill(supervisor, signal.SIGUSR1)  # what the start took is told apart
     quiet = await _asked(public, seconds / 2)
     scrapes: list[float] = []
     scraping = asyncio.create_task(_scrape(public, scrapes))
     busy = await _asked(public, seconds)
     scraping.cancel()
+    os.kill(supervisor, signal.SIGUSR1)
+    await asyncio.sleep(SCRAPE_SECONDS)  # for it to tell
     for name, found in (("without a scrape", quiet), ("while scraped", busy)):
         p99 = found[int(len(found) * 0.99)] * 1000
         print(
@@ -103,25 +138,21 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path:
 
 
 def one_shot(directory: Path) -> None:
-    empty, health = [], []
-    for _ in range(ONE_SHOTS):
-        empty.append(_run(directory, "-c", "pass"))
-        health.append(_run(directory, "-m", "oatie_ops", "health"))
-    ratio = statistics.median(health) / statistics.median(empty)
-    print(
-        f"oatie health against a supervisor: {statistics.median(health) * 1000:.0f} ms,"
-        f" {ratio:.1f} x an empty Python (target: {TARGET_RATIO:g})"
-    )
-
-
-def _run(directory: Path, *arguments: str) -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], cwd=directory, stdout=subprocess.DEVNULL, check=False)
-    return time.perf_counter() - began
+    commands = {"empty": ["-c", "pass"], "health": ["-m", "oatie_ops", "health"]}
+    rivals = {
+        name: partial(run_to_its_end, [sys.executable, *words], directory) for name, words in commands.items()
+    }
+    found = interleaved(rivals, ONE_SHOTS)
+    for number, what in enumerate(("ms", "ms of the processor")):
+        empty, health = ([each[number] for each in found[name]] for name in commands)
+        print(
+            f"oatie health against a supervisor: {statistics.median(health) * 1000:.0f} {what},"
+            f" {ratio(health, empty):.1f} x an empty Python (target: {TARGET_RATIO:g})"
+        )
 
 
 def first_frame(directory: Path) -> None:
-    took = []
+    took, used = [], []
     for _ in range(5):
         began = time.perf_counter()
         pid, terminal = pty.fork()
@@ -141,9 +172,13 @@ def first_frame(directory: Path) -> None:
                     break
             except OSError:  # the other end is gone
                 break
-        os.waitpid(pid, 0)
+        used.append(os.wait4(pid, 0)[2])
         os.close(terminal)
-    print(f"first frame of --watch: {statistics.median(took) * 1000:.0f} ms (target: {TARGET_FRAME_MS:g})")
+    busy = statistics.median(each.ru_utime + each.ru_stime for each in used)
+    print(
+        f"first frame of --watch: {statistics.median(took) * 1000:.0f} ms (target: {TARGET_FRAME_MS:g});"
+        f" {busy * 1000:.0f} ms of the processor, until it was left again"
+    )
 
 
 def main() -> None:
@@ -164,7 +199,7 @@ def main() -> None:
             supervisors.append(fork.Process(target=supervise, args=(home, checked, public), daemon=True))
             supervisors[-1].start()
         try:
-            asyncio.run(answers(publics[0].getsockname(), seconds))
+            asyncio.run(answers(publics[0].getsockname(), seconds, supervisors[0].pid or 0))
             supervisors[0].terminate()
             one_shot(small)
             first_frame(small)
