@@ -24,7 +24,7 @@ from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
-from oatie_ops.supervisor.memory import give_back, rss_bytes, stay_small, trim
+from oatie_ops.supervisor.memory import give_back, keep, rss_bytes, stay_small, trim
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
@@ -40,6 +40,7 @@ VERDICT_SECONDS = 5.0
 REACHABLE_SECONDS = 2.0
 # How often it is looked whether memory has grown, and by how much it has to be worth a millisecond.
 TRIM_SECONDS = 2.0
+KEEP_AFTER_SECONDS = 20.0
 TRIM_BYTES = 1_000_000
 # A thread that computes gives way to the event loop after this long, instead of Python's five milliseconds.
 SWITCH_SECONDS = 0.001
@@ -286,6 +287,7 @@ class _Main:
             supervisor.apply_settings = services.apply
         await asyncio.to_thread(give_back)
         self._start(_trim_forever())
+        self._start(_keep_what_began())
         await asyncio.gather(services.run(), listener.serve(services))
 
     async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
@@ -364,6 +366,12 @@ async def _trim_forever() -> None:
             trim()
             settled = rss_bytes(pid)
         await asyncio.sleep(TRIM_SECONDS)
+
+
+async def _keep_what_began() -> None:
+    """By then all that goes on for good has begun, such as a task for each check."""
+    await asyncio.sleep(KEEP_AFTER_SECONDS)
+    keep()
 
 
 def _keep_warden(machinery: Machinery) -> None:

@@ -38,13 +38,19 @@ def stay_small() -> None:
 def give_back() -> None:
     """What the imports needed and nobody needs any more goes back to the system.
 
-    What is left stays for good and is not looked through again: a collection of everything would hold up
-    the event loop, and every answer, for tens of milliseconds.
+    What is left stays for good, see `keep`.
     """
     gc.unfreeze()
     gc.collect()
-    gc.freeze()
+    keep()
     trim()
+
+
+def keep() -> None:
+    """What there is now is not looked through for garbage again: a collection of everything would hold up
+    the event loop, and every answer, for tens of milliseconds. Takes no time itself.
+    """
+    gc.freeze()
 
 
 def trim() -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from oatie_ops.api.services import ops_services
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.listen import bind_public
-from oatie_ops.supervisor.memory import give_back
+from oatie_ops.supervisor.memory import give_back, keep
 from tests.benchmarks.bench_health import HANGING, INTERVAL_SECONDS, SERVICES, serve
 from tests.benchmarks.measuring import interleaved, ratio, run_to_its_end
 from tests.real.ops_view import View
@@ -55,7 +55,11 @@ def supervise(home: Path, urls: list[str], public: socket.socket) -> None:
     stretches = Stretches()
 
     async def main() -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stretches.tell)
+        def settled() -> None:
+            keep()
+            stretches.tell()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, settled)
         servers = (EmbeddedServer(services.public, public), EmbeddedServer(services.trusted, control))
         await asyncio.gather(services.run(), *(server.run_until_told() for server in servers))
 
@@ -89,7 +93,7 @@ class Stretches:
 
 async def answers(public: tuple[str, int], seconds: float, supervisor: int) -> None:
     await asyncio.sleep(SETTLE_SECONDS)
-    os.kill(supervisor, signal.SIGUSR1)  # what the start took is told apart
+    os.kill(supervisor, signal.SIGUSR1)  # what the start took is told apart, and what it made is kept
     quiet = await _asked(public, seconds / 2)
     scrapes: list[float] = []
     scraping = asyncio.create_task(_scrape(public, scrapes))
