@@ -34,7 +34,7 @@ from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.supervisor import Supervisor, install_signals
 
 # How long a slow boot may keep these imports waiting.
-CONTROL_IMPORT_SECONDS = 0.4
+CONTROL_IMPORT_SECONDS = 1.0
 OPS_IMPORT_SECONDS = 5.0
 VERDICT_SECONDS = 5.0
 REACHABLE_SECONDS = 2.0

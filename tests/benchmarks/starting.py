@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -14,6 +15,7 @@ from tests.real.harness import Project
 
 ROUNDS, QUICK_ROUNDS = 9, 2
 IMPORT_SECONDS = 0.5
+FIRST = "oatie, in a fresh checkout"
 # Most that `oatie` may take, as a multiple of each, for a tiny application and for one that imports long.
 AGAINST: dict[float, dict[str, float]] = {
     0.0: {UVICORN.name: 1.0, GUNICORN.name: 1.3},
@@ -37,12 +39,26 @@ def _start(import_seconds: float, rounds: int, options: Options) -> Iterator[Fig
         for peer in present(options):
             project = stack.enter_context(checkout(import_seconds=import_seconds))
             rivals[peer.name] = partial(_first_answer, project, peer)
+        project = stack.enter_context(checkout(import_seconds=import_seconds))
+        rivals[FIRST] = partial(_very_first_answer, project)
         found = interleaved(rivals, rounds, options)
+    first = found.pop(FIRST)
+    yield from summed_up(f"first {what}", {OATIE.name: first}, "ms to first 200", scale=1000)
+    if UVICORN.name in found:
+        yield Figure(
+            f"first {what}", OATIE.name, ratio(first, found[UVICORN.name]), f"x {UVICORN.name} --workers 2"
+        )
     yield from summed_up(what, found, "ms to first 200", scale=1000, notes={"PM2": "one process"})
     for name, most in AGAINST[import_seconds].items():
         if name in found:
             value = ratio(found[OATIE.name], found[name])
             yield Figure(what, OATIE.name, value, f"x {name} --workers 2", limit=most)
+
+
+def _very_first_answer(project: Project) -> float:
+    """Without a state directory: the configuration has to be validated, the store to be made."""
+    shutil.rmtree(project.state.home, ignore_errors=True)
+    return _first_answer(project, OATIE)
 
 
 def _first_answer(project: Project, peer: Peer) -> float:
