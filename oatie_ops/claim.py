@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oatie_ops.errors import PrerequisiteMissing
-from oatie_ops.paths import StatePaths, foreign, user_name
+from oatie_ops.paths import StatePaths, foreign, read_regular, user_name
 
 CLAIM = "checkout"
 
@@ -82,8 +82,8 @@ def _name(root: Path) -> str:
 
     for file, table in (("oatie.toml", ()), ("pyproject.toml", ("tool", "oatie"))):
         try:
-            found: Any = tomllib.loads((root / file).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found: Any = tomllib.loads(read_regular(root / file).decode())
+        except (OSError, ValueError, RecursionError):
             continue
         for key in (*table, "app", "name"):
             found = found.get(key) if isinstance(found, dict) else None

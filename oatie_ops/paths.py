@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -103,6 +104,15 @@ class StatePaths:
                 why=error.strerror or str(error),
                 fix="make it writable, free some disk space, or set OATIE_HOME to a directory that is",
             ) from error
+
+
+def read_regular(path: Path) -> bytes:
+    """`OSError` for what is no ordinary file, too: opening a pipe waits until somebody writes into it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not an ordinary file", os.fspath(path))
+        return file.read()
 
 
 class SomebodyElses(Exception):

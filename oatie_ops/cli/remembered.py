@@ -13,6 +13,7 @@ from pathlib import Path
 
 from oatie_ops.cli.context import Context
 from oatie_ops.errors import OatieError
+from oatie_ops.paths import read_regular
 
 FILE_NAME = "complete"
 PROFILES = (
@@ -73,8 +74,8 @@ def _declared(root: Path) -> dict[str, list[str]]:
     document: Mapping[str, object] = {}
     for name, table in (("oatie.toml", ()), ("pyproject.toml", ("tool", "oatie"))):
         try:
-            found: object = tomllib.loads((root / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found: object = tomllib.loads(read_regular(root / name).decode())
+        except (OSError, ValueError, RecursionError):
             continue
         for key in table:
             found = found.get(key, {}) if isinstance(found, Mapping) else {}

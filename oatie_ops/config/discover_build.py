@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from oatie_ops.paths import read_regular
+
 REQUIREMENTS = "pip install -r requirements.txt"
 INSTALL = "pip install ."
 # Directories that setuptools does not take for packages of a project without src/.
@@ -75,7 +77,7 @@ def _pyproject(root: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads((root / "pyproject.toml").read_bytes().decode())
+        return tomllib.loads(read_regular(root / "pyproject.toml").decode())
     except (OSError, ValueError, RecursionError):
         return {}
 

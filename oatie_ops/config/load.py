@@ -23,6 +23,7 @@ from oatie_ops.config.locate import Located, find_file, locate
 from oatie_ops.config.settings import Settings
 from oatie_ops.config.spans import KeyPath
 from oatie_ops.errors import ConfigInvalid
+from oatie_ops.paths import read_regular
 
 __all__ = ["Loaded", "examine", "find_file", "load", "with_secrets"]
 
@@ -144,7 +145,7 @@ def _content(located: Located) -> bytes | None:
     if located.file is None:
         return None
     try:
-        return located.file.read_bytes()
+        return read_regular(located.file)
     except OSError:
         return None
 

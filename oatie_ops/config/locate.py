@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.paths import read_regular
 
 FILE_NAME = "oatie.toml"
 PYPROJECT = "pyproject.toml"
@@ -51,7 +52,7 @@ def find_file(start: Path) -> Path | None:
 def has_table(pyproject: Path) -> bool:
     """Is there a ``[tool.oatie]``? A file that is no TOML has none: its other readers will complain."""
     try:
-        content = pyproject.read_bytes()
+        content = read_regular(pyproject)
     except OSError:
         return False
     if b"oatie" not in content:

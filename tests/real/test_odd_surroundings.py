@@ -128,3 +128,30 @@ def test_state_that_is_private_to_another_user_is_told(project: Project, command
     project.program = [need_program("setpriv"), *drop, *project.program]
     done = project.oatie(*command.split())
     assert done.code == 5 and "belongs to nobody and is private" in done.stderr, done
+
+
+def config_check(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "oatie_ops", "config", "check"],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("name", "code"), [("oatie.toml", 4), ("pyproject.toml", 0)])
+def test_a_configuration_that_is_a_pipe_is_not_waited_for(tmp_path: Path, name: str, code: int) -> None:
+    os.mkfifo(tmp_path / name)
+    done = config_check(tmp_path)
+    assert done.returncode == code and "unexpectedly" not in done.stderr, done
+
+
+def test_a_configuration_that_is_nested_too_deeply_is_refused_once(tmp_path: Path) -> None:
+    (tmp_path / ".oatie").mkdir()
+    (tmp_path / "oatie.toml").write_text(f"x = {'[' * 5000}{']' * 5000}\n")
+    done = config_check(tmp_path)
+    assert done.returncode == 4 and "nested too deeply" in done.stdout, done
+    assert "unexpectedly" not in done.stderr
