@@ -95,7 +95,8 @@ class StatePaths:
             ignore = self.home / ".gitignore"
             if not ignore.exists() or not ignore.stat().st_size:  # empty: a full disk
                 ignore.write_text("*\n")
-            _ensure_private(self.control_socket.parent)
+            for directory in (self.run, self.control_socket.parent):  # not the same where the path is long
+                _ensure_private(directory)
         except SomebodyElses as error:
             raise foreign(self.home, error.uid, str(error)) from None
         except OSError as error:
