@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oatie_ops.performance.optimizer import startup_optimizer
     from oatie_ops.recovery.breaker.circuit import CircuitBreaker
     from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+    from oatie_ops.recovery.breaker.rejection import CircuitOpenError
     from oatie_ops.recovery.fallback import ServiceFallback
     from oatie_ops.recovery.manager import error_recovery_manager
     from oatie_ops.scaling.engine import scaling_engine
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "CircuitBreaker": "oatie_ops.recovery.breaker.circuit",
     "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
+    "CircuitOpenError": "oatie_ops.recovery.breaker.rejection",
     "EnvironmentDetector": "oatie_ops.environment",
     "OatieMiddleware": "oatie_ops.degradation.middleware",
     "ServiceFallback": "oatie_ops.recovery.fallback",
@@ -38,6 +40,7 @@ _LAZY = {
 __all__ = [
     "CircuitBreaker",
     "CircuitBreakerConfig",
+    "CircuitOpenError",
     "EnvironmentDetector",
     "OatieMiddleware",
     "ServiceFallback",

@@ -235,7 +235,7 @@ def _load(view: SupervisorView) -> tuple[float, float]:
     """How late the worst event loop is (seconds), and requests under way for each worker."""
     workers = [worker for worker in view.status()["workers"] if worker["state"] == "serving"]
     lag = max((float(worker.get("lag_seconds") or 0.0) for worker in workers), default=0.0)
-    return lag, sum(int(worker["in_flight"]) for worker in workers) / max(1, len(workers))
+    return lag, sum(int(worker["in_flight"] or 0) for worker in workers) / max(1, len(workers))
 
 
 def _source(view: SupervisorView) -> dict[str, str]:

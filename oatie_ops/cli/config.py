@@ -223,9 +223,11 @@ def explain_lines(found: Explanation) -> list[str]:
     lines = [paint(found.key, "bold", sys.stdout)]
     if found.description:
         lines.append(f"  {found.description}")
+    if found.variables:
+        lines.append(f"  type      {found.type}")
+        if found.default is not None:
+            lines.append(f"  default   {_toml(found.default)}")
+        lines.append(f"  variable  {', '.join(found.variables)}")
     if found.keys:
-        return [*lines, *table(("  KEY", "MEANING"), [(f"  {name}", text) for name, text in found.keys])]
-    lines.append(f"  type      {found.type}")
-    if found.default is not None:
-        lines.append(f"  default   {_toml(found.default)}")
-    return [*lines, f"  variable  {', '.join(found.variables)}"]
+        lines += table(("  KEY", "MEANING"), [(f"  {name}", text) for name, text in found.keys])
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -169,6 +170,14 @@ def look_around(loaded: Loaded, paths: StatePaths, order: Order, events: Events)
     return Found(facts, target, paths)
 
 
+def _elsewhere(loaded: Loaded) -> list[str]:
+    """A directory above is deployed, for what is configured there: easily overlooked in a new, empty one."""
+    root = loaded.settings.root
+    if root == Path.cwd():
+        return []
+    return [f"the project is {root}, which holds this directory (`oatie init` makes this one a project)"]
+
+
 def tell_what_was_found(loaded: Loaded, events: Events) -> None:
     """Nothing is chosen silently: what was found instead of configured, and every warning.
 
@@ -178,6 +187,6 @@ def tell_what_was_found(loaded: Loaded, events: Events) -> None:
     from oatie_ops.config.issues import render
 
     require_decided(loaded.discovery)
-    found = [*found_note(loaded.discovery), *choice_notes(loaded.discovery)]
+    found = [*_elsewhere(loaded), *found_note(loaded.discovery), *choice_notes(loaded.discovery)]
     for note in (*found, *map(render, loaded.issues)):
         events.notice(note)

@@ -20,7 +20,7 @@ from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_history import Remembered
 from oatie_ops.cli.health_text import can_show
 from oatie_ops.cli.health_view import Act, View, arrange, decode, press
-from oatie_ops.cli.health_watch import Look, Verdict, Wanted, judge, look_once
+from oatie_ops.cli.health_watch import Look, Verdict, Wanted, judge, look_once, say_unmet
 from oatie_ops.errors import OatieError
 
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ def live(context: Context, wanted: Wanted) -> Verdict:
         watcher = _Watcher(context, wanted, looker, Console(highlight=False, markup=False, emoji=False))
         try:
             with watcher.screen(woken):
-                return watcher.run(woken)
+                verdict = watcher.run(woken)
         finally:
             looker.stop()
             watcher.leave()
+    say_unmet(wanted, watcher.last, verdict)
+    return verdict
 
 
 class Looker(threading.Thread):
@@ -127,6 +129,10 @@ class _Watcher:
                 verdict = self._read_keys(keys)
             if verdict is not None:
                 return verdict
+
+    @property
+    def last(self) -> Look | None:
+        return self._look
 
     def leave(self) -> None:
         """The last frame, on the normal screen, whole."""

@@ -12,13 +12,15 @@ from typing import Any
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_source import fetch, narrowed
 from oatie_ops.cli.health_text import can_show, remark, symbol
-from oatie_ops.cli.output import emit, emit_json_line, use_animation
+from oatie_ops.cli.output import emit, emit_json_line, report_error, use_animation
+from oatie_ops.config.durations import format_duration
 from oatie_ops.errors import OatieError, UsageError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.health.words import WORDS
 
 SCHEMA_VERSION = 1
-MIN_LOOK_SECONDS = 0.1
+# The look at the deadline takes its time: cut shorter, it would call failing what was only not waited for.
+MIN_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def follow(context: Context, wanted: Wanted) -> Verdict:
         before = look
         verdict = judge(wanted, looks, look.status, time.monotonic() - began)
         if verdict is not None:
+            say_unmet(wanted, look, verdict)
             return verdict
         time.sleep(_pause(wanted, asked, began))
 
@@ -107,6 +110,34 @@ def judge(wanted: Wanted, looks: int, status: str, since_seconds: float) -> Verd
     if wanted.count is not None and looks >= wanted.count:
         return status if wanted.until is None else ExitCode.FAILED
     return None
+
+
+def say_unmet(wanted: Wanted, look: Look | None, verdict: Verdict) -> None:
+    """Why a pipeline stops here: what was not reached, and what stood in the way."""
+    if wanted.until is None or verdict != ExitCode.FAILED:
+        return
+    limit = f" within {format_duration(wanted.deadline_seconds)}" if wanted.deadline_seconds else ""
+    report_error(
+        OatieError(
+            f"it did not become {WORDS[wanted.until]}{limit}",
+            why="" if look is None else in_the_way(look),
+            fix="only some services matter? name them: `oatie health app --until pass`"
+            if wanted.until == "pass" and not wanted.services
+            else "",
+        )
+    )
+
+
+def in_the_way(look: Look) -> str:
+    """Every service that does not pass, with its finding; pure."""
+    if look.health is None:
+        return look.why
+    found = [
+        f"{name} is {WORDS[service['status']]}: {service['output']}"
+        for name, service in look.health["services"].items()
+        if service["status"] != "pass"
+    ]
+    return "\n".join(found) or "everything is healthy"
 
 
 def _pause(wanted: Wanted, asked: float, began: float) -> float:

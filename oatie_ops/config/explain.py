@@ -50,12 +50,14 @@ class Explanation:
 def explain(key: str) -> Explanation:
     """``key`` as in the file; any name stands for "some service". Raises `UsageError` for an unknown one."""
     path = _path(key)
+    path = _through_lists(path)
     node = catalogue().node(path)
     if node is None:
         raise _unknown(key, path)
     kind = catalogue().kind(node)
     choices = catalogue().choices(node)
-    keys = tuple((name, _description((*path, name))) for name in catalogue().keys(path))
+    within = (*path, 0) if kind == "array" else path  # of a list of tables: what each of them may hold
+    keys = tuple((name, _description((*within, name))) for name in catalogue().keys(within))
     if not keys and kind == "object":
         keys = tuple(
             (f"NAME.{name}", _description((*path, "*", name))) for name in catalogue().keys((*path, "*"))
@@ -65,7 +67,7 @@ def explain(key: str) -> Explanation:
         description=_description(path),
         type=f"one of {', '.join(choices)}" if choices else _TYPE_WORDS.get(kind, kind),
         default=None if keys else _default(node, kind),
-        variables=() if keys else _variables(path),
+        variables=() if keys and kind != "array" else _variables(path),
         keys=keys,
     )
 
@@ -84,6 +86,17 @@ def _path(key: str) -> KeyPath:
         return undotted(text)
     except ValueError as error:
         raise _unknown(key, ()) from error
+
+
+def _through_lists(path: KeyPath) -> KeyPath:
+    """``recover.run`` is what each table of the list ``recover`` may hold: recover[0].run."""
+    found: KeyPath = ()
+    for part in path:
+        node = catalogue().node(found)
+        if isinstance(part, str) and node is not None and catalogue().kind(node) == "array":
+            found = (*found, 0)
+        found = (*found, part)
+    return found
 
 
 def _unknown(key: str, path: KeyPath) -> UsageError:
@@ -113,5 +126,7 @@ def _default(node: Node, kind: str) -> Any:
 
 
 def _variables(path: KeyPath) -> tuple[str, ...]:
+    if any(isinstance(part, int) for part in path):  # a list is given as a whole
+        path = path[: next(at for at, part in enumerate(path) if isinstance(part, int))]
     plain = [name for name, target in PLAIN_VARIABLES.items() if target == path]
     return (variable_name(path), *reversed(plain))

@@ -171,6 +171,8 @@ def _suggestion(known: Catalogue, table: KeyPath, name: str, data: Mapping[str, 
     near = get_close_matches(name.lower().replace("-", "_"), keys, n=1, cutoff=0.6)
     if near or (synonym in keys):
         return f"did you mean `{near[0] if near else synonym}`?"
+    if any(isinstance(part, int) for part in table) and keys:  # a rung's `command` is not that of [app]
+        return f"the keys here: {', '.join(keys)}"
     elsewhere = [section for section in known.keys(()) if name in known.keys((section,))]
     if elsewhere:
         return f"`{name}` belongs to [{elsewhere[0]}]"

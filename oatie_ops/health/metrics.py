@@ -237,7 +237,9 @@ def _application(page: Page, sources: Sources) -> Iterator[str]:
         ("oatie_app_requests_in_flight", "in_flight", "Requests that are being answered."),
         ("oatie_app_connections", "connections", "Open connections of clients."),
     ):
-        yield from page.gauge(name, told, [("", sum(int(worker.get(key) or 0) for worker in workers))])
+        # None: of a program nobody knows it, so there is no sample; a 0 would be untrue.
+        known = [int(value) for worker in workers if (value := worker.get(key, 0)) is not None]
+        yield from page.gauge(name, told, [("", sum(known))] if known or not workers else [])
     yield from _reloads(page, sources.status.get("last_reload"))
     if sources.traffic is not None:
         yield from _traffic(page, sources.traffic)

@@ -78,7 +78,8 @@ def parse_trace(text: str, name: str, column: str | None = None) -> Trace:
         else:
             points.append((time, value))
     if len(points) < 2:
-        raise BadTrace(f"{name} has {len(points)} rows with a value", fix="a trace needs at least two")
+        how_many = "one row" if points else "no row"
+        raise BadTrace(f"{name} has {how_many} with a value", fix="a trace needs at least two")
     if len(missing) > len(points):
         raise BadTrace(
             f"column {chosen} of {name} is mostly empty",

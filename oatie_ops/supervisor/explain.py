@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from oatie_ops.errors import OatieError
 from oatie_ops.supervisor.probe import ProbeResult
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Ended
+
+_MISSING_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def _reason(seen: GateEvidence) -> tuple[str, str]:
         what = "cannot be imported" if seen.boot_error.get("deterministic") else "failed while starting"
         return (
             f"{program} {what}: {seen.boot_error['error']}{where}",
-            "mend the code, or app.run in oatie.toml if the name is wrong"
+            _import_fix(str(seen.boot_error["error"]), app.run or "")
             if seen.boot_error.get("deterministic")
             else "see the traceback in the log lines above; what it needs at start must be there",
         )
@@ -77,6 +80,18 @@ def _reason(seen: GateEvidence) -> tuple[str, str]:
             "raise app.ready_timeout in oatie.toml if it really needs that long",
         )
     return _probe_reason(seen)
+
+
+def _import_fix(error: str, run: str) -> str:
+    """A module that is missing and is not the application's own is most often one that nothing installs."""
+    missing = _MISSING_MODULE.search(error)
+    package = missing.group(1).partition(".")[0] if missing else ""
+    if package in ("", run.partition(":")[0].partition(".")[0]):
+        return "mend the code, or app.run in oatie.toml if the name is wrong"
+    return (
+        f"if {package} is to be installed, name it in requirements.txt or pyproject.toml, and `oatie deploy` "
+        "does it ([deploy] build says how); else mend the import"
+    )
 
 
 def _probe_reason(seen: GateEvidence) -> tuple[str, str]:

@@ -400,9 +400,10 @@ class Supervisor:
 
     def headline(self) -> str:
         state, detail = self.state()
-        return (
-            f"{state}: {detail}" if detail else f"{state}, {self.serving_count()} workers, {self.app_url()}"
-        )
+        if detail:
+            return f"{state}: {detail}"
+        serving = self.serving_count()
+        return f"{state}, {serving} worker{'s' * (serving != 1)}, {self.app_url()}"
 
     def serving_count(self) -> int:
         return max((len(generation.serving) for generation in self._generations_alive()), default=0)
@@ -431,6 +432,7 @@ class Supervisor:
 
     def _worker_status(self, worker: Worker) -> dict[str, Any]:
         sample = self.machinery.stats.read(worker.slot)
+        counted = worker.spec.app.command is None  # only our own worker counts; of a program we know nothing
         return {
             "id": worker.id,
             "pid": worker.pid,
@@ -439,11 +441,11 @@ class Supervisor:
             "generation": worker.generation,
             "started_at": worker.started_at,
             "rss_bytes": rss_bytes(worker.pid),
-            "requests": sample.requests,
-            "errors": sample.errors,
-            "in_flight": sample.in_flight,
-            "lag_seconds": round(sample.lag_seconds, 4),
-            "connections": sample.connections,
+            "requests": sample.requests if counted else None,
+            "errors": sample.errors if counted else None,
+            "in_flight": sample.in_flight if counted else None,
+            "lag_seconds": round(sample.lag_seconds, 4) if counted else None,
+            "connections": sample.connections if counted else None,
             "gate_port": worker.port,
         }
 

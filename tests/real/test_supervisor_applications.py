@@ -49,6 +49,8 @@ def test_it_is_deployed_changed_deployed_again_rolled_back_and_stopped(
     project.oatie("rollback", "--yes").expect(0)
     assert project.serving() == "1"
     assert project.status()["state"] == "running"
+    counted = {worker["requests"] is not None for worker in project.workers()}
+    assert counted == {bool(app["run"])}  # nobody counts what a program answers
     project.oatie("stop").expect(0)
     project.assert_gone()
 

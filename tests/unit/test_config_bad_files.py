@@ -129,6 +129,12 @@ CASES = [
         "[services.db]\nrecover = [{ restart = 'app' }, { restart = 'app', page = 'x' }]\n",
         "error bad-value services.db.recover[1] 2:33",
     ),
+    case(
+        "rung with a key of another table",
+        "[services.db]\nrecover = [{ command = 'fix' }]\n",
+        "error unknown-key services.db.recover[0].command 2:14",
+        hint="run, webhook",
+    ),
     # -- references
     case(
         "variable that is not set",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -50,10 +51,15 @@ class World:
         for change in self.board.record(entry.spec, result, NOW):
             self.meter.change(change)
 
-    def page(self, *, openmetrics: bool = False, traffic: Totals | None = None) -> str:
-        sources = Sources(
-            self.board.snapshot, self.meter, STATUS, traffic, in_flight=3, events={"health": 0, "audit": 2}
-        )
+    def page(
+        self,
+        *,
+        openmetrics: bool = False,
+        traffic: Totals | None = None,
+        status: Mapping[str, Any] = STATUS,
+    ) -> str:
+        events = {"health": 0, "audit": 2}
+        sources = Sources(self.board.snapshot, self.meter, status, traffic, in_flight=3, events=events)
         page = Page(openmetrics=openmetrics)
         return "".join(families(page, sources)) + page.end
 
@@ -139,6 +145,13 @@ def test_histogram_of_checks_adds_up(world: World) -> None:
     assert world.value("oatie_check_duration_seconds_sum", service="db") == pytest.approx(99.3015)
     assert world.value("oatie_check_schedule_lag_seconds", service="db") == 0.25
     assert world.value("oatie_check_last_run_timestamp_seconds", service="db") == NOW.epoch_seconds
+
+
+def test_what_nobody_counts_of_a_program_has_no_sample(world: World) -> None:
+    program = {"state": "serving", "rss_bytes": 4096, "in_flight": None, "connections": None}
+    page = world.page(status={**STATUS, "workers": [program, program]}).splitlines()
+    assert "oatie_app_resident_memory_bytes 8192" in page
+    assert not [line for line in page if line.startswith(("oatie_app_requests_in", "oatie_app_connections"))]
 
 
 def test_traffic_of_the_application_is_a_histogram(world: World) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from oatie_ops.cli import health_nagios as nagios
+from oatie_ops.cli import health_watch
+from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_frame import Screen, duration, frame, percent, sparkline
 from oatie_ops.cli.health_history import Remembered
 from oatie_ops.cli.health_view import SORTS, View, arrange, decode, press
-from oatie_ops.cli.health_watch import Look, Wanted, changes, judge, sample
+from oatie_ops.cli.health_watch import Look, Wanted, changes, judge, look_once, sample, say_unmet
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 
@@ -78,6 +80,33 @@ def test_watch_ends_when_it_was_asked_to(
     wanted: Wanted, looks: int, status: str, since: float, verdict: object
 ) -> None:
     assert judge(wanted, looks, status, since) == verdict
+
+
+def test_a_wait_that_was_in_vain_names_what_stood_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = Wanted(until="pass", deadline_seconds=5)
+    say_unmet(wanted, look(app=service("pass"), db=service("fail", "refused")), ExitCode.FAILED)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "error: it did not become healthy within 5s" in told.err
+    assert "db is failing: refused" in told.err
+    assert "app is" not in told.err
+    say_unmet(wanted, look(), ExitCode.OK)
+    say_unmet(Wanted(count=1), look(), "fail")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_look_at_the_deadline_has_time_to_find_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[float] = []
+
+    def fetch(_context: object, _services: object, seconds: float, *, settle: bool) -> dict[str, object]:
+        patience.append(seconds)
+        raise OatieError("no answer")
+
+    monkeypatch.setattr(health_watch, "fetch", fetch)
+    wanted = Wanted(until="pass", deadline_seconds=5)
+    for since in (0.0, 3.5, 4.99):
+        look_once(Context(), wanted, since)
+    assert patience == [5.0, 1.5, 1.0]
 
 
 # --- changes ------------------------------------------------------------------------------------------

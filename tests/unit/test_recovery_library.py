@@ -461,6 +461,7 @@ def test_the_specs_names_are_where_the_spec_has_them() -> None:
     import oatie_ops
     from oatie_ops import error_recovery
 
-    for name in ("error_recovery_manager", "CircuitBreaker", "CircuitBreakerConfig", "ServiceFallback"):
+    manager = ("error_recovery_manager", "ServiceFallback")
+    for name in (*manager, "CircuitBreaker", "CircuitBreakerConfig", "CircuitOpenError"):
         assert getattr(oatie_ops, name) is getattr(error_recovery, name)
     assert error_recovery.degradation_manager is oatie_ops.degradation_manager

@@ -15,8 +15,8 @@ from tests.unit.scaling_loads import daily
     ("text", "said"),
     [
         ("", "is empty"),
-        ("t_s,load\n", "0 rows with a value"),
-        ("t_s,load\n0,1\n", "1 rows with a value"),
+        ("t_s,load\n", "no row with a value"),
+        ("t_s,load\n0,1\n", "one row with a value"),
         ("time,load\n0,1\n", "no column t_s"),
         ("t_s\n0\n", "no column of loads"),
         ("t_s,load\n0,1\n60,2\n60,3\n", "line 4: the time 60 appears twice"),

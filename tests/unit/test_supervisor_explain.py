@@ -41,6 +41,30 @@ def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
             "mend the code",
         ),
         (
+            seen(
+                booted=False,
+                boot_error={
+                    "error": "ModuleNotFoundError: No module named 'flask.json'",
+                    "where": "",
+                    "deterministic": True,
+                },
+            ),
+            "No module named 'flask.json'",
+            "if flask is to be installed, name it in requirements.txt",
+        ),
+        (
+            seen(
+                booted=False,
+                boot_error={
+                    "error": "ModuleNotFoundError: No module named 'main'",
+                    "where": "",
+                    "deterministic": True,
+                },
+            ),
+            "No module named 'main'",
+            "app.run in oatie.toml if the name is wrong",
+        ),
+        (
             seen(booted=False, boot_error={"error": "startup failed", "where": "", "deterministic": False}),
             "failed while starting: startup failed",
             "traceback",
