@@ -7,6 +7,7 @@ per group; what cannot be told now is told later. Exceptions themselves are neve
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import traceback
@@ -27,6 +28,10 @@ SAMPLE_FRAMES = 30
 # Above this many a second the traceback is not looked at any more where the same line raised before.
 DETAILED_PER_SECOND = 50
 MAX_KNOWN = 500
+
+# RFC 3986 §3.2.1: an address may hold "user:password@"; what a driver says of a failed connection names it
+# whole, whether the password was declared a secret or not.
+_CREDENTIALS = re.compile(r"(://[^\s/?#@:]*:)[^\s/?#@]+@")
 
 Send = Callable[[ErrorReport], bool]
 
@@ -69,7 +74,7 @@ class ErrorLog:
             service,
             print_.kind,
             print_.culprit,
-            redact(message_of(error)),
+            _tellable(message_of(error)),
             severity if severity in SEVERITIES else "error",
             1,
             now,
@@ -166,8 +171,12 @@ def _line(error: BaseException) -> tuple[object, ...]:
 def _rendered(error: BaseException) -> str:
     with suppress(Exception):
         text = "".join(traceback.TracebackException.from_exception(error, limit=-SAMPLE_FRAMES).format())
-        return redact(text)
+        return _tellable(text)
     return ""
+
+
+def _tellable(text: str) -> str:
+    return _CREDENTIALS.sub(r"\1***@", redact(text))
 
 
 _log: ErrorLog | None = None

@@ -99,6 +99,17 @@ def test_equal_errors_are_counted_and_the_summary_tells() -> None:
     assert "fallback: served" in shown
 
 
+def test_the_password_of_an_address_is_not_told() -> None:
+    log = ErrorLog(None)
+    try:
+        raise OSError("cannot reach postgres://shop:hunter2@db:5432/shop, see https://db.example/a:b@c")
+    except OSError as error:
+        log.record(error)
+    (group,) = log.groups()
+    assert group.message == "cannot reach postgres://shop:***@db:5432/shop, see https://db.example/a:b@c"
+    assert "OSError: cannot reach postgres://shop:***@db" in group.sample
+
+
 def test_a_storm_of_errors_is_counted_exactly_with_few_looks_at_tracebacks() -> None:
     log = ErrorLog(None)
     error = raised(lambda: query(1))
