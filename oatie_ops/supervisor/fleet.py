@@ -88,7 +88,7 @@ class Fleet:
             return
         spares = [w for w in generation.workers if w.state == WorkerState.READY]
         for worker in spares[: max(0, self._places(generation))]:
-            worker.state = WorkerState.STARTING  # nobody else takes it
+            worker.state = WorkerState.STARTING  # nobody else takes it, nobody counts it as a spare
             self._start(self._take_place(generation, worker))
         missing = self.desired + self.spare - len(generation.serving) - len(spares) - self._raising
         for _ in range(missing):
@@ -227,6 +227,7 @@ class Fleet:
             if not direct:
                 await generation.gate(worker)
             if self._places(generation) > 0:
+                worker.state = WorkerState.STARTING
                 await self._take_place(generation, worker)
             elif self._too_many(generation, already_ready=1):
                 worker.expected_end = True
