@@ -30,7 +30,7 @@ BAD_PROGRAMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "exits 1": ({"exit_at_boot": 1, "say_at_boot": "last words"}, ("exit code 1", "last words")),
     "exits 0": ({"exit_at_boot": 0}, ("exit code 0", "foreground")),
     "listens on no port": ({"listens": False}, ("$PORT", "listens on no port")),
-    "listens on another port": ({"port_offset": 1}, ("$PORT", "listens on port")),
+    "listens on another port": ({"elsewhere": True}, ("$PORT", "listens on port")),
     "accepts and never answers": ({"accepts": False}, ("/ready",)),
     "ready path answers 503": ({"ready_status": 503}, ("/ready", "503")),
     "ready path redirects": ({"ready_status": 302}, ("/ready", "302")),

@@ -18,7 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "version": "1",
     "boot_seconds": 0.0,
     "ready_status": 200,
-    "port_offset": 0,  # listens on $PORT plus this
+    "elsewhere": False,  # listens on a port that the kernel picks instead of on $PORT
     "listens": True,  # False: runs, and opens no port
     "accepts": True,  # False: the port is open and nothing ever answers
     "exit_at_boot": None,
@@ -86,7 +86,7 @@ def main() -> None:
     time.sleep(KNOBS["boot_seconds"])
     if not KNOBS["listens"]:
         threading.Event().wait()
-    port = int(os.environ.get("PORT", "0")) + KNOBS["port_offset"]
+    port = 0 if KNOBS["elsewhere"] else int(os.environ.get("PORT", "0"))
     server = Server((os.environ.get("HOST", "127.0.0.1"), port), Handler)
     if not KNOBS["accepts"]:
         threading.Event().wait()
