@@ -5,7 +5,7 @@ The public names are imported when they are first used, as those of `oatie_ops` 
 
 from __future__ import annotations
 
-from importlib import import_module
+from oatie_ops.lazy import lazily
 
 # public name -> the module that defines it
 _LAZY = {
@@ -14,15 +14,4 @@ _LAZY = {
     "scaling_engine": "oatie_ops.scaling.engine",
 }
 
-
-def __getattr__(name: str) -> object:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazily(globals(), _LAZY)

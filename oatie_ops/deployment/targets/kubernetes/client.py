@@ -78,6 +78,15 @@ class Cluster:
                 return None
             raise
 
+    def get_if_allowed(self, path: str) -> Object | None:
+        """None also where the account may not look."""
+        try:
+            return self.get_or_none(path)
+        except ClusterError as error:
+            if error.status == 403:
+                return None
+            raise
+
     def apply(self, path: str, body: Object, *, manager: str, force: bool, dry_run: bool = False) -> Object:
         """Server-side apply. Raises `Conflict` where another manager owns a field."""
         query: dict[str, str | int] = {"fieldManager": manager, "force": str(force).lower()}

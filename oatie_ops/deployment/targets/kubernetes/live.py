@@ -152,24 +152,15 @@ def running(cluster: Cluster, name: str) -> Running | None:
 
 def address(cluster: Cluster, name: str) -> str | None:
     """Of the Ingress, else of the Service as pods reach it."""
-    ingress = _if_allowed(cluster, path(cluster.namespace, "Ingress", name))
+    # An account that may not look there has made none.
+    ingress = cluster.get_if_allowed(path(cluster.namespace, "Ingress", name))
     if ingress is not None:
         spec = ingress["spec"]
         return f"{'https' if spec.get('tls') else 'http'}://{spec['rules'][0].get('host', '')}"
-    service = _if_allowed(cluster, path(cluster.namespace, "Service", name))
+    service = cluster.get_if_allowed(path(cluster.namespace, "Service", name))
     if service is None:
         return None
     return f"http://{name}.{cluster.namespace}:{service['spec']['ports'][0]['port']}"
-
-
-def _if_allowed(cluster: Cluster, place: str) -> Object | None:
-    """An account that may not look there has made none."""
-    try:
-        return cluster.get_or_none(place)
-    except ClusterError as error:
-        if error.status == 403:
-            return None
-        raise
 
 
 def replica(pod: Object) -> Replica:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from oatie_ops.config.address import is_loopback, listen_address
 from oatie_ops.config.settings import Settings
@@ -102,22 +101,14 @@ def reached(cluster: Cluster, name: str, kubernetes: KubernetesSettings) -> Iter
         if error.status != 403:
             raise
     for kind in OWN_NAMES if kubernetes.service_account else (*OWN_NAMES, "ServiceAccount"):
-        if (there := _seen(cluster, path(cluster.namespace, kind, name))) is not None and not is_ours(there):
+        # What nobody may look at is found out by the apply.
+        there = cluster.get_if_allowed(path(cluster.namespace, kind, name))
+        if there is not None and not is_ours(there):
             yield Problem(
                 f"there is a {kind} {name} that oatie has not made",
                 f"it is in the namespace {cluster.namespace}, without the label of oatie",
                 f"give the application another name in [app], or remove that {kind}",
             )
-
-
-def _seen(cluster: Cluster, place: str) -> dict[str, Any] | None:
-    """What nobody may look at is found out by the apply."""
-    try:
-        return cluster.get_or_none(place)
-    except ClusterError as error:
-        if error.status == 403:
-            return None
-        raise
 
 
 def problem(error: OatieError) -> Problem:
