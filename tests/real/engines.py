@@ -31,6 +31,8 @@ BASE_PYTHON = (3, 11)
 ENGINE_START_SECONDS = 60.0
 PR_SET_PDEATHSIG = 1
 
+DOCKERIGNORE = "*\n!container.py\n!app.json\n"
+CONTAINER_APP = {"run": None, "command": ["python3", "container.py"], "workers": 1}
 DOCKERFILE = f"""\
 FROM {BASE}
 WORKDIR /app
@@ -224,15 +226,9 @@ def containerized(project: Project, engine: Engine, **docker: Any) -> Project:
     """The project as containers of this engine, behind a Caddy of its own."""
     project.admin = f"127.0.0.1:{free_port()}"  # type: ignore[attr-defined]
     (project.root / "Dockerfile").write_text(DOCKERFILE)
-    (project.root / ".dockerignore").write_text("*\n!container.py\n!app.json\n")
+    (project.root / ".dockerignore").write_text(DOCKERIGNORE)
     project.configure(
-        app={
-            "run": None,
-            "command": ["python3", "container.py"],
-            "workers": 1,
-            "drain": "5s",
-            "stop_timeout": "3s",
-        },
+        app={**CONTAINER_APP, "drain": "5s", "stop_timeout": "3s"},
         deploy={"target": "docker"},
         docker={"host": engine.host, "replicas": 2, **docker},
         proxy={

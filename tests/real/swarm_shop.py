@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.real.engines import BASE, DOCKERFILE, HEALTHCHECK, Engine
+from tests.real.engines import BASE, CONTAINER_APP, DOCKERFILE, DOCKERIGNORE, HEALTHCHECK, Engine
 from tests.real.harness import APPS, Completed, Project
 from tests.real.swarm_nodes import Nodes
 from tests.real.waiting import wait_for
@@ -19,12 +19,10 @@ USERS = 4
 
 def on_swarm(project: Project, nodes: Nodes, **swarm: Any) -> Project:
     (project.root / "Dockerfile").write_text(DOCKERFILE + HEALTHCHECK)
-    (project.root / ".dockerignore").write_text("*\n!container.py\n!app.json\n")
+    (project.root / ".dockerignore").write_text(DOCKERIGNORE)
     project.configure(
         app={
-            "run": None,
-            "command": ["python3", "container.py"],
-            "workers": 1,
+            **CONTAINER_APP,
             "drain": "2s",
             "stop_timeout": "2s",
             "env": {"API_TOKEN": "${API_TOKEN}"},
