@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +29,9 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-ShellArgument = Annotated[Shell | None, typer.Argument(metavar="[SHELL]", help="Without it: that of $SHELL.")]
+ShellArgument = Annotated[
+    Shell | None, typer.Argument(metavar="[SHELL]", help="Without it: of $SHELL, or of your account.")
+]
 
 
 @app.command("show")
@@ -82,16 +85,29 @@ def script(shell: Shell) -> str:
 
 
 def current_shell() -> Shell:
-    """Raises `UsageError` where $SHELL names none of them."""
-    name = Path(os.environ.get("SHELL", "")).name
+    """The one that $SHELL names; where a service or a CI set none, that of the account.
+
+    Raises `UsageError` where that is none of them.
+    """
+    told = os.environ.get("SHELL", "")
+    name = Path(told or login_shell()).name
     try:
         return Shell(name)
     except ValueError as error:
+        source = "$SHELL says" if told else "$SHELL is not set, and the account's shell is"
         raise UsageError(
             "which shell?",
-            why=f"$SHELL says {name!r}" if name else "$SHELL is not set",
+            why=f"{source} {name!r}" if name else "$SHELL is not set, and the account has none",
             fix=f"name it: {', '.join(each.value for each in Shell)}",
         ) from error
+
+
+def login_shell() -> str:
+    """Of the account in the user database; "" for a user id that has no account, as in some containers."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_shell
+    except KeyError:
+        return ""
 
 
 def place(shell: Shell, environ: Mapping[str, str], home: Path) -> Path:

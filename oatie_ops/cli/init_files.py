@@ -102,7 +102,10 @@ class Place:
 
 
 def here(root: Path, name: str) -> Place:
-    user = pwd.getpwuid(os.getuid()).pw_name
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without an account, as in some containers; systemd takes the number
+        user = str(os.getuid())
     beside = Path(sys.prefix) / "bin" / "oatie"
     found = str(beside) if beside.exists() else shutil.which("oatie") or str(beside)
     return Place(name, root, user, found)

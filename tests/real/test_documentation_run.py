@@ -88,7 +88,8 @@ def endless(argv: list[str]) -> bool:
 def run(stage: Project, argv: list[str], env: dict[str, str], place: Path) -> tuple[int, str]:
     # Some install something for the user; two pages may do so at the same time.
     own = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(stage.outputs))
-    env = {**own, **env}
+    # A terminal's user has one; a CI's job often has none.
+    env = {**own, "SHELL": "/bin/bash", **env}
     if not endless(argv):
         done = stage.oatie(*argv, env=env, cwd=place, timeout_seconds=COMMAND_TIMEOUT_SECONDS)
         return done.code, done.said

@@ -16,6 +16,7 @@ from oatie_ops.cli import completion, engine, findings, remembered, table
 from oatie_ops.cli.completing import bash, man, powershell
 from oatie_ops.cli.completing.tree import Node, tree
 from oatie_ops.cli.context import Context
+from oatie_ops.errors import UsageError
 
 ROOT = tree()
 
@@ -185,3 +186,26 @@ def test_an_engine_that_is_none_is_told() -> None:
     good = b'HTTP/1.0 200 OK\r\n\r\n{"ServerVersion": "20.10", "Swarm": {"ControlAvailable": true}}'
     assert engine.judge(good, "/s") == engine.Engine("20.10 on /s", "20.10", is_manager=True)
     assert "no such file" in engine.ask({"DOCKER_HOST": "unix:///nowhere"}).said.lower()
+
+
+@pytest.mark.parametrize(
+    ("told", "account", "found"),
+    [
+        ("/usr/bin/fish", "/bin/bash", "fish"),
+        ("", "/usr/bin/zsh", "zsh"),
+        ("/bin/dash", "/bin/bash", "$SHELL says 'dash'"),
+        ("", "/usr/sbin/nologin", "$SHELL is not set, and the account's shell is 'nologin'"),
+        ("", "", "$SHELL is not set, and the account has none"),
+    ],
+)
+def test_the_shell_is_that_of_the_variable_and_else_of_the_account(
+    told: str, account: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", told)
+    monkeypatch.setattr(completion, "login_shell", lambda: account)
+    if found in set(completion.Shell):
+        assert completion.current_shell() == found
+    else:
+        with pytest.raises(UsageError) as refused:
+            completion.current_shell()
+        assert refused.value.why == found
