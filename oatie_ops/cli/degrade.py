@@ -62,6 +62,7 @@ def command(
         done = Switchboard(context).restore(service, reason or "")
         return _show_restored(service, done, as_json=json)
     if not (reason or "").strip():
+        Switchboard(context).require_known(service)
         raise UsageError(
             "why? a reason is missing",
             fix=f'oatie degrade {service} --reason "…"; it is shown to whoever looks',

@@ -42,6 +42,14 @@ class Switchboard:
         desk = self._desk()
         return {**status(desk.read(), desk.now()), "supervised": False}
 
+    def require_known(self, service: str) -> None:
+        """Raises `UsageError` with the names there are: before anything else is asked about a wrong one."""
+        told, _why = self._ask("GET", f"{PREFIX}/degradation/status")
+        if told is None:
+            self._require_known(self._desk(), service)
+        elif service not in told["services"]:
+            raise _unknown(service, list(told["services"]))
+
     def degrade(self, service: str, *, reason: str, seconds: float | None, level: int) -> dict[str, Any]:
         body = {
             "reason": reason,
@@ -119,14 +127,8 @@ class Switchboard:
             declared = source_of(self._context.loaded.settings)
             install(self._context.paths, {**told, **declared})
             told = {**told, **declared}
-        if service in told:
-            return
-        near = get_close_matches(service, list(told), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        there = (
-            f"there are: {', '.join(told)}" if told else "declare [services.NAME] with `routes` in oatie.toml"
-        )
-        raise UsageError(f"there is no service {service!r} to degrade", fix=hint + there)
+        if service not in told:
+            raise _unknown(service, list(told))
 
     def _done(self, desk: Desk, service: str, published: Published, why: str) -> dict[str, Any]:
         from oatie_ops.degradation.decision import effective
@@ -158,3 +160,12 @@ class Switchboard:
                 seconds = round(max(0.0, now - published.at), 6) if all_of_them else None
                 return {"workers": len(readers), "obeying": obeying, "seconds": seconds}
             time.sleep(POLL_SECONDS)
+
+
+def _unknown(service: str, known: list[str]) -> UsageError:
+    near = get_close_matches(service, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    there = (
+        f"there are: {', '.join(known)}" if known else "declare [services.NAME] with `routes` in oatie.toml"
+    )
+    return UsageError(f"there is no service {service!r} to degrade", fix=hint + there)

@@ -69,15 +69,19 @@ def _check_name(environment: str | None) -> None:
 
 
 def _unknown_environment(asked: str | None) -> list[str]:
-    """What `oatie config check` says about the name; a likely typo of a flag raises `ConfigInvalid`."""
+    """What `oatie config check` says about the name; a likely typo of a flag raises `UsageError`.
+
+    A name that is like none there is only gets a warning here: nothing is done by it, and whoever detects
+    may ask before it is declared.
+    """
     if asked is None and not os.environ.get("OATIE_ENVIRONMENT"):
         return []
-    from oatie_ops.config.issues import headline
+    from oatie_ops.config.issues import UNKNOWN_ENVIRONMENT, headline
     from oatie_ops.config.load import examine, refuse
 
-    found = [issue for issue in examine(environment=asked).issues if issue.code == "unknown-environment"]
+    found = [issue for issue in examine(environment=asked).issues if issue.code == UNKNOWN_ENVIRONMENT]
     if asked is not None:
-        refuse(found)
+        refuse(issue for issue in found if issue.hint.startswith("did you mean"))
     return [f"{issue.source} {headline(issue)}; {issue.hint}" for issue in found]
 
 

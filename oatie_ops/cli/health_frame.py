@@ -14,7 +14,7 @@ from oatie_ops.cli.health_text import remark
 from oatie_ops.cli.health_view import KEYS, View, arrange
 from oatie_ops.cli.health_watch import Look
 from oatie_ops.cli.human import age
-from oatie_ops.health.words import PLAIN_SYMBOLS, SYMBOLS, WORDS
+from oatie_ops.health.words import PLAIN_SYMBOLS, SYMBOLS, WORDS, verdict
 
 STYLES: Mapping[str, str] = {"pass": "green", "warn": "yellow", "unknown": "yellow", "fail": "red"}
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -70,7 +70,8 @@ def _fit(lines: list[Text], screen: Screen, foot: Sequence[Text] = (), *, cut: b
 
 def _banner(look: Look, screen: Screen) -> Text:
     status = look.status
-    text = f" {_symbol(status, screen)} {WORDS[status].upper()} "
+    word = verdict(status, look.health["services"] if look.health else {})
+    text = f" {_symbol(status, screen)} {word.upper()} "
     cause = look.why if look.health is None else str(look.health["cause"])
     return Text.assemble((text, f"bold reverse {STYLES[status]}"), ("  " + cause, f"bold {STYLES[status]}"))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from oatie_ops.cli.human import age, table
 from oatie_ops.cli.output import paint
-from oatie_ops.health.words import PLAIN_SYMBOLS, SEVERITY, SYMBOLS, WORDS
+from oatie_ops.health.words import PLAIN_SYMBOLS, SEVERITY, SYMBOLS, WORDS, verdict
 
 COLUMNS = ("STATE", "SERVICE", "CHECK", "FOR", "FINDING")
 STYLES = {"pass": "green", "warn": "yellow", "unknown": "yellow", "fail": "red"}
@@ -17,7 +17,8 @@ Health = Mapping[str, Any]
 
 def render(health: Health, stream: Any) -> list[str]:
     """Lines for people: the verdict with its worst cause, then every check, the worst first."""
-    headline = state(health["status"], stream)
+    word = f"{symbol(health['status'], stream)} {verdict(health['status'], health['services'])}"
+    headline = paint(word, STYLES[health["status"]], stream)
     if health["cause"]:
         headline += f"  {health['cause']}"
     checks = [

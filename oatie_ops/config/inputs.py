@@ -14,6 +14,7 @@ from oatie_ops.config.names import CONTROL_VARIABLES, is_relevant
 from oatie_ops.errors import UsageError
 
 ENVIRONMENT_VARIABLE = "OATIE_ENVIRONMENT"
+ENVIRONMENT_FLAG = "--environment"
 ENV_FILE_VARIABLE = "OATIE_ENV_FILE"
 
 
@@ -70,7 +71,7 @@ def find_environment(environ: Mapping[str, str], asked: str | None) -> Environme
         origin = Origin(Source.DISCOVERED, found.environment_why)
         return Environment(found.environment, found.profile.value, None, origin, found.warnings, provider)
     if asked:
-        origin = Origin(Source.FLAG, "--environment")
+        origin = Origin(Source.FLAG, ENVIRONMENT_FLAG)
     else:
         origin = Origin(Source.ENVIRONMENT, ENVIRONMENT_VARIABLE)
     name = (asked or "").strip() or variable or found.environment

@@ -12,6 +12,7 @@ from oatie_ops.config.spans import KeyPath
 ERROR = "error"
 WARNING = "warning"
 NOTE = "note"
+UNKNOWN_ENVIRONMENT = "unknown-environment"
 # What TOML takes without quotes.
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _RANK = {ERROR: 0, WARNING: 1, NOTE: 2}

@@ -16,13 +16,22 @@ from oatie_ops.config.apart import declare_apart
 from oatie_ops.config.declared import Declared
 from oatie_ops.config.discover import Candidate, Discovery
 from oatie_ops.config.finish import finish, resolved
-from oatie_ops.config.inputs import Inputs, find_environment
-from oatie_ops.config.issues import Issue, dotted, errors, ordered, render, summary
+from oatie_ops.config.inputs import ENVIRONMENT_FLAG, Inputs, find_environment
+from oatie_ops.config.issues import (
+    UNKNOWN_ENVIRONMENT,
+    Issue,
+    dotted,
+    errors,
+    headline,
+    ordered,
+    render,
+    summary,
+)
 from oatie_ops.config.layers import DEFAULT, Origin
 from oatie_ops.config.locate import Located, find_file, locate
 from oatie_ops.config.settings import Settings
 from oatie_ops.config.spans import KeyPath
-from oatie_ops.errors import ConfigInvalid
+from oatie_ops.errors import ConfigInvalid, UsageError
 from oatie_ops.paths import read_regular
 
 __all__ = ["Loaded", "examine", "find_file", "load", "with_secrets"]
@@ -172,10 +181,14 @@ def _loaded(declared: Declared, inputs: Inputs) -> Loaded:
 
 
 def refuse(issues: Iterable[Issue]) -> None:
-    """Raises `ConfigInvalid` with every error among them."""
+    """Raises `ConfigInvalid` with every error among them, or `UsageError` where a flag alone is wrong."""
     wrong = errors(issues)
     if not wrong:
         return
+    if all(issue.code == UNKNOWN_ENVIRONMENT and issue.source == ENVIRONMENT_FLAG for issue in wrong):
+        issue = wrong[0]
+        what = f"{issue.where} {headline(issue)}"
+        raise UsageError(what, fix=issue.hint, data={"issues": [issue.as_dict()]})
     raise ConfigInvalid(
         f"the configuration is not valid: {summary(wrong)}",
         details=[render(issue) for issue in wrong],

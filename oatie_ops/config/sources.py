@@ -14,7 +14,7 @@ from oatie_ops.config.document import ENVIRONMENTS, PROFILE, Document
 from oatie_ops.config.envfile import EnvFile
 from oatie_ops.config.findings import Findings
 from oatie_ops.config.inputs import ENV_FILE_VARIABLE, Environment, Inputs
-from oatie_ops.config.issues import ERROR, WARNING, Issue, Problem
+from oatie_ops.config.issues import ERROR, UNKNOWN_ENVIRONMENT, WARNING, Issue, Problem
 from oatie_ops.config.layers import Layer, Origin, Source, merge
 from oatie_ops.config.names import CONTROL_VARIABLES, is_relevant
 from oatie_ops.config.profiles import PROFILES
@@ -62,8 +62,9 @@ def _unknown_environment(name: str, known: list[str], origin: Origin) -> Issue:
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     message = f"names the environment {name!r}, which has no [environments.{name}] and is no profile"
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(dict.fromkeys(known))}"
-    severity = ERROR if near else WARNING
-    return Issue(severity, "unknown-environment", "", message, hint=hint, source=origin.describe())
+    # Who types a name means one that is there. A variable may be the platform's, set for many programs.
+    severity = ERROR if near or origin.source is Source.FLAG else WARNING
+    return Issue(severity, UNKNOWN_ENVIRONMENT, "", message, hint=hint, source=origin.describe())
 
 
 def check_overlay_heads(document: Document, findings: Findings) -> None:

@@ -28,7 +28,7 @@ class Condition(ABC):
 
 
 class Env(Condition):
-    """A variable is set (and not empty)."""
+    """A variable is set, and to more than white space."""
 
     __slots__ = ("name",)
 
@@ -36,7 +36,7 @@ class Env(Condition):
         self.name = name
 
     def holds(self, facts: Facts) -> bool:
-        return bool(facts.env(self.name))
+        return bool(facts.env(self.name).strip())
 
     def __str__(self) -> str:
         return f"${self.name}"

@@ -70,6 +70,8 @@ def test_every_worker_obeys_a_decision_and_its_end(running: Project) -> None:
 
 def test_the_command_explains_itself(running: Project) -> None:
     assert "did you mean reports?" in running.oatie("degrade", "report", "--reason", "x").expect(2).stderr
+    nobody = running.oatie("degrade", "report").expect(2).stderr
+    assert "did you mean reports?" in nobody and "reason" not in nobody
     assert "a reason is missing" in running.oatie("degrade", "reports").expect(2).stderr
     assert "nothing is degraded" in running.oatie("degrade", "--restore").expect(2).stderr
     assert "there are: reports" in running.oatie("degrade").expect(2).stderr
@@ -171,6 +173,7 @@ def test_without_a_supervisor_the_command_says_what_happens(project: Project) ->
     assert "no supervisor is running" in done.stdout
     assert project.oatie("degrade", "--list", "--json").json["degraded_services"] == ["reports"]
     assert "did you mean reports?" in project.oatie("degrade", "rports", "--reason", "x").expect(2).stderr
+    assert "did you mean reports?" in project.oatie("degrade", "rports").expect(2).stderr
     project.start()
     assert degraded(project)
 

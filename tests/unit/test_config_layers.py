@@ -261,12 +261,30 @@ def test_an_environment_of_ones_own_takes_the_profile_that_its_overlay_names(tmp
     assert configured(tmp_path, text, environment="qa").profile == here
 
 
-def test_a_mistyped_environment_is_an_error_and_an_unheard_of_one_a_warning(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
+def test_an_environment_that_is_neither_declared_nor_a_profile_is_a_wrong_flag(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
         configured(tmp_path, "", environment="prodution")
+    assert caught.value.fix == "did you mean production?"
+    with pytest.raises(UsageError) as caught:
+        configured(tmp_path, "[environments.qa]\n", environment="zebra")
+    assert "'zebra'" in caught.value.what
+    assert "known here: qa, " in caught.value.fix
+    assert configured(tmp_path, "[environments.zebra]\n", environment="zebra").settings.environment == "zebra"
+
+
+def test_a_wrong_environment_beside_a_wrong_file_is_told_with_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        configured(tmp_path, "[nope]\n", environment="zebra")
+    assert any("'zebra'" in detail for detail in caught.value.details)
+    assert any("nope" in detail for detail in caught.value.details)
+
+
+def test_a_variable_may_name_what_only_other_programs_know(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        configured(tmp_path, "", environment=None, environ={"OATIE_ENVIRONMENT": "prodution"})
     assert "did you mean production?" in caught.value.details[0]
-    [issue] = configured(tmp_path, "", environment="zebra").issues
-    assert (issue.severity, issue.where) == ("warning", "--environment")
+    [issue] = configured(tmp_path, "", environment=None, environ={"OATIE_ENVIRONMENT": "zebra"}).issues
+    assert (issue.severity, issue.where) == ("warning", "variable OATIE_ENVIRONMENT")
 
 
 def test_what_cannot_be_a_name_is_refused(tmp_path: Path) -> None:

@@ -88,12 +88,26 @@ def test_explain_lists_every_signal(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_likely_typo_is_refused_as_a_deploy_refuses_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(["detect", "-e", "prodcution"]) == 4
+    assert run(["detect", "-e", "prodcution"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "did you mean production?" in captured.err
     assert run(["config", "check", "-e", "prodcution"]) == 4
     assert "did you mean production?" in capsys.readouterr().out
+
+
+def test_a_name_of_ones_own_is_detected_with_a_warning_and_deployed_by_nobody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["detect", "-e", "zebra"]) == 0
+    captured = capsys.readouterr()
+    assert "zebra (overridden)" in captured.out
+    assert "known here:" in captured.err
+    assert run(["deploy", "--dry-run", "-e", "zebra"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "'zebra'" in captured.err
+    assert "known here:" in captured.err
 
 
 def test_the_variable_is_only_warned_about_since_people_detect_to_find_out(

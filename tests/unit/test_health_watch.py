@@ -230,6 +230,16 @@ def test_frame_tells_the_worst_and_its_cause() -> None:
     assert shown[-1].startswith("q quit")
 
 
+def test_what_is_all_under_maintenance_is_not_called_degraded() -> None:
+    window = {"reason": "upgrade", "until": None, "actor": "ada", "service": "*"}
+    excused = service("fail", "refused", maintenance=window)
+    first = lines(look("warn", db=excused))[0]
+    assert "IN MAINTENANCE" in first
+    assert "DEGRADED" not in first
+    assert "DEGRADED" in lines(look("warn", db=excused, app=service("warn")))[0]
+    assert "HEALTHY" in lines(look("pass", db=service("pass", maintenance=window)))[0]
+
+
 def test_marked_service_stays_on_a_small_screen() -> None:
     many = {f"s{i:02}": service("pass") for i in range(40)}
     shown = lines(look(**many), View(sort="name", marked="s33"), Screen(80, 12))

@@ -14,7 +14,7 @@ from oatie_ops.api.dashboard.frame import ACTIONS
 from oatie_ops.api.dashboard.kept import Kept
 from oatie_ops.api.dashboard.templates import Html, render
 from oatie_ops.health.latency import UNTIMED
-from oatie_ops.health.words import SYMBOLS, WORDS
+from oatie_ops.health.words import SYMBOLS, WORDS, verdict
 
 LABELS = {"restart": "Restart", "recover": "Recover", "degrade": "Degrade", "restore": "Restore"}
 EFFECTS = {
@@ -58,7 +58,7 @@ def row_id(frame: Frame, name: str) -> str:
 
 def title(frame: Frame) -> str:
     status, name = frame["status"], str(frame["app"].get("name") or "application")
-    return f"{SYMBOLS[status]} {WORDS[status]} · {name}"
+    return f"{SYMBOLS[status]} {verdict(status, frame['services'])} · {name}"
 
 
 def banner(frame: Frame) -> Html:
@@ -73,7 +73,7 @@ def banner(frame: Frame) -> Html:
         {
             "status": status,
             "symbol": SYMBOLS[status],
-            "word": WORDS[status].capitalize(),
+            "word": verdict(status, frame["services"]).capitalize(),
             "since": words.ago(_at(worst["since"]), "for") if worst and worst["since"] else "",
             "worst": worst or False,
             "calm": CALM[status],

@@ -47,7 +47,11 @@ _VENDORS: tuple[tuple[str, Condition, Condition | None], ...] = (
     ("bitbucket-pipelines", any_env("BITBUCKET_COMMIT", "BITBUCKET_BUILD_NUMBER"), env("BITBUCKET_PR_ID")),
     ("buildkite", flag("BUILDKITE"), _set_and_not_false("BUILDKITE_PULL_REQUEST")),
     ("teamcity", env("TEAMCITY_VERSION"), None),
-    ("woodpecker", env_is("CI", "woodpecker"), env_is("CI_BUILD_EVENT", "pull_request")),
+    (
+        "woodpecker",
+        any_of(env_is("CI", "woodpecker"), env_is("CI_SYSTEM_NAME", "woodpecker")),
+        any_of(env_is("CI_BUILD_EVENT", "pull_request"), env_is("CI_PIPELINE_EVENT", "pull_request")),
+    ),
     ("drone", flag("DRONE"), env_is("DRONE_BUILD_EVENT", "pull_request")),
     ("appveyor", flag("APPVEYOR"), env("APPVEYOR_PULL_REQUEST_NUMBER")),
     ("bamboo", any_env("bamboo_planKey", "bamboo_buildKey"), None),

@@ -78,6 +78,13 @@ WORKSPACES: tuple[Signal, ...] = (
         platform="codesandbox",
         dev="codesandbox",
     ),
+    proof(
+        "workspace.cloud9",
+        every(env("C9_USER"), any_env("C9_PROJECT", "C9_PID", "C9_HOSTNAME")),
+        platform="cloud9",
+        dev="cloud9",
+        identity=(("name", from_env("C9_PROJECT")),),
+    ),
     proof("workspace.stackblitz", env_is("SHELL", "/bin/jsh"), platform="stackblitz", dev="stackblitz"),
     proof(
         "workspace.firebase-studio", env("MONOSPACE_ENV"), platform="firebase-studio", dev="firebase-studio"
@@ -97,6 +104,7 @@ SIGNALS: tuple[Signal, ...] = (
         dev="devcontainer",
     ),
     proof("dev.toolbox", exists("/run/.toolboxenv"), dev="toolbox"),
+    proof("dev.distrobox", env("DISTROBOX_ENTER_PATH"), dev="distrobox"),
     proof("dev.telepresence", any_env("TELEPRESENCE_ROOT", "TELEPRESENCE_CONTAINER"), dev="telepresence"),
     proof(
         "dev.railway-run",

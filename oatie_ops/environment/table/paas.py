@@ -38,6 +38,17 @@ SIGNALS: tuple[Signal, ...] = (
     proof(
         "paas.cloudflare-workers", flag("WORKERS_CI"), provider="cloudflare", platform="cloudflare-workers"
     ),
+    proof(
+        "paas.cloudflare-containers",
+        env("CLOUDFLARE_APPLICATION_ID", "CLOUDFLARE_DURABLE_OBJECT_ID"),
+        provider="cloudflare",
+        platform="cloudflare-containers",
+        container=UNKNOWN,
+        identity=(
+            ("region", from_env("CLOUDFLARE_REGION")),
+            ("instance_id", from_env("CLOUDFLARE_DURABLE_OBJECT_ID")),
+        ),
+    ),
     # Dokku imitates Heroku's variables on the operator's own machine.
     proof("paas.dokku", any_env("DOKKU_APP_TYPE", "DOKKU_PROC_TYPE", "DOKKU_APP_NAME"), platform="dokku"),
     proof(
