@@ -11,14 +11,24 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+
+if TYPE_CHECKING:
+    from oatie_ops.config.settings import Settings
+    from oatie_ops.paths import StatePaths
 
 VARIABLE = "OATIE_BREAKERS"
 FILE = "declared.json"
 
 log = logging.getLogger(__name__)
+
+
+def publish_declared(settings: Settings, paths: StatePaths) -> None:
+    """Of every service that declares a breaker; workers read them when they boot."""
+    services = settings.services.values()
+    publish(paths.breakers, {s.name: s.breaker for s in services if s.breaker is not None})
 
 
 def publish(directory: Path, breakers: Mapping[str, Mapping[str, Any]]) -> None:

@@ -5,36 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oatie_ops.config import live
-from oatie_ops.config.settings import Settings
 from oatie_ops.degradation.install import install
 from oatie_ops.degradation.rules import source_of
 from oatie_ops.errors import OatieError
-from oatie_ops.paths import StatePaths
-from oatie_ops.recovery.declared import publish
-
-if TYPE_CHECKING:
-    from oatie_ops.supervisor.supervisor import Supervisor
+from oatie_ops.recovery.declared import publish_declared
+from oatie_ops.supervisor.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 
-def publish_breakers(settings: Settings, paths: StatePaths) -> None:
-    """Workers read them when they boot."""
-    services = settings.services.values()
-    publish(paths.breakers, {s.name: s.breaker for s in services if s.breaker is not None})
-
-
 async def prepare(supervisor: Supervisor, told: Mapping[str, Any]) -> None:
-    """Before the candidate's workers boot; `withdraw` takes it back."""
+    """Before the candidate's workers boot; the end of a switch that was not committed takes it back."""
     if live.difference(supervisor.settings, told).applied:
-        await asyncio.to_thread(publish_breakers, live.with_live(supervisor.settings, told), supervisor.paths)
-
-
-async def withdraw(supervisor: Supervisor) -> None:
-    await asyncio.to_thread(publish_breakers, supervisor.settings, supervisor.paths)
+        await asyncio.to_thread(publish_declared, live.with_live(supervisor.settings, told), supervisor.paths)
 
 
 async def adopt(supervisor: Supervisor, told: Mapping[str, Any]) -> tuple[str, ...]:

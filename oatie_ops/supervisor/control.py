@@ -20,6 +20,7 @@ from oatie_ops.exit_codes import ExitCode
 from oatie_ops.identity import pid_namespace
 from oatie_ops.redaction import learn, redact
 from oatie_ops.supervisor.adopt import adopt, prepare
+from oatie_ops.supervisor.progress import Emit
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.supervisor import Supervisor
 from oatie_ops.supervisor.switch import Switch
@@ -27,8 +28,6 @@ from oatie_ops.supervisor.workers import Worker
 
 TICK_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:

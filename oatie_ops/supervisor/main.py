@@ -18,7 +18,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
-from oatie_ops.supervisor.adopt import publish_breakers
+from oatie_ops.recovery.declared import publish_declared
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
 from oatie_ops.supervisor.listen import PublicSocket
@@ -30,8 +30,9 @@ from oatie_ops.supervisor.ops_listener import OpsListener
 from oatie_ops.supervisor.pidfile import PidFile
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.server_import import import_server_alone
+from oatie_ops.supervisor.signals import install_signals
 from oatie_ops.supervisor.spec import ReleaseSpec
-from oatie_ops.supervisor.supervisor import Supervisor, install_signals
+from oatie_ops.supervisor.supervisor import Supervisor
 
 # How long a slow boot may keep these imports waiting.
 CONTROL_IMPORT_SECONDS = 1.0
@@ -177,7 +178,7 @@ class _Main:
         _keep_warden(machinery)
         stack.callback(machinery.close)
         stack.callback(reaper.uninstall)
-        publish_breakers(self.settings, self.paths)
+        publish_declared(self.settings, self.paths)
         supervisor = Supervisor(self.settings, self.paths, machinery, Notifier.from_environment(), public)
         supervisor.started_empty = self.spec is None
         return supervisor
@@ -192,7 +193,7 @@ class _Main:
                 ready_made = None
         if spec is None:
             return None
-        generation = supervisor.new_generation(spec, ready_made)
+        generation = supervisor.generations.make(spec, ready_made)
         generation.prepare()
         return generation
 

@@ -9,23 +9,37 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from oatie_ops.config.settings import ScaleSettings
+from oatie_ops.config.settings import AppSettings, ScaleSettings, Settings
 from oatie_ops.errors import Locked, OatieError, UsageError
-
-if TYPE_CHECKING:
-    from oatie_ops.supervisor.supervisor import Supervisor
+from oatie_ops.paths import StatePaths
+from oatie_ops.supervisor.fleet import Fleet
+from oatie_ops.supervisor.machinery import Machinery
+from oatie_ops.supervisor.progress import Emit, silent, step
+from oatie_ops.supervisor.switch import Switch
 
 FILE_NAME = "scale.json"
 POLL_SECONDS = 0.05
 SLACK_SECONDS = 5.0
 
-Emit = Callable[[dict[str, Any]], None]
+
+class Resizable(Protocol):
+    """What of a supervisor has to do with its number of workers."""
+
+    fleet: Fleet
+    machinery: Machinery
+    paths: StatePaths
+    settings: Settings
+    stopping: asyncio.Event
+
+    @property
+    def switch(self) -> Switch | None: ...
+
+    def serving_count(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ def require_in_bounds(what: str, number: int, bounds: ScaleSettings) -> None:
 class Scaling:
     """The order ``scale`` of one supervisor; one at a time."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Resizable) -> None:
         self._supervisor = supervisor
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -117,8 +131,7 @@ class Scaling:
 
     @property
     def declared(self) -> int:
-        generation = self._supervisor.fleet.generation
-        return (generation.spec.app if generation else self._supervisor.settings.app).workers
+        return self._app().workers
 
     def wanted(self, declared: int) -> int:
         """How many workers a release that declares so many gets."""
@@ -126,9 +139,7 @@ class Scaling:
         self.decided = found
         return found.workers if found else declared
 
-    async def scale(
-        self, workers: int | None, actor: str, emit: Emit = lambda _event: None
-    ) -> dict[str, Any]:
+    async def scale(self, workers: int | None, actor: str, emit: Emit = silent) -> dict[str, Any]:
         """Resizes and remembers. ``workers`` None: back to what is declared. Returns (and emits) the result.
 
         More: every new worker has to be ready in time, or what was there before stays. Fewer: those that go
@@ -151,7 +162,7 @@ class Scaling:
             except OSError as error:
                 lost = f"the number holds until the supervisor ends; it cannot be kept: {error.strerror}"
                 self._note(lost)
-                emit(_step("unkept", lost))
+                emit(step("unkept", lost))
         self._note(f"scaled from {before} to {target} workers, asked by {actor}")
         took = round(time.monotonic() - began, 3)
         result = {"event": "result", "status": "scaled", "workers": target, "before": before, "seconds": took}
@@ -204,7 +215,7 @@ class Scaling:
     async def _resize(self, before: int, target: int, emit: Emit) -> None:
         fleet, app = self._supervisor.fleet, self._app()
         if target > before:
-            emit(_step("boot", f"{target - before} more workers boot"))
+            emit(step("boot", f"{target - before} more workers boot"))
             await fleet.scale(target)
             deadline = time.monotonic() + app.boot_timeout_seconds + app.ready_timeout_seconds + SLACK_SECONDS
             while self._supervisor.serving_count() < target:
@@ -218,11 +229,11 @@ class Scaling:
                 if time.monotonic() > deadline or self._supervisor.stopping.is_set():
                     raise OatieError(f"the new workers were not ready in time, so {before} serve on")
                 await asyncio.sleep(POLL_SECONDS)
-            emit(_step("ready", f"{target} workers serve"))
+            emit(step("ready", f"{target} workers serve"))
         elif target < before:
-            emit(_step("drain", f"{before - target} workers finish what they have"))
+            emit(step("drain", f"{before - target} workers finish what they have"))
             await fleet.scale(target)
-            emit(_step("gone", f"{target} workers serve"))
+            emit(step("gone", f"{target} workers serve"))
 
     def _remember(self, workers: int | None, actor: str) -> None:
         """A number that a person gives ends following the load."""
@@ -239,14 +250,10 @@ class Scaling:
             self.decided = Remembered(workers, self.declared, actor, now)
         remember(home, self.decided)
 
-    def _app(self) -> Any:
+    def _app(self) -> AppSettings:
+        """Of the release that serves; of the configuration, as long as there is none."""
         generation = self._supervisor.fleet.generation
-        assert generation is not None
-        return generation.spec.app
+        return generation.spec.app if generation else self._supervisor.settings.app
 
     def _note(self, message: str) -> None:
         self._supervisor.machinery.sink.note(message)
-
-
-def _step(name: str, message: str) -> dict[str, Any]:
-    return {"event": "step", "name": name, "message": message}

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops._version import __version__
@@ -16,18 +16,19 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
-from oatie_ops.redaction import redact
-from oatie_ops.supervisor import adopt
+from oatie_ops.recovery.declared import publish_declared
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
-from oatie_ops.supervisor.generation import Generation
-from oatie_ops.supervisor.launcher import ForkServer
+from oatie_ops.supervisor.generations import Generations
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.memory import rss_bytes
 from oatie_ops.supervisor.notify import Notifier
+from oatie_ops.supervisor.progress import Emit, silent
 from oatie_ops.supervisor.reaper import children, started_by_recovery
+from oatie_ops.supervisor.reload import Coalesced, carry_out, with_todays_secrets
 from oatie_ops.supervisor.scaling import Scaling
 from oatie_ops.supervisor.spec import ReleaseSpec
+from oatie_ops.supervisor.state import state_of, switch_status, worker_status
 from oatie_ops.supervisor.stats import Totals
 from oatie_ops.supervisor.switch import Stage, Switch
 from oatie_ops.supervisor.urls import human_urls
@@ -57,10 +58,10 @@ class Supervisor:
     notifier: Notifier
     first_public: PublicSocket
     fleet: Fleet = field(init=False)
+    generations: Generations = field(init=False)
     scaling: Scaling = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.time)
-    switch: Switch | None = None
     started_empty: bool = False
     drain_seconds: float = 0.0
     quick: bool = False
@@ -68,33 +69,17 @@ class Supervisor:
     ops_failure: str = ""
     sampler: Sampler | None = None
     apply_settings: Callable[[], Awaitable[None]] = _nothing_to_apply
-    _generations: int = 0
     _reload_failed: bool = False
     _configured_at: float = field(default_factory=time.time)
-    _leaving: dict[Generation, asyncio.Task[None]] = field(default_factory=dict)
-    _reloads: asyncio.Task[None] | None = None
-    _reload_again: bool = False
+    _reloads: Coalesced = field(init=False)
     _kept: set[ProcessIdentity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(self.machinery, self.settings.app)
+        self.generations = Generations(self.fleet, self.machinery, self.first_public)
+        self._reloads = Coalesced(self._reload_noting)
         self.scaling = Scaling(self)
         self.fleet.desired = self.scaling.wanted(self.settings.app.workers)
-
-    def new_generation(self, spec: ReleaseSpec, forkserver: ForkServer | None = None) -> Generation:
-        """Keeps the public socket where the address stays; a release may also bring a new address."""
-        self._generations += 1
-        public = self.public
-        if spec.app.port not in (0, public.port):
-            public = PublicSocket(spec.app.host, spec.app.port)
-            if spec.app.front is None:
-                public.hold()
-        elif spec.app.host != public.host:
-            # The same port on another address can be bound only once the old one is let go, at the switch.
-            public = PublicSocket(spec.app.host, public.port)
-        return Generation(self._generations, spec, self.machinery, public, forkserver=forkserver)
-
-    # --- life -------------------------------------------------------------------------------------------
 
     async def tick_forever(self) -> None:
         """The only thing that wakes an idle supervisor."""
@@ -116,9 +101,7 @@ class Supervisor:
         self.quick = self.quick or quick or self.stopping.is_set()
         self.stopping.set()
         if self.quick:
-            for worker in [
-                worker for generation in self._generations_alive() for worker in generation.living
-            ]:
+            for worker in [worker for generation in self.generations.alive() for worker in generation.living]:
                 worker.expected_end = True
                 worker.kill()
         return (0.0 if self.quick else self.drain_seconds) + app.stop_timeout_seconds + KILL_SECONDS
@@ -131,7 +114,7 @@ class Supervisor:
         self.notifier.stopping("draining")
         if self.switch is not None:
             await self.switch.give_up()
-        generations = self._generations_alive()
+        generations = self.generations.alive()
         self.fleet.release()
         await asyncio.gather(*(generation.drain_all() for generation in generations))
         for generation in generations:
@@ -155,22 +138,14 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _generations_alive(self) -> list[Generation]:
-        """The serving one, those of a switch under way, and those that are leaving; each once."""
-        switching = self.switch.generations() if self.switch else []
-        serving = [self.fleet.generation] if self.fleet.generation else []
-        return list(dict.fromkeys([*serving, *switching, *self._leaving]))
-
-    # --- switches ---------------------------------------------------------------------------------------
-
     def open_switch(
         self, spec: ReleaseSpec, *, workers: int | None = None, health_check: bool = True
     ) -> Switch:
         self._require_no_switch()
         if self.stopping.is_set():
             raise OatieError("the supervisor is stopping", fix="start it again with `oatie start`")
-        generation = self.new_generation(spec)
-        self.switch = Switch(
+        generation = self.generations.make(spec)
+        self.generations.switch = switch = Switch(
             f"s{generation.number}",
             generation,
             self.fleet,
@@ -178,10 +153,10 @@ class Supervisor:
             workers=workers or self.scaling.wanted(spec.app.workers),
             health_check=health_check,
             max_error_ratio=self.settings.deploy.bake_max_error_ratio,
-            leave=self.let_leave,
-            on_own_abort=self._switch_over,
+            leave=self.generations.let_leave,
+            on_own_abort=self._forget_switch,
         )
-        return self.switch
+        return switch
 
     def _require_no_switch(self) -> None:
         if self.switch is not None:
@@ -192,18 +167,8 @@ class Supervisor:
             )
         self.scaling.require_idle()
 
-    def _switch_over(self) -> None:
-        self.switch = None
-
-    def let_leave(self, generation: Generation) -> None:
-        """Waits beside everything else until the last connection of a withdrawn release is gone."""
-
-        async def leave() -> None:
-            await generation.wait_drained(time.monotonic() + generation.spec.app.drain_seconds)
-            await generation.retire()
-            self._leaving.pop(generation, None)
-
-        self._leaving[generation] = asyncio.get_running_loop().create_task(leave())
+    def _forget_switch(self) -> None:
+        self.generations.switch = None
 
     def find_switch(self, switch_id: str) -> Switch:
         if self.switch is None or self.switch.id != switch_id:
@@ -220,20 +185,16 @@ class Supervisor:
         if switch.stage is Stage.COMMITTED:
             self._reload_failed, self._configured_at = False, time.time()
         elif switch.declared is not None and self.switch in (None, switch):
-            await adopt.withdraw(self)
+            await asyncio.to_thread(publish_declared, self.settings, self.paths)
         if self.switch is switch:
-            self.switch = None
+            self._forget_switch()
         if self.started_empty and self.fleet.generation is None:
             self.stop()
 
-    async def scale(
-        self, workers: int | None, actor: str, emit: Callable[[dict[str, Any]], None] = lambda _event: None
-    ) -> dict[str, Any]:
+    async def scale(self, workers: int | None, actor: str, emit: Emit = silent) -> dict[str, Any]:
         return await self.scaling.scale(workers, actor, emit)
 
-    async def reload(
-        self, actor: str, emit: Callable[[dict[str, Any]], None] = lambda _event: None
-    ) -> dict[str, Any]:
+    async def reload(self, actor: str, emit: Emit = silent) -> dict[str, Any]:
         """New workers of the serving release, gated, zero-drop. Returns (and emits) the ``result`` event."""
         self._require_no_switch()
         self._reload_failed = True  # until the switch is committed
@@ -242,45 +203,17 @@ class Supervisor:
             raise OatieError(
                 "nothing to reload", why="no release is serving", fix="deploy one with `oatie deploy`"
             )
-        spec = current.spec
-        if spec.app.stored:
-            spec = await asyncio.to_thread(_with_todays_secrets, spec, self.settings)
+        spec = await with_todays_secrets(current.spec, self.settings)
         switch = self.open_switch(spec, workers=self.fleet.desired)
         self.notifier.reloading("reloading")
         self.machinery.sink.note(f"reload of release {current.spec.name} asked by {actor}")
         try:
-            result = await self._reload(switch, emit)
+            result = await carry_out(switch, self.machinery.sink, emit)
         finally:
             await self.close_switch(switch)
             self.announce_ready()
         emit(result)
         return result
-
-    async def _reload(self, switch: Switch, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        release, began = switch.candidate.spec.name, time.monotonic()
-        try:
-            pids = await switch.spawn()
-            emit(_step("spawn", f"{len(pids)} new workers boot; waiting until they are ready", workers=pids))
-            seconds = await switch.gate(lambda _worker, _seconds, _why: None)
-            emit(
-                _step("gate", f"every new worker is ready, after {seconds:.1f} s", seconds=round(seconds, 3))
-            )
-            cutover_ms = await switch.promote()
-            said = "the new workers serve; waiting for old connections to leave"
-            if switch.candidate.owns_port:
-                said = f"the program was restarted on its port; nothing answered for {cutover_ms:.0f} ms"
-            emit(_step("promote", said, cutover_ms))
-            drained = await switch.drain(lambda _connections, _in_flight: None)
-            left = "every connection left by itself" if drained else "the drain time is over: the rest is cut"
-            emit(_step("drain", left, complete=drained))
-            await switch.commit()
-        except OatieError as error:
-            self.machinery.sink.note(f"reload refused: {error.why or error.what}")
-            return {"event": "result", "status": "failed", "release": release, "error": error.as_dict()}
-        took = round(time.monotonic() - began, 3)
-        self.machinery.sink.note(f"reloaded in {took:.2f} s")
-        gap = {"gap_ms": round(cutover_ms)} if switch.candidate.owns_port else {}
-        return {"event": "result", "status": "reloaded", "release": release, "seconds": took, **gap}
 
     async def restart_hard(self, actor: str) -> int:
         """Ends all workers and waits until as many new ones serve; how many. Cancelled at a deadline."""
@@ -302,21 +235,13 @@ class Supervisor:
 
     def reload_soon(self, actor: str) -> None:
         """For SIGHUP: any number of them while one reload runs make one more reload."""
-        if self._reloads is not None and not self._reloads.done():
-            self._reload_again = True
-            return
-        self._reloads = asyncio.get_running_loop().create_task(self._reload_until_done(actor))
+        self._reloads.ask(actor)
 
-    async def _reload_until_done(self, actor: str) -> None:
-        self._reload_again = True
-        while self._reload_again:
-            self._reload_again = False
-            try:
-                await self.reload(actor)
-            except OatieError as error:
-                self.machinery.sink.note(f"reload refused: {error.what} ({error.why})")
-
-    # --- what others see --------------------------------------------------------------------------------
+    async def _reload_noting(self, actor: str) -> None:
+        try:
+            await self.reload(actor)
+        except OatieError as error:
+            self.machinery.sink.note(f"reload refused: {error.what} ({error.why})")
 
     def status(self) -> dict[str, Any]:
         """The object of ``GET /control/status``; times are epoch seconds."""
@@ -330,15 +255,15 @@ class Supervisor:
                 "version": __version__,
                 "rss_bytes": rss_bytes(os.getpid()),
             },
-            "release": generation.spec.name if generation else self._switching_from(),
+            "release": generation.spec.name if generation else self.switch and self.switch.old_name(),
             "state": state,
             "detail": detail,
-            "workers": [self._worker_status(worker) for worker in self.all_workers()],
+            "workers": [worker_status(worker, self.machinery.stats) for worker in self.all_workers()],
             "wanted_workers": self.fleet.desired,
             "restarts": self.fleet.restarts,
             "last_reload": {"successful": not self._reload_failed, "success_at": self._configured_at},
             "last_end": None if self.fleet.last_end is None else asdict(self.fleet.last_end),
-            "switch": self._switch_status(),
+            "switch": switch_status(self.switch),
             "app": {
                 "url": self.app_url(),
                 "port": self.public.port,
@@ -352,12 +277,7 @@ class Supervisor:
 
     def all_workers(self) -> list[Worker]:
         """Those that serve first; then those of a switch under way and those that are leaving."""
-        workers = list(self.fleet.generation.workers) if self.fleet.generation else []
-        others = [*(self.switch.workers() if self.switch else ()), *self._leaving_workers()]
-        return workers + [worker for worker in others if worker not in workers]
-
-    def _leaving_workers(self) -> list[Worker]:
-        return [worker for generation in list(self._leaving) for worker in generation.workers]
+        return self.generations.workers()
 
     def look_at_switches(self) -> dict[int, int]:
         """Makes every serving worker look at once; by pid, the places where they tell that they did."""
@@ -375,28 +295,8 @@ class Supervisor:
         return None if app.run is None else self.machinery.stats.totals()
 
     def state(self) -> tuple[str, str]:
-        if self.stopping.is_set():
-            return "stopping", ""
-        serving = self.serving_count()
-        failure = self.fleet.failure
-        detail = ""
-        if failure is not None:
-            detail = redact(failure.why or failure.what)
-        if serving >= self.fleet.desired and failure is None:
-            return ("degraded", self._loop_detail()) if self.fleet.looping else ("running", "")
-        if serving:
-            return "degraded", f"{serving} of {self.fleet.desired} workers serve" + (
-                f": {detail}" if detail else ""
-            )
-        if failure is not None or self.fleet.looping:
-            return "failed", detail or self._loop_detail()
-        return "starting", ""
-
-    def _loop_detail(self) -> str:
-        last = self.fleet.last_end
-        return (
-            f"workers end again and again; the last: {last.what}" if last else "workers end again and again"
-        )
+        """In one word, and why; see `state_of`."""
+        return state_of(self.fleet, self.serving_count(), stopping=self.stopping.is_set())
 
     def headline(self) -> str:
         state, detail = self.state()
@@ -406,12 +306,17 @@ class Supervisor:
         return f"{state}, {serving} worker{'s' * (serving != 1)}, {self.app_url()}"
 
     def serving_count(self) -> int:
-        return max((len(generation.serving) for generation in self._generations_alive()), default=0)
+        return self.generations.serving_count()
 
     @property
     def public(self) -> PublicSocket:
         """Where the application is reached now."""
-        return self.fleet.generation.public if self.fleet.generation else self.first_public
+        return self.generations.public
+
+    @property
+    def switch(self) -> Switch | None:
+        """The one that is under way, if any."""
+        return self.generations.switch
 
     def app_url(self) -> str:
         return human_urls(self.public.host, self.public.port)[0]
@@ -421,59 +326,3 @@ class Supervisor:
             return None
         url = human_urls(*self.ops_address)[0]
         return url.replace("http://", "https://", 1) if self.settings.ops.tls_certificate else url
-
-    def _switching_from(self) -> str | None:
-        return self.switch.old_name() if self.switch else None
-
-    def _switch_status(self) -> dict[str, Any] | None:
-        if self.switch is None or self.switch.stage in (Stage.COMMITTED, Stage.ABORTED):
-            return None
-        return {"release": self.switch.candidate.spec.name, "stage": self.switch.stage}
-
-    def _worker_status(self, worker: Worker) -> dict[str, Any]:
-        sample = self.machinery.stats.read(worker.slot)
-        counted = worker.spec.app.command is None  # only our own worker counts; of a program we know nothing
-        return {
-            "id": worker.id,
-            "pid": worker.pid,
-            "state": str(worker.state),
-            "release": worker.spec.name,
-            "generation": worker.generation,
-            "started_at": worker.started_at,
-            "rss_bytes": rss_bytes(worker.pid),
-            "requests": sample.requests if counted else None,
-            "errors": sample.errors if counted else None,
-            "in_flight": sample.in_flight if counted else None,
-            "lag_seconds": round(sample.lag_seconds, 4) if counted else None,
-            "connections": sample.connections if counted else None,
-            "gate_port": worker.port,
-        }
-
-
-def _step(name: str, message: str, cutover_ms: float | None = None, **facts: Any) -> dict[str, Any]:
-    timing = {} if cutover_ms is None else {"cutover_ms": round(cutover_ms, 1)}
-    return {"event": "step", "name": name, "message": message, **timing, **facts}
-
-
-def _with_todays_secrets(spec: ReleaseSpec, settings: Settings) -> ReleaseSpec:
-    from oatie_ops.secrets.rotation import refreshed
-
-    return replace(spec, app=refreshed(spec.app, settings))
-
-
-def install_signals(supervisor: Supervisor) -> None:
-    """TERM and INT: graceful, a second one quick; QUIT quick; HUP reload; USR1 reopen logs; TTIN/TTOU ± 1."""
-    loop = asyncio.get_running_loop()
-
-    def scale(step: int) -> None:
-        wanted = max(1, supervisor.fleet.desired + step)
-        supervisor.machinery.sink.note(f"scaling to {wanted} workers (signal)")
-        supervisor.fleet.scale_soon(wanted)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop)
-    loop.add_signal_handler(signal.SIGQUIT, lambda: supervisor.stop(quick=True))
-    loop.add_signal_handler(signal.SIGHUP, lambda: supervisor.reload_soon("SIGHUP"))
-    loop.add_signal_handler(signal.SIGUSR1, supervisor.machinery.sink.reopen)
-    loop.add_signal_handler(signal.SIGTTIN, lambda: scale(1))
-    loop.add_signal_handler(signal.SIGTTOU, lambda: scale(-1))
