@@ -35,7 +35,7 @@ def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        from oatie_ops.cli.exit import leave_quietly
+        from oatie_ops.cli.closed_stdout import leave_quietly
 
         leave_quietly()
         if not isinstance(error, BrokenPipeError):

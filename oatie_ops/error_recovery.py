@@ -8,8 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from oatie_ops.degradation.manager import degradation_manager
     from oatie_ops.recovery.breaker.circuit import CircuitBreaker
-    from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
-    from oatie_ops.recovery.breaker.outcome import Outcome
+    from oatie_ops.recovery.breaker.config import CircuitBreakerConfig, Outcome
     from oatie_ops.recovery.breaker.rejection import CircuitOpenError
     from oatie_ops.recovery.breaker.state import State
     from oatie_ops.recovery.fallback import ServiceFallback
@@ -22,7 +21,7 @@ _LAZY = {
     "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
     "CircuitOpenError": "oatie_ops.recovery.breaker.rejection",
     "ErrorRecoveryManager": "oatie_ops.recovery.manager",
-    "Outcome": "oatie_ops.recovery.breaker.outcome",
+    "Outcome": "oatie_ops.recovery.breaker.config",
     "Retry": "oatie_ops.recovery.retry",
     "RetryBudget": "oatie_ops.recovery.retry",
     "ServiceFallback": "oatie_ops.recovery.fallback",

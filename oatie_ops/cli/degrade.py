@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oatie_ops.cli.asked import bounded_seconds_of, refuse
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import age, table
 from oatie_ops.cli.output import emit_json, emit_report, paint, warn
@@ -14,7 +15,6 @@ from oatie_ops.errors import UsageError
 from oatie_ops.exit_codes import ExitCode
 
 DEFAULT = "1h"
-MAX_SECONDS = 366 * 86_400.0
 COLUMNS = ("SERVICE", "LEVEL", "OWNER", "LEFT", "BY", "REASON")
 LIST_SCHEMA, CHANGE_SCHEMA = "oatie.degradation/v1", "oatie.degrade/v1"
 
@@ -52,13 +52,14 @@ def command(
 
     context = Context()
     if list_:
-        _refuse("--list", service, reason, for_, permanent, level, restore)
+        others = any((service, reason, for_, permanent, level, restore))
+        refuse((others, "--list stands alone", "oatie degrade --list"))
         return _list(Switchboard(context).status(), as_json=json)
     if not service:
         raise _nameless(Switchboard(context).status(), restoring=restore)
     if restore:
-        if for_ is not None or permanent or level is not None:
-            raise UsageError("--restore ends it at once", fix="leave out --for, --permanent and --level")
+        given = for_ is not None or permanent or level is not None
+        refuse((given, "--restore ends it at once", "leave out --for, --permanent and --level"))
         done = Switchboard(context).restore(service, reason or "")
         return _show_restored(service, done, as_json=json)
     if not (reason or "").strip():
@@ -76,25 +77,15 @@ def command(
     return _show_degraded(service, done, as_json=json)
 
 
-def _refuse(option: str, *others: object) -> None:
-    if any(others):
-        raise UsageError(f"{option} stands alone", fix=f"oatie degrade {option}")
-
-
 def _seconds(text: str | None, *, permanent: bool) -> float | None:
-    from oatie_ops.config.durations import parse_duration
-
+    """None: until it is restored."""
+    refuse(
+        (permanent and text is not None, "--for and --permanent exclude each other", "leave out one of them")
+    )
     if permanent:
-        if text is not None:
-            raise UsageError("--for and --permanent exclude each other", fix="leave out one of them")
         return None
-    try:
-        seconds = parse_duration(DEFAULT if text is None else text)
-    except ValueError as error:
-        raise UsageError(f"--for {error}", fix="such as 10m or 2h") from error
-    if not 0 < seconds <= MAX_SECONDS:
-        raise UsageError("--for needs a time above 0 and at most 366 days", fix="--permanent has no end")
-    return seconds
+    wanted = DEFAULT if text is None else text
+    return bounded_seconds_of("--for", wanted, fix="such as 10m or 2h", endless="--permanent has no end")
 
 
 def _nameless(status: dict[str, Any], *, restoring: bool) -> UsageError:

@@ -15,7 +15,7 @@ from oatie_ops.cli.output import emit_json, emit_report, paint, warn
 from oatie_ops.errors import UsageError
 
 if TYPE_CHECKING:
-    from oatie_ops.config.discover import Candidate, Discovery
+    from oatie_ops.config.candidates import Candidate, Discovery
     from oatie_ops.environment import Detection, Explanation
     from oatie_ops.environment.endpoints import ProbeResult
     from oatie_ops.environment.layers import SignalReport

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import re
-import select
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import NoReturn
 
 from oatie_ops._version import __version__
 from oatie_ops.cli import quick
+from oatie_ops.cli.closed_stdout import leave_quietly, stdout_is_gone
 from oatie_ops.cli.wishes import current, take
 from oatie_ops.errors import OatieError, PrerequisiteMissing, UsageError
 from oatie_ops.exit_codes import ExitCode
@@ -126,24 +126,6 @@ def _in_words(what: str) -> str:
     what = re.sub(r"is not in the range ([\d.]+)<=x<=([\d.]+)$", r"is not between \1 and \2", what)
     what = re.sub(r"is not in the range x>=([\d.]+)$", r"is less than \1", what)
     return re.sub(r"is not in the range x<=([\d.]+)$", r"is more than \1", what)
-
-
-def stdout_is_gone() -> bool:
-    """Has the reader of stdout closed it? Tells this apart from another pipe or socket that broke."""
-    try:
-        poll = select.poll()
-        poll.register(1, select.POLLOUT)
-        return any(events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, events in poll.poll(0))
-    except OSError:
-        return True
-
-
-def leave_quietly() -> int:
-    # What is still buffered cannot be written; without this the interpreter complains at its exit.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
-    return ExitCode.OK
 
 
 def _remember() -> None:

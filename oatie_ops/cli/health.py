@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from oatie_ops.cli.asked import refuse, seconds_of
 from oatie_ops.cli.context import Context
+from oatie_ops.cli.health_look import Wanted
 from oatie_ops.cli.health_report import DEFAULT_TIMEOUT_SECONDS, exit_code, show
 from oatie_ops.cli.health_source import Health, fetch, narrowed
 from oatie_ops.cli.output import emit, emit_json
-from oatie_ops.errors import OatieError, UsageError
+from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 
 DEFAULT_INTERVAL_SECONDS = 2.0
@@ -103,19 +105,23 @@ def command(
     if print_rules or print_grafana:
         return _print_data("oatie-rules.yml" if print_rules else "oatie-grafana.json")
     chosen = services or []
-    patience = _seconds("--timeout", timeout)
-    if timeout is not None and patience < MIN_TIMEOUT_SECONDS:
-        raise UsageError(f"--timeout is at least {MIN_TIMEOUT_SECONDS:g} s", fix="allow more time")
-    if group is not None and chosen:
-        raise UsageError("--group answers for the whole application", fix="leave out the services or --group")
-    if json and format is not None:
-        raise UsageError("--json and --format are two formats", fix="leave out one of them")
+    patience = None if timeout is None else seconds_of("--timeout", timeout, least=MIN_TIMEOUT_SECONDS)
     watching = watch or any(option is not None for option in (interval, count, until, deadline))
+    not_with_all = any(option is not None for option in (group, format, maintenance))
+    refuse(
+        (
+            group is not None and chosen,
+            "--group answers for the whole application",
+            "leave out the services or --group",
+        ),
+        (json and format is not None, "--json and --format are two formats", "leave out one of them"),
+        (
+            all and (chosen or watching or not_with_all),
+            "--all answers once, for all services",
+            "keep --json, --fail-on and --timeout",
+        ),
+    )
     if all:
-        if chosen or watching or any(option is not None for option in (group, format, maintenance)):
-            raise UsageError(
-                "--all answers once, for all services", fix="keep --json, --fail-on and --timeout"
-            )
         from oatie_ops.cli import replicas
 
         return replicas.show_health(replicas.patience(timeout), fail_on, as_json=json)
@@ -123,36 +129,51 @@ def command(
         from oatie_ops.cli.health_maintenance import maintain
 
         return maintain(Context(), chosen, maintenance, reason, as_json=json)
+    as_line = format is Format.JSONL
     if watching:
-        if group is not None or format is Format.NAGIOS:
-            raise UsageError("--watch shows every service", fix="leave out --group and --format nagios")
-        if deadline is not None and until is None:
-            raise UsageError("--deadline needs something to wait for", fix="add --until pass")
-        from oatie_ops.cli import health_watch
-
-        verdict = health_watch.watch(
-            Context(),
-            health_watch.Wanted(
-                services=tuple(chosen),
-                interval_seconds=max(
-                    MIN_INTERVAL_SECONDS, _seconds("--interval", interval, DEFAULT_INTERVAL_SECONDS)
-                ),
-                count=count,
-                until=until.value if until else None,
-                deadline_seconds=_seconds("--deadline", deadline) if deadline else None,
-                timeout_seconds=patience or WATCH_TIMEOUT_SECONDS,
-                as_json=json or format is Format.JSONL,
+        refuse(
+            (
+                group is not None or format is Format.NAGIOS,
+                "--watch shows every service",
+                "leave out --group and --format nagios",
+            ),
+            (
+                deadline is not None and until is None,
+                "--deadline needs something to wait for",
+                "add --until pass",
             ),
         )
-        return verdict if isinstance(verdict, ExitCode) else exit_code(verdict, fail_on)
+        wanted = Wanted(
+            services=tuple(chosen),
+            interval_seconds=_interval_seconds(interval),
+            count=count,
+            until=until.value if until else None,
+            deadline_seconds=seconds_of("--deadline", deadline) if deadline else None,
+            timeout_seconds=patience or WATCH_TIMEOUT_SECONDS,
+            as_json=json or as_line,
+        )
+        return _watch(wanted, fail_on)
     patience = patience or DEFAULT_TIMEOUT_SECONDS
     if format is Format.NAGIOS:
         return _nagios(chosen, group, patience)
     health = narrowed(fetch(Context(), chosen, patience), chosen)
     if group is not None:
-        return _answer_group(group, health, as_json=json or format is Format.JSONL)
-    show(health, as_json=json, as_line=format is Format.JSONL)
+        return _answer_group(group, health, as_json=json or as_line)
+    show(health, as_json=json, as_line=as_line)
     return exit_code(health["status"], fail_on)
+
+
+def _watch(wanted: Wanted, fail_on: FailOn | None) -> int:
+    from oatie_ops.cli import health_watch
+
+    verdict = health_watch.watch(Context(), wanted)
+    return verdict if isinstance(verdict, ExitCode) else exit_code(verdict, fail_on)
+
+
+def _interval_seconds(text: str | None) -> float:
+    """What is shorter than a look takes is as often as possible."""
+    seconds = DEFAULT_INTERVAL_SECONDS if text is None else seconds_of("--interval", text)
+    return max(MIN_INTERVAL_SECONDS, seconds)
 
 
 def _answer_group(group: Group, health: Health, *, as_json: bool) -> int:
@@ -180,18 +201,6 @@ def _nagios(services: list[str], group: Group | None, timeout_seconds: float) ->
         health |= {"status": verdict["status"], "cause": f"{group.value}: {verdict['output']}"}
     emit(nagios.line(health))
     return nagios.CODES[health["status"]]
-
-
-def _seconds(option: str, text: str | None, otherwise: float = 0.0) -> float:
-    """Raises `UsageError`."""
-    if text is None:
-        return otherwise
-    from oatie_ops.config.durations import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {error}") from error
 
 
 def _print_data(name: str) -> int:

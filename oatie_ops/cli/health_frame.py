@@ -10,9 +10,9 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from oatie_ops.cli.health_look import Look
 from oatie_ops.cli.health_text import remark
 from oatie_ops.cli.health_view import KEYS, View, arrange
-from oatie_ops.cli.health_watch import Look
 from oatie_ops.cli.human import age
 from oatie_ops.health.words import PLAIN_SYMBOLS, SYMBOLS, WORDS, verdict
 

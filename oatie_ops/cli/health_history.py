@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from oatie_ops.cli.health_watch import Look
+from oatie_ops.cli.health_look import Look
 
 KEPT_LATENCIES = 200
 RECENT = 60

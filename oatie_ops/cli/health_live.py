@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_history import Remembered
+from oatie_ops.cli.health_look import Look, Verdict, Wanted, judge, look_once, say_unmet
 from oatie_ops.cli.health_text import can_show
 from oatie_ops.cli.health_view import Act, View, arrange, decode, press
-from oatie_ops.cli.health_watch import Look, Verdict, Wanted, judge, look_once, say_unmet
 from oatie_ops.errors import OatieError
 
 if TYPE_CHECKING:

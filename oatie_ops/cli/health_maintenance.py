@@ -7,22 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from oatie_ops.cli.asked import bounded_seconds_of
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_source import require_known
 from oatie_ops.cli.output import emit_json, emit_report
-from oatie_ops.config.durations import parse_duration
-from oatie_ops.errors import UsageError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.health.standing import EVERYTHING
 from oatie_ops.supervisor.client import ControlClient, NotRunning
 
 PATH = "/health/maintenance"
-MAX_SECONDS = 366 * 86_400.0
 
 
 def maintain(context: Context, services: Sequence[str], wanted: str, reason: str, *, as_json: bool) -> int:
     """Opens windows for ``wanted`` (a duration), or with ``off`` ends them. Without services: for all."""
-    seconds = None if wanted == "off" else _seconds(wanted)
+    off = "`--maintenance off` ends it"
+    seconds = None
+    if wanted != "off":
+        seconds = bounded_seconds_of("--maintenance", wanted, fix="such as 30m; `off` ends it", endless=off)
     settings = context.loaded.settings
     known = ["app", *(name for name in settings.services if name not in ("app", "system")), "system"]
     require_known(services, known)
@@ -35,19 +36,6 @@ def maintain(context: Context, services: Sequence[str], wanted: str, reason: str
     until = windows[0]["until"]
     _tell({"windows": windows}, f"maintenance of {names} until {until}: no alerts meanwhile", as_json)
     return ExitCode.OK
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--maintenance {error}", fix="such as 30m; `off` ends it") from error
-    if not 0 < seconds <= MAX_SECONDS:
-        raise UsageError(
-            "--maintenance needs a time longer than 0 and at most 366 days",
-            fix="`--maintenance off` ends it",
-        )
-    return seconds
 
 
 def _begin(context: Context, service: str, seconds: float, reason: str) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from oatie_ops.cli.output import emit_json, emit_report, warn
 from oatie_ops.errors import OatieError, UsageError
 
 if TYPE_CHECKING:
-    from oatie_ops.config.discover import Candidate
+    from oatie_ops.config.candidates import Candidate
 
 SCHEMA = "oatie.init/v1"
 FILES_SCHEMA = "oatie.init.files/v1"

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
+from oatie_ops.cli.closed_stdout import stdout_is_gone
 from oatie_ops.cli.context import Context
-from oatie_ops.cli.exit import stdout_is_gone
 from oatie_ops.cli.on_engine import serving_engine
 from oatie_ops.cli.output import emit, paint, say, use_color
 from oatie_ops.deployment.targets.engine import Engine, LogQuery

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oatie_ops.errors import UsageError
+from oatie_ops.cli.asked import refuse, seconds_of
 
 DEFAULT_RUNS = 5
 MAX_RUNS = 200
@@ -63,34 +63,28 @@ def command(
 
     Exits 1 when the budget is exceeded or --verify confirms that it is slower, 3 when that is suspected.
     """
-    looking = resources or overview
-    starting = [
-        name
-        for name, given in (
-            ("APP", app),
-            ("--runs", runs),
-            ("--checkout", checkout),
-            ("--html", html),
-            ("--speedscope", speedscope),
-            ("--budget", budget),
-            ("--compare", compare),
-            ("--verify", verify),
-        )
-        if given
-    ]
-    if looking and starting:
-        shown = "--resources" if resources else "--overview"
-        raise UsageError(
-            f"{starting[0]} does not go with {shown}", fix=f"leave out one of them: {shown} starts nothing"
-        )
-    if resources and overview:
-        raise UsageError("--resources and --overview are two pages", fix="leave out one of them")
-    if watch and not resources:
-        raise UsageError("--watch goes with --resources", fix="add --resources")
-    if hours is not None and not looking:
-        raise UsageError("--hours goes with --resources or --overview", fix="add one of them")
-    if verify and compare is None:
-        raise UsageError("--verify needs a release to compare with", fix="add --compare RELEASE")
+    looking, shown = resources or overview, "--resources" if resources else "--overview"
+    starting = _given(
+        ("APP", app),
+        ("--runs", runs),
+        ("--checkout", checkout),
+        ("--html", html),
+        ("--speedscope", speedscope),
+        ("--budget", budget),
+        ("--compare", compare),
+        ("--verify", verify),
+    )
+    refuse(
+        (
+            looking and starting,
+            f"{starting} does not go with {shown}",
+            f"leave out one of them: {shown} starts nothing",
+        ),
+        (resources and overview, "--resources and --overview are two pages", "leave out one of them"),
+        (watch and not resources, "--watch goes with --resources", "add --resources"),
+        (hours is not None and not looking, "--hours goes with --resources or --overview", "add one of them"),
+        (verify and compare is None, "--verify needs a release to compare with", "add --compare RELEASE"),
+    )
     if resources:
         from oatie_ops.cli.profile_resources import show
 
@@ -109,19 +103,13 @@ def command(
             as_json=json,
             html=html,
             speedscope=speedscope,
-            budget_seconds=_seconds(budget),
+            budget_seconds=None if budget is None else seconds_of("--budget", budget),
             compare=compare,
             verify=verify,
         )
     )
 
 
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    from oatie_ops.config.durations import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--budget {error}") from error
+def _given(*options: tuple[str, object]) -> str:
+    """The first of these options that has a value; empty where none has."""
+    return next((name for name, value in options if value), "")

@@ -63,7 +63,7 @@ def _start(words: Sequence[str]) -> int | None:
 
 
 def _status(as_json: bool) -> int:
-    from oatie_ops.cli.status_report import show
+    from oatie_ops.cli.status_answer import show
 
     return show(as_json=as_json)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from oatie_ops.cli import github, output
-from oatie_ops.cli.exit import leave_quietly
+from oatie_ops.cli.closed_stdout import leave_quietly
 from oatie_ops.cli.progress import display
 from oatie_ops.deployment.conduct import conduct
 from oatie_ops.deployment.context import AnyDeployment, Deployment

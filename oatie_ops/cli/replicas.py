@@ -6,16 +6,17 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from oatie_ops.cli.asked import seconds_of
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_report import exit_code as health_exit_code
 from oatie_ops.cli.health_text import STYLES, state, symbol
 from oatie_ops.cli.human import table
 from oatie_ops.cli.output import emit, emit_json, folded, paint, terminal_columns
+from oatie_ops.cli.status_answer import not_running
 from oatie_ops.cli.status_report import STYLES as STATE_STYLES
 from oatie_ops.cli.status_report import exit_code as status_exit_code
-from oatie_ops.cli.status_report import not_running
 from oatie_ops.cli.waiting import waiting_for
-from oatie_ops.errors import OatieError, UsageError
+from oatie_ops.errors import OatieError
 from oatie_ops.health.words import SEVERITY, WORDS
 from oatie_ops.supervisor.client import ControlClient, NotRunning
 
@@ -31,18 +32,8 @@ Found = Mapping[str, Any]
 
 
 def patience(text: str | None) -> float:
-    """Raises `UsageError`."""
-    if text is None:
-        return DEFAULT_SECONDS
-    from oatie_ops.config.durations import parse_duration
-
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--timeout {error}") from error
-    if seconds < MIN_SECONDS:
-        raise UsageError(f"--timeout is at least {MIN_SECONDS:g} s", fix="allow more time")
-    return seconds
+    """Of ``--timeout``: seconds for each replica. Raises `UsageError`."""
+    return DEFAULT_SECONDS if text is None else seconds_of("--timeout", text, least=MIN_SECONDS)
 
 
 def show_status(seconds: float, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oatie_ops.cli.asked import refuse, seconds_of
 from oatie_ops.config import defaults
 from oatie_ops.errors import UsageError
 
@@ -66,27 +67,31 @@ def command(
     is given holds over reloads and restarts until `workers` in oatie.toml changes. With --backtest a
     recorded load is replayed against the usual autoscalers; 3: the budget could not be kept.
     """
-    chosen = [bool(change), apply, auto is not None, backtest is not None]
-    if sum(chosen) > 1:
-        raise UsageError("a change, --apply, --auto and --backtest exclude each other", fix="choose one")
-    if backtest is None:
-        only = {
-            "--column": column,
-            "--capacity-per-replica": capacity_per_replica,
-            "--startup": startup,
-            "--step": step,
-            "--budget": budget,
-            "--warmup": warmup,
-            "--plot": plot,
-            "--decisions": decisions,
-        }
-        for option, value in only.items():
-            if value is not None:
-                raise UsageError(
-                    f"{option} belongs to --backtest", fix="for the running application, see [scale]"
-                )
-    if auto is None and (least is not None or most is not None):
-        raise UsageError("--min and --max belong to --auto", fix="for good: [scale] in oatie.toml")
+    modes = sum([bool(change), apply, auto is not None, backtest is not None])
+    of_backtest = {
+        "--column": column,
+        "--capacity-per-replica": capacity_per_replica,
+        "--startup": startup,
+        "--step": step,
+        "--budget": budget,
+        "--warmup": warmup,
+        "--plot": plot,
+        "--decisions": decisions,
+    }
+    misplaced = next((option for option, value in of_backtest.items() if value is not None), "")
+    refuse(
+        (modes > 1, "a change, --apply, --auto and --backtest exclude each other", "choose one"),
+        (
+            backtest is None and misplaced,
+            f"{misplaced} belongs to --backtest",
+            "for the running application, see [scale]",
+        ),
+        (
+            auto is None and (least is not None or most is not None),
+            "--min and --max belong to --auto",
+            "for good: [scale] in oatie.toml",
+        ),
+    )
     if backtest is not None:
         from oatie_ops.cli import scale_backtest
         from oatie_ops.scaling.setup import Setup
@@ -101,7 +106,7 @@ def command(
                 ),
                 column=column,
                 capacity_per_replica=_positive("--capacity-per-replica", capacity_per_replica),
-                warmup_seconds=None if warmup is None else _seconds("--warmup", warmup, 0.0),
+                warmup_seconds=None if warmup is None else seconds_of("--warmup", warmup),
                 plot=plot,
                 decisions=decisions,
                 as_json=json,
@@ -121,18 +126,7 @@ def command(
 
 
 def _seconds(option: str, text: str | None, otherwise: float, least: float = 0.0) -> float:
-    """Raises `UsageError`."""
-    if text is None:
-        return otherwise
-    from oatie_ops.config.durations import parse_duration
-
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {error}") from error
-    if seconds < least:
-        raise UsageError(f"{option} is at least {least:g} s", why=f"it is {seconds:g} s")
-    return seconds
+    return otherwise if text is None else seconds_of(option, text, least=least)
 
 
 def _share(option: str, value: float) -> float:

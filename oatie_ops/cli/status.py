@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oatie_ops.cli.status_report import show
+from oatie_ops.cli.status_answer import show
 from oatie_ops.errors import UsageError
 
 

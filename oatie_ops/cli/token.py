@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oatie_ops.cli.asked import refuse, seconds_of
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.human import age, table
 from oatie_ops.cli.output import emit, emit_json, say
@@ -120,14 +121,8 @@ def revoke(
 
 
 def _seconds(text: str) -> float:
-    from oatie_ops.config.durations import parse_duration
-
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--expires {error}", fix="such as 90d") from error
-    if seconds <= 0:
-        raise UsageError("--expires must be more than 0", fix="such as 90d")
+    seconds = seconds_of("--expires", text, fix="such as 90d")
+    refuse((seconds <= 0, "--expires must be more than 0", "such as 90d"))
     return seconds
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from oatie_ops.config.discover import Candidate, Obstacle
+from oatie_ops.config.candidates import Candidate, Obstacle
 from oatie_ops.config.discover_build import installable
 from oatie_ops.config.python_syntax import READY_PATHS, read
 

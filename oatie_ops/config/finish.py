@@ -11,9 +11,10 @@ from typing import Any
 
 from oatie_ops.config.address import join_address, listen_address, same_port
 from oatie_ops.config.app_env import with_environment
+from oatie_ops.config.candidates import Candidate, Discovery
 from oatie_ops.config.convert import json_ready, settings_from_dict, settings_to_dict
 from oatie_ops.config.declared import Declared
-from oatie_ops.config.discover import Candidate, Discovery, directory_name, look
+from oatie_ops.config.discover import directory_name, look
 from oatie_ops.config.inputs import Inputs, lookup
 from oatie_ops.config.interpolate import Lookup, expand, is_unresolved
 from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted

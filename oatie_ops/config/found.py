@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from oatie_ops.config.discover import Candidate, Discovery, Obstacle
+from oatie_ops.config.candidates import Candidate, Discovery, Obstacle
 from oatie_ops.config.issues import ERROR, Issue
 from oatie_ops.errors import ConfigInvalid
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from oatie_ops.config import cache
 from oatie_ops.config.apart import declare_apart
+from oatie_ops.config.candidates import Candidate, Discovery
 from oatie_ops.config.declared import Declared
-from oatie_ops.config.discover import Candidate, Discovery
 from oatie_ops.config.finish import finish, resolved
 from oatie_ops.config.inputs import ENVIRONMENT_FLAG, Inputs, find_environment
 from oatie_ops.config.issues import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.config import defaults
-from oatie_ops.config.discover import Candidate
+from oatie_ops.config.candidates import Candidate
 from oatie_ops.config.durations import format_duration
 
 _READY_TIMEOUT = format_duration(defaults.READY_TIMEOUT_SECONDS)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from oatie_ops.config import defaults
-from oatie_ops.config.discover import DEMO, DEMO_RUN
+from oatie_ops.config.candidates import DEMO, DEMO_RUN
 from oatie_ops.config.found import refuse_demo_in_place
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.address import Move, move, probe_app_port

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from oatie_ops.config.discover import Candidate, discover
+from oatie_ops.config.candidates import Candidate
+from oatie_ops.config.discover import discover
 
 ASGI = "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n"
 WSGI = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"

@@ -8,7 +8,8 @@ import pytest
 
 from oatie_ops.cli.choice import choose
 from oatie_ops.cli.exit import run
-from oatie_ops.config.discover import Discovery, look
+from oatie_ops.config.candidates import Discovery
+from oatie_ops.config.discover import look
 from oatie_ops.config.found import DemoInPlace, Undecided, choice_notes, found_note, require_decided
 from oatie_ops.config.load import Loaded, examine, load
 from oatie_ops.deployment.facts import gather_deploy
@@ -149,7 +150,7 @@ def test_the_demo_nobody_asked_for_does_not_replace_an_application(tmp_path: Pat
 def test_the_demo_replaces_the_demo_and_what_was_asked_for_replaces_anything(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from oatie_ops.config.discover import DEMO_RUN
+    from oatie_ops.config.candidates import DEMO_RUN
 
     world = World(tmp_path)
     demo = replace(world.settings, app=replace(world.settings.app, run=DEMO_RUN))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oatie_ops.config.discover import DEMO_RUN
+from oatie_ops.config.candidates import DEMO_RUN
 from oatie_ops.config.settings import AppSettings
 from oatie_ops.deployment.events import Step
 from oatie_ops.deployment.facts import Facts, live

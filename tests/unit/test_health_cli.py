@@ -22,7 +22,12 @@ def seen(**services: tuple[str, str]) -> dict[str, Any]:
         "status": "fail",
         "cause": "db: refused",
         "services": {
-            name: {"status": status, "output": output, "checks": {"tcp": check(status, output)}}
+            name: {
+                "status": status,
+                "output": output,
+                "maintenance": None,
+                "checks": {"tcp": check(status, output)},
+            }
             for name, (status, output) in services.items()
         },
         "groups": {},

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from oatie_ops.cli import health_look
 from oatie_ops.cli import health_nagios as nagios
-from oatie_ops.cli import health_watch
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.health_frame import Screen, duration, frame, percent, sparkline
 from oatie_ops.cli.health_history import Remembered
+from oatie_ops.cli.health_look import Look, Wanted, judge, look_once, say_unmet
 from oatie_ops.cli.health_view import SORTS, View, arrange, decode, press
-from oatie_ops.cli.health_watch import Look, Wanted, changes, judge, look_once, sample, say_unmet
+from oatie_ops.cli.health_watch import changes, sample
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 
@@ -102,7 +103,7 @@ def test_the_look_at_the_deadline_has_time_to_find_out(monkeypatch: pytest.Monke
         patience.append(seconds)
         raise OatieError("no answer")
 
-    monkeypatch.setattr(health_watch, "fetch", fetch)
+    monkeypatch.setattr(health_look, "fetch", fetch)
     wanted = Wanted(until="pass", deadline_seconds=5)
     for since in (0.0, 3.5, 4.99):
         look_once(Context(), wanted, since)

@@ -46,7 +46,7 @@ def build(spec: CheckSpec, tools: Tools) -> Check:
 
 
 def _build(spec: CheckSpec, tools: Tools) -> Check:
-    module = _MODULES.get(spec.type)
+    module = _module_of(spec)
     if module is None:
         return Unmeasured(f"checks of type {spec.type!r} are not known; nothing is measured here")
     try:
@@ -56,3 +56,9 @@ def _build(spec: CheckSpec, tools: Tools) -> Check:
     except (AttributeError, TypeError, ValueError) as error:
         return Unmeasured(f"the options of this {spec.type} check cannot be used ({type(error).__name__})")
     return check
+
+
+def _module_of(spec: CheckSpec) -> str | None:
+    """None for a type that is not known. An ``http`` check of a ``path`` asks the application itself."""
+    of_application = _MODULES.get(spec.type) == "http" and spec.options.get("path")
+    return "app" if of_application else _MODULES.get(spec.type)

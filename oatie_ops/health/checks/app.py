@@ -1,4 +1,4 @@
-"""Does the application answer on its public address, as a user would reach it?
+"""Does the application answer on its public address, as a user would reach it? Also ``http`` with a ``path``.
 
 The ready path must answer 2xx; without a declared one any answer below 500 to ``GET /`` counts, as at the
 deploy's gate.
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from oatie_ops.config.settings import AppSettings
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check, Tools
-from oatie_ops.health.checks.http import HttpCheck, checked_url
+from oatie_ops.health.checks.http import HttpCheck, checked_url, declared
 from oatie_ops.health.model import CheckSpec, Result, Status
 
 _BELOW_500 = ((200, 499),)
@@ -54,4 +54,6 @@ def address(app: AppSettings, status: Mapping[str, Any], path: str) -> str | Non
 
 def build(spec: CheckSpec, tools: Tools) -> Check:
     anywhere = checked_url("http://localhost/")
+    if spec.type != "app":
+        return AppCheck(declared(spec, tools, anywhere), path=str(spec.options["path"]))
     return AppCheck(HttpCheck(spec, tools, anywhere, host=tools.settings.app.ready_host))

@@ -1,4 +1,4 @@
-"""``{ type = "http", url = "https://…", status = "2xx", contains = "…" }``, or ``path`` on the application.
+"""``{ type = "http", url = "https://…", status = "2xx", contains = "…" }``; with ``path``, see `app`.
 
 Passes when the status of the answer is one that was asked for (default: 2xx) and the body holds what it
 must. A redirect is not followed by default: it fails and says where it points, because a probe that is
@@ -114,11 +114,6 @@ class HttpCheck:
 
 
 def build(spec: CheckSpec, tools: Tools) -> Check:
-    path = spec.options.get("path")
-    if path:
-        from oatie_ops.health.checks.app import AppCheck
-
-        return AppCheck(declared(spec, tools, checked_url("http://localhost/")), path=str(path))
     return declared(spec, tools, checked_url(str(spec.options.get("url") or "")))
 
 

@@ -15,9 +15,9 @@ from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from oatie_ops.recovery.breaker import outcome
+from oatie_ops.recovery.breaker.config import Outcome
 from oatie_ops.recovery.breaker.core import Core
 from oatie_ops.recovery.breaker.gate import Permit
-from oatie_ops.recovery.breaker.outcome import Outcome
 from oatie_ops.recovery.breaker.overdue import was_interrupted
 from oatie_ops.recovery.breaker.pulse import pulse
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError

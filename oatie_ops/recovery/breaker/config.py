@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from math import isfinite
 from typing import Any, Literal
-
-from oatie_ops.recovery.breaker.outcome import Outcome
 
 Window = Literal["consecutive", "count", "time"]
 ExceptionTypes = tuple[type[BaseException], ...]
 
 # Without `recovery_timeout_max` an open period grows up to this many times its first length.
 GROWTH_LIMIT = 10.0
+
+
+class Outcome(Enum):
+    """What a call tells about the service; nothing, where it was ignored."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    IGNORED = "ignored"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from oatie_ops.recovery.breaker import gate, opened, outcome
 from oatie_ops.recovery.breaker import half_open as half
 from oatie_ops.recovery.breaker.cell import make_cell
 from oatie_ops.recovery.breaker.closed import window_of
-from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+from oatie_ops.recovery.breaker.config import CircuitBreakerConfig, Outcome
 from oatie_ops.recovery.breaker.events import Listener, tell_move, tell_shadow
 from oatie_ops.recovery.breaker.gate import Permit
-from oatie_ops.recovery.breaker.outcome import Outcome
 from oatie_ops.recovery.breaker.overdue import OVERDUE, OVERDUE_BY_TASK
 from oatie_ops.recovery.breaker.pulse import pulse
 from oatie_ops.recovery.breaker.rejection import CircuitOpenError

@@ -8,9 +8,9 @@ from types import TracebackType
 
 from oatie_ops.recovery.breaker import outcome
 from oatie_ops.recovery.breaker.calls import in_asyncio, overdue
+from oatie_ops.recovery.breaker.config import Outcome
 from oatie_ops.recovery.breaker.core import Core
 from oatie_ops.recovery.breaker.gate import Permit
-from oatie_ops.recovery.breaker.outcome import Outcome
 
 
 class Guard:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+from oatie_ops.recovery.breaker.config import CircuitBreakerConfig, Outcome
 from oatie_ops.recovery.breaker.opened import next_generation, trip
-from oatie_ops.recovery.breaker.outcome import Outcome
 from oatie_ops.recovery.breaker.state import Circuit, Lease, State
 
 MAX_LEASES = 16

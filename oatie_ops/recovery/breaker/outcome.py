@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
-
-
-class Outcome(Enum):
-    SUCCESS = "success"
-    FAILURE = "failure"
-    IGNORED = "ignored"
+from oatie_ops.recovery.breaker.config import CircuitBreakerConfig, Outcome
 
 
 def of_exception(error: BaseException, config: CircuitBreakerConfig) -> Outcome:

@@ -15,8 +15,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from oatie_ops.recovery.breaker import outcome
 from oatie_ops.recovery.breaker.calls import in_asyncio, overdue
+from oatie_ops.recovery.breaker.config import Outcome
 from oatie_ops.recovery.breaker.core import Core
-from oatie_ops.recovery.breaker.outcome import Outcome
 
 P = ParamSpec("P")
 Y = TypeVar("Y")
