@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 CREDENTIALS = "looking for credentials"
 READING = "reading the secret"
+LISTING_SECONDS = 1.0  # a suggestion is not worth more
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ class Backend(ABC):
         return f"{self.title} ({where})" if where else self.title
 
     def similar(self, name: str, deadline: Deadline) -> str:
-        """ ", did you mean …?" or ""; a store that lists nothing costs at most a second."""
+        """ ", did you mean …?" or ""; a store that lists nothing costs `LISTING_SECONDS`."""
         with contextlib.suppress(OatieError):
-            found = within(Deadline(deadline.left(1.0)), self, name, self.names)
+            found = within(Deadline(deadline.left(LISTING_SECONDS)), self, name, self.names)
             near = get_close_matches(name, found, n=1, cutoff=0.6)
             return f"; did you mean `{near[0]}`?" if near else ""
         return ""

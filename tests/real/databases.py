@@ -17,7 +17,7 @@ from types import TracebackType
 
 import pytest
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 PORT_TRIES = 5
 
 

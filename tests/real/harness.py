@@ -37,7 +37,7 @@ COMMAND_TIMEOUT_SECONDS = 300
 FOREIGN_VARIABLES = ("CI", "NO_COLOR", "FORCE_COLOR", "OATIE_HOME", "PORT", "NOTIFY_SOCKET", "LISTEN_FDS")
 
 PYTHON_SERVICE: dict[str, Any] = {"run": "service:app", "ready": "/ready"}
-QUICK: dict[str, Any] = {"ready_timeout": "10s", "drain": "10s", "stop_timeout": "3s"}
+QUICK: dict[str, Any] = {"ready_timeout": "60s", "drain": "10s", "stop_timeout": "3s"}
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class Project:
         return answer[0] if answer else None
 
     def ask(
-        self, path: str = "/", *, port: int | None = None, timeout_seconds: float = 5.0
+        self, path: str = "/", *, port: int | None = None, timeout_seconds: float = 30.0
     ) -> tuple[int, dict[str, str], bytes] | None:
         """Status, headers (lower case) and body; None where there is no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout_seconds)

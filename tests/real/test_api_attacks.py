@@ -23,7 +23,7 @@ from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from tests.real.test_health_api import FAST, View
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 90.0
 RESTART = "/health/services/app/restart"
 FORM = "application/x-www-form-urlencoded"
 

@@ -14,7 +14,7 @@ import pytest
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.limited import Limits
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 QUICK = Limits(head_seconds=0.3, body_seconds=0.3, send_seconds=0.5, farewell_seconds=0.2)
 # Where nothing is about time, a loaded machine must not make it so.
 PATIENT = Limits(farewell_seconds=0.2)

@@ -93,7 +93,7 @@ def call(project: Project, method: str, path: str, body: Any = None, token: str 
         | ({"Authorization": f"Bearer {token}"} if token else {}),
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -123,7 +123,7 @@ def test_http_degrades_with_a_token_and_restores(running: Project) -> None:
     code, done = call(running, "POST", f"{errors}/services/reports/restore", token=token)
     assert (code, done["degraded"]) == (200, False)
     assert not degraded(running)
-    with urllib.request.urlopen(f"http://127.0.0.1:{running.ops_port}/health/metrics", timeout=10) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.ops_port}/health/metrics", timeout=60) as page:
         assert b'oatie_service_degraded{service="reports"} 0' in page.read()
 
 

@@ -391,7 +391,7 @@ def test_a_foreign_route_of_an_adopted_caddy_stays(shop: Project, engine: Engine
 def host(project: Project, name: str) -> bytes:
     import http.client
 
-    connection = http.client.HTTPConnection("127.0.0.1", project.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", project.port, timeout=60)
     connection.request("GET", "/", headers={"Host": name})
     body = connection.getresponse().read()
     connection.close()

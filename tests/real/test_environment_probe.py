@@ -18,7 +18,7 @@ from oatie_ops.environment.endpoints import Endpoints, ProbeResult
 from oatie_ops.environment.probe import probe_metadata
 
 # Generous: these tests ask for right answers, not for speed; the budget itself is tested below.
-PATIENT_SECONDS = 10.0
+PATIENT_SECONDS = 60.0
 
 
 class Metadata(BaseHTTPRequestHandler):
@@ -216,19 +216,19 @@ def test_servers_that_never_answer_cost_one_shared_budget() -> None:
     }
     with server(routes) as (address, _):
         started = time.monotonic()
-        results = probe_metadata(Endpoints(address, address, address, budget_seconds=0.3))
+        results = probe_metadata(Endpoints(address, address, address, budget_seconds=1.0))
         took = time.monotonic() - started
 
     assert {result.outcome for result in results} == {"no answer in time"}
-    # Three budgets in a row would take 0.9 s; the rest is for a machine with other work.
-    assert took < 0.9
+    # Three budgets in a row would take 3 s; the rest is for a machine with other work.
+    assert took < 3.0
 
 
 def test_one_hanging_service_does_not_hide_another() -> None:
     with ExitStack() as stack:
         hanging, _ = stack.enter_context(server({("PUT", TOKEN_PATH): None}))
         azure, _ = stack.enter_context(server(AZURE))
-        results = probe_metadata(Endpoints(hanging, hanging, azure, budget_seconds=1.0))
+        results = probe_metadata(Endpoints(hanging, hanging, azure, budget_seconds=2.5))
 
     assert [result.verified for result in results] == [False, False, True]
 

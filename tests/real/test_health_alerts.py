@@ -148,7 +148,7 @@ def test_alertmanager_takes_alerts_and_their_end(tmp_path: Path, webhook: Webhoo
     try:
         wait_for(lambda: port_answers(port), "Alertmanager")
         send.send(alert, note())
-        known = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/alerts", timeout=10))
+        known = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/alerts", timeout=60))
         assert [entry["labels"]["service"] for entry in known] == ["db"]
         wait_for(lambda: webhook.bodies, "the alert through Alertmanager")
         send.send(alert, note(Told.RESOLVED))

@@ -24,7 +24,7 @@ from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from tests.real.ops_view import View
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 90.0
 TOKEN = "a-long-and-random-token"
 FAST = {"interval": 0.1, "rise": 1, "fall": 1}
 

@@ -23,6 +23,7 @@ from oatie_ops.health.checks.base import Tools
 from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.runner import run_check
 from oatie_ops.health.threads import CheckThreads
+from tests.real.waiting import PATIENCE_SECONDS
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Handler = Callable[[Reader, Writer], Awaitable[None]]
@@ -34,7 +35,7 @@ def measured(
     options: dict[str, Any],
     *,
     server: Handler | None = None,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = PATIENCE_SECONDS,
     root: Path = Path("/"),
     tls: ssl.SSLContext | None = None,
     threads: Callable[[], CheckThreads] = CheckThreads,
@@ -319,7 +320,8 @@ def test_untrusted_certificate_fails_and_says_so(tmp_path: Path) -> None:
 
 
 def test_https_to_a_server_without_tls_fails_and_says_so() -> None:
-    result = measured("http", {"url": "https://127.0.0.1:{port}/"}, server=answering(OK), timeout_seconds=2)
+    options = {"url": "https://127.0.0.1:{port}/"}
+    result = measured("http", options, server=answering(OK), timeout_seconds=SHORT_SECONDS)
     assert result.status is Status.FAIL
     assert "TLS" in result.output or "timed out" in result.output
 
@@ -425,7 +427,7 @@ def test_address_of_version_6_is_reached(kind: str) -> None:
         try:
             server = await asyncio.start_server(answering(OK), "::1", 0)
         except OSError:
-            pytest.skip("no IPv6 here")
+            pytest.skip("only on machines with IPv6")
         port = server.sockets[0].getsockname()[1]
         tools = Tools(Settings(root=Path("/")), CheckThreads(), Path("/"))
         spec = CheckSpec("db", kind, kind, {"url": f"{kind}://[::1]:{port}/"}, timeout_seconds=20)

@@ -22,7 +22,7 @@ from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.main import OpsServices
 from tests.real import ops_view
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)

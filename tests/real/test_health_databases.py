@@ -21,12 +21,14 @@ from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.runner import run_check
 from oatie_ops.health.threads import CheckThreads
 from tests.real.databases import Postgres, Redis
+from tests.real.waiting import PATIENCE_SECONDS
 
-DEADLINE_SECONDS = 40.0
 NOBODY_PORT = 1
 
 
-def measured(kind: str, timeout_seconds: float = 5.0, root: Path = Path("/"), **options: Any) -> Result:
+def measured(
+    kind: str, timeout_seconds: float = PATIENCE_SECONDS, root: Path = Path("/"), **options: Any
+) -> Result:
     async def main() -> Result:
         tools = Tools(Settings(root=root), CheckThreads(), root)
         spec = CheckSpec("db", kind, kind, options, timeout_seconds=timeout_seconds)
@@ -40,7 +42,7 @@ def check_threads() -> list[str]:
 
 
 def wait_until_no_thread_is_left() -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while check_threads():
         assert time.monotonic() < deadline, check_threads()
         time.sleep(0.02)
@@ -133,7 +135,7 @@ def test_replica_is_followed_and_one_that_lost_its_primary_fails() -> None:
 
 
 def until(condition: Any) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -230,7 +232,7 @@ def test_database_that_is_stopped_killed_and_back_is_followed_and_delays_nobody(
         async def main() -> None:
             task = asyncio.create_task(loop.run())
             try:
-                async with asyncio.timeout(DEADLINE_SECONDS):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     await story()
             finally:
                 task.cancel()

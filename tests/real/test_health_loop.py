@@ -18,7 +18,7 @@ from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.model import Snapshot, Status
 from oatie_ops.health.once import run_checks
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 90.0
 FAST = {"interval": 0.1, "rise": 1, "fall": 1}
 
 

@@ -23,7 +23,7 @@ DATA = files("oatie_ops.health").joinpath("data")
 
 
 def get(url: str, **headers: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         assert answer.status == 200
         text: str = answer.read().decode()
         return text

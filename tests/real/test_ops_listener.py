@@ -74,7 +74,7 @@ def test_tls_from_files_that_are_renewed(project: Project) -> None:
     def certificate() -> bytes | None:
         try:
             with (
-                socket.create_connection(("127.0.0.1", project.ops_port), timeout=5) as sock,
+                socket.create_connection(("127.0.0.1", project.ops_port), timeout=60) as sock,
                 context.wrap_socket(sock, server_hostname="127.0.0.1") as tls,
             ):
                 return tls.getpeercert(binary_form=True)

@@ -139,7 +139,7 @@ def test_a_websocket_lives_through_its_worker_and_ends_with_the_drain(project: P
 
 def _websocket(project: Project) -> socket.socket:
     """An open connection (RFC 6455) without a library that would reconnect."""
-    sock = socket.create_connection(("127.0.0.1", project.port), timeout=10)
+    sock = socket.create_connection(("127.0.0.1", project.port), timeout=60)
     key = b64encode(b"0123456789abcdef").decode()
     sock.sendall(
         (

@@ -22,7 +22,7 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.spec import ReleaseSpec
 
 SPEC = ReleaseSpec("7", Path("/srv/releases/7/app"), AppSettings(run="main:app"))
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 
 
 class Supervisor(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -13,7 +13,7 @@ from oatie_ops.performance.readings import Group, Machine, Process, Running
 from oatie_ops.performance.sampler import Sampler
 from oatie_ops.performance.samples import Reader
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 class Made:

@@ -15,7 +15,7 @@ from oatie_ops.store import Store
 from tests.unit.test_api_routes import TOKEN, Ops
 
 RECOVER = "/api/performance/errors/services/db/recover"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 LADDER = ({"run": ["true"], "settle": 0.0}, {"restart": "worker", "settle": 0.0})
 
 

@@ -67,7 +67,7 @@ def test_members_of_one_secret_are_one_look_up() -> None:
 
 def test_several_stores_are_asked_side_by_side() -> None:
     """Each waits until the other one has been asked too: one after the other, they would never answer."""
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=60)
 
     class Patient(Memory):
         def fetch(self, reference: Reference, deadline: Deadline) -> Fetched:
@@ -75,7 +75,7 @@ def test_several_stores_are_asked_side_by_side() -> None:
             return super().fetch(reference, deadline)
 
     stores = {"env": Patient({"A": "canary-a"}), "file": Patient({"/b": "canary-b"})}
-    found = Resolver(stores.__getitem__, "env", deadline_seconds=30).get_many(["env:A", "file:/b"])
+    found = Resolver(stores.__getitem__, "env", deadline_seconds=90).get_many(["env:A", "file:/b"])
 
     assert [secret.reveal() for secret in found if isinstance(secret, Secret)] == ["canary-a", "canary-b"]
 
@@ -109,14 +109,14 @@ def test_many_askers_at_once_cause_one_look_up() -> None:
     def load() -> int:
         calls.append(1)
         entered.set()
-        release.wait(10)
+        release.wait(60)
         return 7
 
     results: list[int] = []
     threads = [threading.Thread(target=lambda: results.append(cache.get("k", load))) for _ in range(8)]
     for thread in threads:
         thread.start()
-    entered.wait(10)
+    entered.wait(60)
     release.set()
     for thread in threads:
         thread.join()
