@@ -114,18 +114,18 @@ def _repaired(call: Call, error: Exception) -> Any:
         raise _NotTried
     try:
         for strategy in strategies:
-            if _acted(strategy, error):
+            if _acted(call.service, strategy, error):
                 return call.once()
     finally:
         call.service.end_strategies()
     raise _NotTried
 
 
-def _acted(strategy: Strategy, error: Exception) -> bool:
+def _acted(service: Service, strategy: Strategy, error: Exception) -> bool:
     try:
         done = call_with(strategy.act, error)
         if inspect.iscoroutine(done):
-            done = _run_apart(done)
+            done = _run_apart(in_time(service, done))
     except Exception:
         log.exception("the recovery strategy %s failed", strategy.name)
         return False
@@ -197,18 +197,18 @@ async def _repaired_async(call: Call, error: Exception) -> Any:
         raise _NotTried
     try:
         for strategy in strategies:
-            if await _acted_async(strategy, error):
+            if await _acted_async(call.service, strategy, error):
                 return await call.once_async()
     finally:
         call.service.end_strategies()
     raise _NotTried
 
 
-async def _acted_async(strategy: Strategy, error: Exception) -> bool:
+async def _acted_async(service: Service, strategy: Strategy, error: Exception) -> bool:
     try:
         done = call_with(strategy.act, error)
         if inspect.isawaitable(done):
-            done = await done
+            done = await in_time(service, done)
     except Exception:
         log.exception("the recovery strategy %s failed", strategy.name)
         return False
@@ -220,6 +220,14 @@ async def _acted_async(strategy: Strategy, error: Exception) -> bool:
 
 class _NotTried(Exception):
     """This way is not open for this error."""
+
+
+async def in_time(service: Service, awaitable: Awaitable[Any]) -> Any:
+    """What is tried instead of a call gets as long as a call: who waits for it waits no longer."""
+    if not in_asyncio():
+        return await awaitable
+    async with asyncio.timeout(service.breaker.config.timeout):
+        return await awaitable
 
 
 def _attempts(call: Call) -> Any:
@@ -254,7 +262,7 @@ async def instead_async(call: Call) -> Any:
     if not inspect.isawaitable(instead):
         return instead
     try:
-        return await instead
+        return await in_time(call.service, instead)
     except Exception:  # noqa: BLE001 - logged there
         assert call.service.fallback is not None
         return _data_instead(call.service.fallback)

@@ -41,6 +41,8 @@ class ServiceFallback:
     ) -> None:
         if cache_duration < 0:
             raise ValueError("cache_duration must not be negative")
+        if fallback_function is not None and not callable(fallback_function):
+            raise TypeError("fallback_function must be a function; what is served as it is, is fallback_data")
         self.service_name = service_name
         self.fallback_function = fallback_function
         self.fallback_data = fallback_data

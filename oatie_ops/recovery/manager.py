@@ -86,8 +86,10 @@ class ErrorRecoveryManager:
     ) -> None:
         """Called with the error of a failed call (sync or async), or without where it takes none, at most
         every 30 s for a service. Unless it raises or returns False, the call is made once more. Strategies
-        are tried in this order.
+        are tried in this order. An async one is interrupted after the ``timeout`` of the breaker.
         """
+        if not callable(strategy):
+            raise TypeError("a recovery strategy must be a function")
         service = self.service(service_name)
         service.strategies = (*service.strategies, Strategy(strategy, errors))
 

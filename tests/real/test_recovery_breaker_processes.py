@@ -270,6 +270,18 @@ def test_a_torn_file_never_breaks_a_probe(tmp_path: Path) -> None:
             assert breaker.call(lambda: 1) == 1
 
 
+def test_a_period_longer_than_a_file_can_tell_is_the_longest_it_can(tmp_path: Path) -> None:
+    config = CircuitBreakerConfig(failure_threshold=1, recovery_timeout=1e308)
+    breaker = CircuitBreaker("db", config, shared=tmp_path / "db.breaker")
+    failing(breaker, 1)
+    with pytest.raises(CircuitOpenError):
+        breaker.call(lambda: 1)
+    breaker.force_open(1e300)
+    assert breaker.state is State.FORCED_OPEN
+    breaker.reset()
+    assert breaker.call(lambda: 1) == 1
+
+
 def test_a_file_that_cannot_be_made_leaves_a_breaker_for_the_process(tmp_path: Path) -> None:
     breaker = CircuitBreaker("db", CONFIG, shared=tmp_path / "absent" / "db.breaker")
     failing(breaker, 2)

@@ -78,6 +78,7 @@ def test_the_specs_configuration_works() -> None:
         {"recovery_timeout": float("nan")},
         {"window": "days"},
         {"window": "count", "window_size": 0.5},
+        {"window": "count", "window_size": 1e12},
         {"failure_rate": 0},
         {"slow_call_duration": 1.0},
         {"max_probes": 17},
@@ -181,6 +182,16 @@ def test_one_failed_probe_opens_it_again_for_longer_up_to_a_limit() -> None:
         breaker.call(ok)
     failing(breaker, 3)
     assert breaker.retry_after == pytest.approx(10)
+
+
+def test_a_period_that_grows_beyond_every_number_stays_at_its_limit() -> None:
+    clock = Clock()
+    breaker = made(clock, failure_threshold=1, recovery_timeout_growth=1e6)
+    for _ in range(70):
+        failing(breaker, 1)
+        clock.now += 101.0
+    failing(breaker, 1)
+    assert breaker.retry_after == 100.0
 
 
 def test_later_periods_are_jittered() -> None:
@@ -495,6 +506,37 @@ def test_methods_and_keywords_come_through() -> None:
 
     assert Client().get("/", limit=3) == ("/", 3)
     assert Client.get.__doc__ == "Gets."
+
+
+def test_it_may_stand_above_classmethod_and_staticmethod() -> None:
+    breaker = made(failure_threshold=1)
+
+    class Shop:
+        @breaker
+        @classmethod
+        def name(cls) -> str:
+            return cls.__name__
+
+        @breaker
+        @staticmethod
+        def down() -> None:
+            raise Down("down")
+
+    assert Shop.name() == Shop().name() == "Shop"
+    with pytest.raises(Down):
+        Shop.down()
+    with pytest.raises(CircuitOpenError):
+        Shop.name()
+
+
+def test_what_could_never_hear_is_no_listener() -> None:
+    async def deaf(change: Change) -> None: ...
+
+    for wrong in (deaf, 5):
+        with pytest.raises(TypeError, match="listener"):
+            CircuitBreaker("db", listeners=[wrong])  # type: ignore[list-item]
+        with pytest.raises(TypeError, match="listener"):
+            CircuitBreaker("db").listen(wrong)  # type: ignore[arg-type]
 
 
 def test_generators_are_one_call_to_their_end() -> None:

@@ -465,3 +465,26 @@ def test_the_specs_names_are_where_the_spec_has_them() -> None:
     for name in (*manager, "CircuitBreaker", "CircuitBreakerConfig", "CircuitOpenError"):
         assert getattr(oatie_ops, name) is getattr(error_recovery, name)
     assert error_recovery.degradation_manager is oatie_ops.degradation_manager
+
+
+@WAYS
+def test_what_hangs_instead_of_the_service_is_interrupted(manager: ErrorRecoveryManager, way: str) -> None:
+    async def hang(*_: object) -> int:
+        await asyncio.sleep(3600)
+        return 0
+
+    fallback = None if way == "sync" else ServiceFallback("db", hang, fallback_data=7)
+    manager.register_service("db", CircuitBreakerConfig(timeout=0.05), fallback)
+    manager.register_recovery_strategy("db", hang)
+    if way == "sync":
+        with pytest.raises(ConnectionError):
+            call(manager, Database(failures=9), way)
+    else:
+        assert call(manager, Database(failures=9), way) == 7
+
+
+def test_what_cannot_be_called_is_refused_when_it_is_registered(manager: ErrorRecoveryManager) -> None:
+    with pytest.raises(TypeError, match="fallback_data"):
+        ServiceFallback("db", {"reports": []})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="strategy"):
+        manager.register_recovery_strategy("db", "restart")  # type: ignore[arg-type]

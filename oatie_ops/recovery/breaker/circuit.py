@@ -17,7 +17,7 @@ from oatie_ops.recovery.breaker import calls, gate, opened, streams
 from oatie_ops.recovery.breaker import half_open as half
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
 from oatie_ops.recovery.breaker.core import Core
-from oatie_ops.recovery.breaker.events import Listener
+from oatie_ops.recovery.breaker.events import Listener, checked
 from oatie_ops.recovery.breaker.gate import Permit
 from oatie_ops.recovery.breaker.guard import Guard, ended, entered, leave
 from oatie_ops.recovery.breaker.pulse import pulse
@@ -64,7 +64,7 @@ class CircuitBreaker(Core):
             clock=clock,
             random=random,
             shared=None if shared is None else Path(shared),
-            listeners=listeners,
+            listeners=checked(listeners),
         )
 
     # --- calling ----------------------------------------------------------------------------------------
@@ -98,6 +98,8 @@ class CircuitBreaker(Core):
 
     def __call__(self, function: F) -> F:
         """Decorates it; what comes out is of the same kind and signature."""
+        if isinstance(function, classmethod | staticmethod):  # it stands above that decorator
+            return cast(F, type(function)(self(function.__func__)))
         kind: Any = function
         while isinstance(kind, partial):
             kind = kind.func
@@ -193,8 +195,8 @@ class CircuitBreaker(Core):
         self.move(lambda circuit: replace(half.close(circuit), mode=mode, mode_until=until))
 
     def listen(self, listener: Listener) -> Listener:
-        """Adds a listener; as a decorator, too."""
-        self._listeners = (*self._listeners, listener)
+        """Adds a listener; as a decorator, too. Raises `TypeError` for what cannot be one."""
+        self._listeners = (*self._listeners, *checked((listener,)))
         return listener
 
 

@@ -13,6 +13,8 @@ ExceptionTypes = tuple[type[BaseException], ...]
 
 # Without `recovery_timeout_max` an open period grows up to this many times its first length.
 GROWTH_LIMIT = 10.0
+# A window of calls is a ring of that many bytes.
+MAX_WINDOW_CALLS = 1_000_000
 
 
 class Outcome(Enum):
@@ -86,7 +88,11 @@ class CircuitBreakerConfig:
         _require(self.recovery_timeout >= 0, "recovery_timeout must not be negative")
         _require(self.window in ("consecutive", "count", "time"), "window: consecutive, count or time")
         _require(self.window_size > 0, "window_size must be more than 0")
-        _require(self.window != "count" or self.window_size >= 1, "window_size must be 1 call or more")
+        in_calls = self.window == "count"
+        _require(
+            not in_calls or 1 <= self.window_size <= MAX_WINDOW_CALLS,
+            f"window_size must be 1 to {MAX_WINDOW_CALLS:,} calls",
+        )
         for name in ("failure_rate", "slow_call_rate"):
             _require(0 < getattr(self, name) <= 1, f"{name} must be more than 0 and at most 1")
         slow = self.slow_call_duration

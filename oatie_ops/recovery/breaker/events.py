@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 
 from oatie_ops.recovery.breaker.state import NORMAL, Circuit, State
 
@@ -28,6 +29,15 @@ class Change:
 
 
 Listener = Callable[[Change], object]
+
+
+def checked(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    """Raises `TypeError`: nobody would await an async one, and it would never hear of anything."""
+    given = tuple(listeners)
+    for listener in given:
+        if not callable(listener) or iscoroutinefunction(listener):
+            raise TypeError(f"a listener must be a plain function, and {listener!r} is none")
+    return given
 
 
 def tell(listeners: tuple[Listener, ...], change: Change) -> None:

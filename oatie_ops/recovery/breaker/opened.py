@@ -13,8 +13,10 @@ def period(config: CircuitBreakerConfig, reopens: int, random: Callable[[], floa
     """Seconds. The first is exactly ``recovery_timeout``; ``random`` is uniform in 0 to 1."""
     if reopens == 0:
         return config.recovery_timeout
-    # The exponent is bounded because a float power overflows where the minimum would have cut it anyway.
-    grown = config.recovery_timeout * config.recovery_timeout_growth ** min(reopens, 64)
+    try:
+        grown = config.recovery_timeout * config.recovery_timeout_growth**reopens
+    except OverflowError:  # the minimum would have cut it anyway
+        grown = config.longest_open
     jittered = min(grown, config.longest_open) * (1 + config.jitter * (2 * random() - 1))
     return min(jittered, config.longest_open)
 

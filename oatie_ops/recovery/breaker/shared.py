@@ -26,6 +26,7 @@ WORDS = FIRST_LEASE + 2 * MAX_LEASES
 SIZE = WORDS * 8
 NANO = 1_000_000_000
 MAX_COUNT = 2**32
+MAX_WORD = 2**64 - 1
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,8 @@ class SharedCell:
 
 
 def _nanoseconds(seconds: float) -> int:
-    return min(max(0, int(seconds * NANO)), 2**64 - 1)
+    # Compared before it is made an integer: an open period may be as long as a float tells.
+    return MAX_WORD if seconds >= MAX_WORD // NANO else max(0, int(seconds * NANO))
 
 
 def look(path: Path) -> Circuit | None:
