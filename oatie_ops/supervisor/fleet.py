@@ -175,8 +175,14 @@ class Fleet:
             self.refill()
 
     def _on_terminating(self, worker: Worker) -> None:
-        self._note(f"worker {worker.id} (pid {worker.pid}) was told to end from outside; starting another")
+        why = str(worker.reports["terminating"].get("why") or "")
+        said = f"worker {worker.id} (pid {worker.pid}) {why or 'was told to end from outside'}"
+        self._note(f"{said}; starting another")
         worker.expected_end = True
+        if why:  # an end like any other that nobody asked for: again and again it is a crash loop
+            self.restarts += 1
+            self._endings.append(Ending(time.monotonic(), served=True))
+            tell(self._machinery, "a worker wore out", [said], worker.spec.name)
         self.refill()
 
     def _too_many(self, generation: Generation, *, already_ready: int = 0) -> bool:

@@ -32,7 +32,7 @@ from uvicorn.server import Server, ServerState
 from oatie_ops.degradation import reader as readers
 from oatie_ops.degradation.middleware import OatieMiddleware
 from oatie_ops.degradation.reader import Reader
-from oatie_ops.supervisor import stats
+from oatie_ops.supervisor import descriptors, stats
 from oatie_ops.supervisor.connecting import ConnectionWatch
 from oatie_ops.supervisor.loading import LoadError, load_application
 from oatie_ops.supervisor.observe import Observer, RaisedCounter
@@ -70,6 +70,7 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     faulthandler.register(STACK_SIGNAL, file=sys.stderr, all_threads=True)
     slot = stats.open_slot(sockets.stats_fd, order["slot"])
     reporter = _Reporter(sockets.control)
+    descriptors.take()
     # Made first, because it sets logging up, which the application may then change as it likes.
     config = Config(
         "",
@@ -253,6 +254,10 @@ class WorkerServer(Server):
         """uvicorn's, ten times a second: here what was counted becomes visible to the supervisor."""
         before = self._slot[stats.REQUESTS]
         self._publish()
+        if self._public is not None and descriptors.running_out(
+            self._sockets.control.fileno(), len(self.server_state.connections)
+        ):
+            self._leave("it has no file descriptors left, and not for its connections: something leaks")
         self._switches.look()
         if not before and self._slot[stats.REQUESTS]:
             self._reporter.send(
@@ -367,9 +372,13 @@ class WorkerServer(Server):
         self._reporter.send("drained")
 
     def _exit_gracefully(self) -> None:
-        """SIGTERM from outside: let every connection leave by itself, as in a drain, then stop."""
+        """SIGTERM from outside."""
+        self._leave("")
+
+    def _leave(self, why: str) -> None:
+        """Of its own accord: lets every connection leave by itself, as in a drain, then stops."""
         self._drain()
-        self._reporter.send("terminating")
+        self._reporter.send("terminating", why=why)
 
         async def finish() -> None:
             assert self._drain_task is not None

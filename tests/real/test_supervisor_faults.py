@@ -169,6 +169,25 @@ def test_memory_that_grows_is_recycled_without_loss(project: Project) -> None:
     assert not lost(result)
 
 
+def test_a_worker_that_leaks_file_descriptors_leaves_before_it_refuses_anybody(project: Project) -> None:
+    project.version("1")
+    project.start()
+    before = serving_pids(project)
+    with project.load(new=3, keep=3) as load:
+        leaked = project.ask("/leak?leave=12")
+        assert leaked is not None
+        other_worker(project, before)
+        load.wait_for_more(50)
+        result = load.finish()
+    assert not lost(result)
+    wait_for(
+        lambda: int(leaked[1]["x-pid"]) not in {worker["pid"] for worker in project.workers()},
+        "the end of the worker that leaked",
+        evidence=project.status,
+    )
+    assert "something leaks; starting another" in project.oatie("logs", "-n", "1000").stdout
+
+
 @pytest.mark.parametrize("knob", ["program", "fork"])
 def test_children_of_a_killed_worker_end_with_it(project: Project, knob: str) -> None:
     project.version("1", grandchild=knob)

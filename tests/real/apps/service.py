@@ -2,7 +2,7 @@
 
 Every answer carries ``X-Release`` (the version), ``X-Pid`` and the caller's ``X-Load-Id``. Paths: ``/``,
 ``/ready``, ``/work?ms=``, ``/slow?seconds=``, ``/stream?seconds=``, ``/block``, ``/grow?mb=``, ``/exit``,
-``/fail``, ``/upload``, ``/say?bytes=``, ``/env?name=``, ``/orphan``; anything else is 404.
+``/fail``, ``/upload``, ``/say?bytes=``, ``/env?name=``, ``/orphan``, ``/leak?leave=``; anything else is 404.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ HERE = Path(__file__).resolve().parent
 KNOBS = DEFAULTS | (json.loads((HERE / "app.json").read_text()) if (HERE / "app.json").exists() else {})
 VERSION = str(KNOBS["version"])
 WEIGHT: list[bytes] = []
+LEAKED: list[int] = []
 
 if KNOBS["say_at_boot"]:
     print(KNOBS["say_at_boot"], file=sys.stderr, flush=True)
@@ -179,6 +180,13 @@ async def _user(path: str, exchange: Exchange) -> None:
         subprocess.run(["sh", "-c", "sleep 0.2 & exit 0"], check=True, close_fds=True)
     elif path == "/grow":
         WEIGHT.append(b"x" * int(exchange.number("mb", 10) * 1024 * 1024))
+    elif path == "/leak":
+        try:
+            while True:
+                LEAKED.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            for descriptor in LEAKED[len(LEAKED) - int(exchange.number("leave", 0)) :]:
+                os.close(descriptor)
     elif path != "/":
         await exchange.answer(404, b"no such path\n")
         return
