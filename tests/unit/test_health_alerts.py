@@ -75,6 +75,14 @@ def test_reminders_come_in_their_time() -> None:
     assert decide(Channel("ops"), OPEN, failing, 99_999.0) == (OPEN, [])
 
 
+def test_a_clock_that_was_set_back_does_not_silence_the_reminders() -> None:
+    failing = [seen("db", Status.FAIL, 99.0)]
+    assert decide(CHANNEL, OPEN, failing, 940.0) == (OPEN, [])  # by a little: none comes early
+    opened, tells = decide(CHANNEL, OPEN, failing, 850.0 - 86_400.0)
+    assert told(tells) == [("reminder", "db")]
+    assert decide(CHANNEL, opened, failing, 850.0 - 86_301.0) == (opened, [])
+
+
 def test_flapping_service_is_resolved_once_it_has_settled() -> None:
     assert decide(CHANNEL, OPEN, [seen("db", Status.PASS, 1.0, flapping=True)], 1000.0) == (OPEN, [])
     assert told(decide(CHANNEL, OPEN, [seen("db", Status.PASS, 60.0)], 1000.0)[1]) == [("resolved", "db")]

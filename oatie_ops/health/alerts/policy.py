@@ -140,7 +140,8 @@ def _follow(channel: Channel, entry: Open, seen: Seen | None, now: float) -> tup
         # While it flaps it is neither well nor worth a message each time.
         over = not seen.flapping
         return (None, _tell(Told.RESOLVED, seen, entry.since, seen.since)) if over else (entry, None)
-    due = channel.repeat_seconds > 0 and now - entry.told_at >= channel.repeat_seconds
+    # The moment may lie ahead, where the clock was set back since: then it comes no more than twice as late.
+    due = channel.repeat_seconds > 0 and abs(now - entry.told_at) >= channel.repeat_seconds
     if due and seen.status is Status.FAIL and not seen.held:
         return replace(entry, told_at=now), _tell(Told.REMINDER, seen, entry.since)
     return entry, None
