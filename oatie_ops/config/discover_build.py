@@ -36,6 +36,12 @@ def installable(root: Path) -> bool:
     return _installable(root, _pyproject(root))
 
 
+def static_dependencies(root: Path) -> bool:
+    """Does pyproject.toml list dependencies in [project], so that they can be installed without the code?"""
+    found = _table(_pyproject(root), "project").get("dependencies")
+    return isinstance(found, list) and bool(found)
+
+
 def _installable(root: Path, project: dict[str, Any]) -> bool:
     return "project" in project or "build-system" in project or (root / "setup.py").is_file()
 

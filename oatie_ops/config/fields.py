@@ -195,4 +195,5 @@ def url_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+AcmeUrl = Annotated[str, url_of("https", "http")]
 ShareUrl = Annotated[SecretText, url_of("redis", "rediss", "unix", "postgresql", "postgres")]

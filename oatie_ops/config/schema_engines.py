@@ -9,6 +9,7 @@ from pydantic import Field
 
 from oatie_ops.config import defaults
 from oatie_ops.config.fields import (
+    AcmeUrl,
     Argv,
     Duration,
     EnvironmentText,
@@ -211,6 +212,10 @@ class Proxy(Table):
     """Host names to answer for; without any, every request to [app] port."""
     tls: Literal["auto", "internal", "off", "files"] = "auto"
     """Certificates for `hosts`: "auto" (ACME), "internal" (Caddy's own authority), "files", or "off"."""
+    acme_ca: AcmeUrl | None = None
+    """Directory of another ACME authority for tls = "auto": step-ca, Vault, another Caddy."""
+    acme_ca_root: str | None = None
+    """File with the root certificate (PEM) that `acme_ca` itself is trusted by, where the system has none."""
     certificate: str | None = None
     """File with the certificate chain, for tls = "files"."""
     key: str | None = None

@@ -105,6 +105,8 @@ class ProxySettings:
     image: str | None = None
     hosts: tuple[str, ...] = ()
     tls: str = "auto"  # auto | internal | off | files (certificate, key)
+    acme_ca: str | None = None
+    acme_ca_root: str | None = None
     certificate: str | None = None
     key: str | None = None
     switch_directory: str | None = None

@@ -26,7 +26,7 @@ from tests.real.harness import Project
 from tests.real.waiting import free_port, in_ci, need_program, wait_for
 
 BASE = "oatie-test-base:bookworm"
-BASE_PACKAGES = "python3"
+BASE_PACKAGES = "python3,python3-venv"
 BASE_PYTHON = (3, 11)
 ENGINE_START_SECONDS = 60.0
 PR_SET_PDEATHSIG = 1
@@ -190,13 +190,18 @@ def own_engine() -> Iterator[Engine]:
 
 
 def oatie_volumes() -> list[str]:
-    """Mounts for `WITH_OATIE`. Compiled packages fit one version of Python."""
+    """Mounts for `WITH_OATIE`."""
+    need_base_python()
+    return [f"{place}:{place}:ro" for place in _packages()]
+
+
+def need_base_python() -> None:
+    """Compiled packages fit one version of Python."""
     if sys.version_info[:2] != BASE_PYTHON:
         reason = f"the packages are made for {sys.version_info[:2]}, the base image has {BASE_PYTHON}"
         if in_ci():
             pytest.fail(reason)
         pytest.skip(reason)
-    return [f"{place}:{place}:ro" for place in _packages()]
 
 
 def _packages() -> list[str]:

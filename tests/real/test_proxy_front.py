@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,9 +11,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
-from oatie_ops.deployment.proxy.admin import Admin
+from oatie_ops.deployment.proxy.admin import Admin, CaddyFailed
 from oatie_ops.deployment.proxy.caddy import Proxy, ProxyPlace
 from oatie_ops.paths import StatePaths
 from tests.real.harness import Project, ProjectMaker
@@ -65,6 +67,51 @@ def test_a_program_behind_caddy_is_replaced_without_a_gap(program: Project) -> N
     program.oatie("stop").expect(0)
     assert not port_answers(program.port)
     assert not admin(program).answers(), "a Caddy that was started for this ends with it"
+
+
+SLOW_CADDY = """\
+#!/bin/sh
+while [ -e "$WAIT_FOR_GO" ]; do sleep 0.1; done
+exec {caddy} "$@"
+"""
+
+
+def test_a_caddy_that_does_not_answer_yet_is_no_stray_one_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deploy that is interrupted while it starts: it cannot be asked to stop."""
+    slow, wait = tmp_path / "bin" / "caddy", tmp_path / "wait"
+    slow.parent.mkdir()
+    slow.write_text(SLOW_CADDY.format(caddy=need_program("caddy")))
+    slow.chmod(0o755)
+    wait.touch()
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("WAIT_FOR_GO", str(wait))
+    monkeypatch.setattr("oatie_ops.deployment.proxy.caddy.START_SECONDS", 1.0)
+    paths = StatePaths(tmp_path / "state")
+    paths.ensure()
+    place = ProxyPlace(
+        "proof", f"127.0.0.1:{free_port()}", "127.0.0.1", free_port(), str(tmp_path / "s"), "t"
+    )
+    proxy = Proxy(place, paths)
+    try:
+        with pytest.raises(CaddyFailed):
+            proxy.install(lambda _: None)
+        assert started(paths), "it goes on starting"
+        proxy.undo_install()
+        assert not started(paths)
+    finally:
+        wait.unlink()
+
+
+def started(paths: StatePaths) -> list[int]:
+    file = str(paths.home / "caddy" / "start.json")
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if file in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
 
 
 def test_a_program_that_crashes_is_found_again_by_caddy(program: Project) -> None:

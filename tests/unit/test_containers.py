@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from oatie_ops.config.settings import AppSettings, DeploySettings, Settings
+from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.config.settings_engines import AccessorySettings, ContainerSettings, SwarmSettings
 from oatie_ops.deployment.containers import names
 from oatie_ops.deployment.containers.api import Connection, EngineMissing
-from oatie_ops.deployment.containers.dockerfile import DOCKERIGNORE, dockerfile, surroundings
+from oatie_ops.deployment.containers.dockerfile import DOCKERIGNORE
 from oatie_ops.deployment.containers.identity import identity, keep
 from oatie_ops.deployment.containers.images import excluded
 from oatie_ops.deployment.containers.logs import follow, last_lines
@@ -66,6 +66,7 @@ def test_a_candidate_has_no_restart_policy_and_a_port_of_the_loopback(tmp_path: 
     assert env["HOST"] == "0.0.0.0"
     assert env["OATIE_RELEASE"] == "7"
     assert env["COLOUR"] == "blue"
+    assert env["OATIE_HOME"] == "/tmp/.oatie", "nothing else can be written"
 
 
 def test_secrets_that_are_for_no_environment_are_in_a_file(tmp_path: Path) -> None:
@@ -152,39 +153,6 @@ def test_what_is_secret_becomes_a_secret_of_the_swarm() -> None:
         APP, env=env, env_templates={"TOKEN": "${TOKEN}", "COLOUR": "${COLOUR}"}, stored=("STORED",)
     )
     assert set(secret_values(app)) == {"TOKEN", "STORED"}
-
-
-def project(root: Path, *files: str, **app: Any) -> Settings:
-    for name in files:
-        (root / name).write_text("")
-    return Settings(root=root, app=AppSettings(name="shop", **app), deploy=DeploySettings())
-
-
-def test_a_dockerfile_has_stages_no_root_and_a_health_check(tmp_path: Path) -> None:
-    settings = project(tmp_path, "requirements.txt", run="main:app", ready="/ready")
-    text = dockerfile(surroundings(settings))
-    assert text.count("FROM python:3.12-slim") == 2
-    lines = text.splitlines()
-    install = lines.index("RUN pip install -r requirements.txt")
-    assert install < lines.index("COPY . .")
-    assert "USER app" in lines
-    assert "HEALTHCHECK" in text
-    assert "/ready" in text
-    assert lines[-1] == 'CMD ["oatie", "start", "--host", "0.0.0.0"]'
-
-
-def test_a_dockerfile_is_in_the_language_of_the_program(tmp_path: Path) -> None:
-    node = project(tmp_path, "package.json", "package-lock.json", command=("node", "server.js"))
-    text = dockerfile(surroundings(node))
-    assert "npm ci --omit=dev" in text
-    assert "pip" not in text
-    assert 'CMD ["node", "server.js"]' in text
-    plain = project(tmp_path, command=("python3", "serve.py"))
-    text = dockerfile(surroundings(plain, base="base:1"))
-    assert text.startswith("FROM base:1\n")
-    assert 'CMD ["python3", "serve.py"]' in text
-    other = dockerfile(surroundings(project(tmp_path, command=("./server",))))
-    assert "choose a base image" in other
 
 
 def test_the_state_never_gets_into_an_image(tmp_path: Path) -> None:

@@ -61,6 +61,19 @@ def _after(config: dict[str, Any] | None, change: Any) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.parametrize("host", ["a.test", "shop.internal"])
+def test_an_authority_of_ones_own_is_asked_also_for_local_names(host: str) -> None:
+    one = wanted(hosts=(host,), tls="auto", acme_ca="https://ca/acme/directory", acme_ca_root="/root.pem")
+    found = applied(None, one)
+    (policy,) = found["apps"]["tls"]["automation"]["policies"]
+    assert policy["subjects"] == [host]
+    assert policy["issuers"] == [
+        {"module": "acme", "ca": "https://ca/acme/directory", "trusted_roots_pem_files": ["/root.pem"]}
+    ]
+    assert "pki" not in found["apps"]
+    assert "apps/tls/automation/policies/0" in removals(found, "k")
+
+
 @pytest.mark.parametrize(
     "config",
     [

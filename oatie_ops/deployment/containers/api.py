@@ -59,8 +59,16 @@ def _connect(host: str) -> Any:
         import docker
     except ImportError as error:
         raise _no_sdk(error) from error
-    try:
+
+    def connect() -> Any:
         return docker.APIClient(base_url=host, timeout=TIMEOUT_SECONDS, version="auto", **_tls(host))
+
+    if host.startswith("ssh://"):
+        from oatie_ops.deployment.containers.over_ssh import opened
+
+        return opened(host, connect)
+    try:
+        return connect()
     except (docker.errors.DockerException, OSError) as error:
         raise EngineMissing(
             f"no Docker Engine answers at {host}",

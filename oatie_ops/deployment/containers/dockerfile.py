@@ -7,22 +7,28 @@ before the code, so that a change of the code reuses the layers below. The appli
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from oatie_ops._version import __version__
 from oatie_ops.config.settings import Settings
+from oatie_ops.deployment.containers import dockerfile_python
+from oatie_ops.deployment.containers.dockerfile_python import PythonInstall, python_install
 
 PYTHON_IMAGE = "python:3.12-slim"
 NODE_IMAGE = "node:22-slim"
 OTHER_IMAGE = "debian:bookworm-slim"
-USER = "app"
+USER, UID = "app", 10001
+OATIE = f"oatie-ops=={__version__}"
+SUPERVISED = 'CMD ["oatie", "start", "--host", "0.0.0.0"]'
 
 DOCKERIGNORE = """\
 # What must not get into the image: history, secrets, and what is made anew there.
 .git
 .oatie
-.env
-.env.*
+**/.env
+**/.env.*
 **/.venv
 **/venv
 **/node_modules
@@ -44,8 +50,10 @@ class Surroundings:
     port: int
     ready: str | None
     files: frozenset[str]
+    install: PythonInstall
     base: str | None = None
     supervised: bool = False
+    env_file: str | None = None
 
 
 def surroundings(settings: Settings, *, base: str | None = None, supervised: bool = False) -> Surroundings:
@@ -57,8 +65,10 @@ def surroundings(settings: Settings, *, base: str | None = None, supervised: boo
         port=settings.container.port or app.port or 8080,
         ready=app.ready,
         files=frozenset(place.name for place in _entries(root)),
+        install=python_install(root, app.run),
         base=base,
         supervised=supervised,
+        env_file=app.env_file if app.env_file and not Path(app.env_file).is_absolute() else None,
     )
 
 
@@ -84,72 +94,46 @@ def dockerfile(around: Surroundings) -> str:
 
 def _python(around: Surroundings) -> list[str]:
     base = around.base or PYTHON_IMAGE
-    needs_server = around.run is not None
-    oatie = around.supervised or needs_server
-    install = _python_install(around.files)
-    if not install and not oatie:
-        return [
-            *_runtime(base),
-            "COPY . .",
-            *_account(around, "python3"),
-            f"CMD {_argv(around.command or ())}",
-        ]
-    server = ["RUN pip install oatie-ops"] if oatie else []
-    command = ("oatie", "start", "--host", "0.0.0.0") if oatie else around.command or ()
+    oatie = around.supervised or around.run is not None
+    if not around.install and not oatie:
+        return [*_runtime(base), "COPY . .", *_account(around, "python3"), _command(around)]
     return [
         f"FROM {base} AS build",
         "ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1",
         "RUN python3 -m venv /venv",
         'ENV PATH="/venv/bin:$PATH"',
         "WORKDIR /app",
-        *server,
-        *install,
+        *([f"RUN pip install {OATIE}"] if oatie else []),
+        *dockerfile_python.lines(around.install),
         "",
         *_runtime(base),
         'ENV PATH="/venv/bin:$PATH" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1',
         "COPY --from=build /venv /venv",
         "COPY . .",
         *_account(around, "python3"),
-        f"CMD {_argv(command)}",
+        SUPERVISED if oatie else _command(around),
     ]
-
-
-def _python_install(files: frozenset[str]) -> list[str]:
-    if "requirements.txt" in files:
-        return ["COPY requirements.txt ./", "RUN pip install -r requirements.txt"]
-    if "uv.lock" in files:
-        return [
-            "RUN pip install uv",
-            "COPY pyproject.toml uv.lock ./",
-            "RUN UV_PROJECT_ENVIRONMENT=/venv uv sync --frozen --no-dev --no-install-project",
-        ]
-    if "pyproject.toml" in files:
-        return ["COPY . .", "RUN pip install ."]
-    return []
 
 
 def _node(around: Surroundings) -> list[str]:
     base = around.base or NODE_IMAGE
     if "package.json" not in around.files:
-        return [
-            *_runtime(base),
-            "COPY . .",
-            *_account(around, "node"),
-            f"CMD {_argv(around.command or ())}",
-        ]
+        return [*_runtime(base), *_oatie(around), "COPY . .", *_account(around, "node"), _command(around)]
     locked = "package-lock.json" in around.files
     return [
         f"FROM {base} AS build",
         "WORKDIR /app",
         f"COPY package.json {'package-lock.json ' if locked else ''}./",
-        f"RUN npm {'ci' if locked else 'install'} --omit=dev",
+        # Without any dependency npm makes no directory.
+        f"RUN mkdir -p node_modules && npm {'ci' if locked else 'install'} --omit=dev",
         "",
         *_runtime(base),
+        *_oatie(around),
         "ENV NODE_ENV=production",
         "COPY --from=build /app/node_modules ./node_modules",
         "COPY . .",
         *_account(around, "node"),
-        f"CMD {_argv(around.command or ())}",
+        _command(around),
     ]
 
 
@@ -157,30 +141,61 @@ def _other(around: Surroundings) -> list[str]:
     return [
         "# What this program needs is not known here: choose a base image that has it.",
         *_runtime(around.base or OTHER_IMAGE),
+        *_oatie(around),
         "COPY . .",
-        *_account(around, ""),
-        f"CMD {_argv(around.command or ())}",
+        *_account(around, "python3" if around.supervised else ""),
+        _command(around),
     ]
 
 
 def _runtime(base: str) -> list[str]:
+    """A number, as a cluster's policies cannot tell who a name is. Group 0 may write where the user may:
+    some clusters choose a user for each namespace, and that is the group they give it."""
     return [
         f"FROM {base}",
         # Before the code, so that it stays in the cache.
-        f"RUN useradd --system --user-group --create-home --home-dir /home/{USER} {USER}",
+        f"RUN useradd --system --uid {UID} --gid 0 --create-home --home-dir /home/{USER} {USER} \\",
+        f"    && install -d -o {USER} -g 0 -m 0775 /app && chmod 0770 /home/{USER}",
+        f"ENV HOME=/home/{USER}",
         "WORKDIR /app",
     ]
 
 
-def _account(around: Surroundings, language: str) -> list[str]:
-    own = f"RUN mkdir -p .oatie && chown {USER}: /app .oatie" if around.supervised or around.run else ""
+def _oatie(around: Surroundings) -> list[str]:
+    """oatie beside a program of another language, in a Python of Debian's."""
+    if not around.supervised:
+        return []
     return [
-        *filter(None, [own]),
-        f"USER {USER}",
+        "RUN apt-get update && apt-get install -y --no-install-recommends python3-venv \\",
+        "    && rm -rf /var/lib/apt/lists/* && python3 -m venv /opt/oatie \\",
+        f"    && /opt/oatie/bin/pip install --no-cache-dir {OATIE}",
+        'ENV PATH="/opt/oatie/bin:$PATH"',
+    ]
+
+
+def _account(around: Surroundings, language: str) -> list[str]:
+    return [
+        *_env_file(around),
+        f"USER {UID}",
         f"ENV PORT={around.port} HOST=0.0.0.0",
         f"EXPOSE {around.port}",
         *_healthcheck(around, language),
     ]
+
+
+def _env_file(around: Surroundings) -> list[str]:
+    """oatie in the container reads the same oatie.toml, and would miss the file that it names."""
+    if around.env_file is None or not (around.run is not None or around.supervised):
+        return []
+    place = shlex.quote(around.env_file)
+    return [
+        "# Its variables come from the environment of the container; what they are stays out of the image.",
+        f'RUN test -e {place} || {{ mkdir -p "$(dirname {place})" && touch {place}; }}',
+    ]
+
+
+def _command(around: Surroundings) -> str:
+    return SUPERVISED if around.supervised else f"CMD {_argv(around.command or ())}"
 
 
 def _healthcheck(around: Surroundings, language: str) -> list[str]:

@@ -15,6 +15,7 @@ from oatie_ops.supervisor.spec import ReleaseSpec
 
 HANDOVER_PATH = "/run/oatie-secrets.json"
 DEFAULT_LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
+READ_ONLY_HOME = "/tmp/.oatie"
 NO_RESTART = {"Name": "no"}
 
 
@@ -71,6 +72,8 @@ def application(
 def environment(settings: Settings, spec: ReleaseSpec) -> dict[str, str]:
     port = str(container_port(settings))
     own = {"PORT": port, "HOST": "0.0.0.0", "OATIE_APP": spec.app.name, "OATIE_RELEASE": spec.name}
+    if settings.container.read_only and "OATIE_HOME" not in spec.app.open_env:
+        own["OATIE_HOME"] = READ_ONLY_HOME  # an oatie in it keeps its state where it can write
     handed = {"OATIE_SECRETS_FILE": HANDOVER_PATH} if spec.app.secret_env else {}
     return {**spec.app.open_env, **own, **handed}
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import shutil
-import ssl
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +13,9 @@ from pathlib import Path
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.problem import Problem
+from oatie_ops.deployment.proxy import certificate, program
 from oatie_ops.deployment.proxy.admin import Admin, CaddyAway, CaddyFailed, CaddyUnclear
+from oatie_ops.deployment.proxy.program import PROGRAM
 from oatie_ops.deployment.proxy.routes import (
     CHECK_HEADER,
     Wanted,
@@ -29,7 +28,7 @@ from oatie_ops.deployment.proxy.switch import Switch
 from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
 
-PROGRAM = "caddy"
+LOG = "caddy.log"
 START_SECONDS = 20.0
 SEEN_SECONDS = 10.0
 POLL_SECONDS = 0.05
@@ -59,6 +58,8 @@ class ProxyPlace:
     tls: str = "off"
     certificate: str | None = None
     certificate_key: str | None = None
+    acme_ca: str | None = None
+    acme_ca_root: str | None = None
 
     def wanted(self) -> Wanted:
         return Wanted(
@@ -71,6 +72,8 @@ class ProxyPlace:
             tls=self.tls,
             certificate=self.certificate,
             certificate_key=self.certificate_key,
+            acme_ca=self.acme_ca,
+            acme_ca_root=self.acme_ca_root,
         )
 
 
@@ -160,6 +163,8 @@ class Proxy:
         if self._put_route():
             said.append(f"route for {self.place.wanted().url} added")
         self.switch.directory.mkdir(parents=True, exist_ok=True)
+        if self.place.wanted().secure:
+            certificate.wait(self.place.wanted(), self._paths.logs / LOG, tell)
         return ", ".join(said) or "Caddy has the route already"
 
     def _put_route(self) -> bool:
@@ -199,9 +204,9 @@ class Proxy:
                     self.admin.stop()
                 _until(lambda: not self.admin.answers(), START_SECONDS)
         except CaddyAway:
-            # With it, everything of ours is gone, but for one that was killed before it could answer.
-            if self._mark.exists():
-                self._end_image()
+            # With it, everything of ours is gone, but for one that was started and does not answer yet.
+            if self._mark.exists() and not self._end_image():
+                program.end(self._home)
         if not self.admin.answers():
             self._mark.unlink(missing_ok=True)
 
@@ -222,17 +227,15 @@ class Proxy:
 
     def sees(self) -> str:
         """The name that Caddy would go by just now; empty where it finds none or does not answer."""
-        place = self.place
-        host = "127.0.0.1" if place.host in ("0.0.0.0", "::", "") else place.host
-        wanted = place.wanted()
+        place, wanted = self.place, self.place.wanted()
+        host = wanted.reachable_host
         name = wanted.hosts[0] if wanted.hosts else f"{host}:{place.port}"
         connection = http.client.HTTPConnection(host, place.port, timeout=5.0)
         try:
             connection.connect()
             if wanted.secure:
-                context = ssl._create_unverified_context()  # only to ask what Caddy sees, on our own address
                 assert connection.sock is not None
-                connection.sock = context.wrap_socket(connection.sock, server_hostname=wanted.hosts[0])
+                connection.sock = certificate.secured(connection.sock, wanted.hosts[0])
             headers = {"Host": name, CHECK_HEADER: place.token, "Connection": "close"}
             connection.request("GET", "/", headers=headers)
             answer = connection.getresponse()
@@ -258,6 +261,10 @@ class Proxy:
         )
 
     @property
+    def _home(self) -> Path:
+        return self._paths.home / "caddy"
+
+    @property
     def _mark(self) -> Path:
         """Is there where oatie started this Caddy, which then also ends it."""
         return self._paths.run / "caddy-started"
@@ -267,7 +274,8 @@ class Proxy:
         self._mark.write_text(self.place.admin)
         self._started = True
         if shutil.which(PROGRAM) is not None:
-            said = self._start_program()
+            log = self._paths.logs / LOG
+            said = f"Caddy started (pid {program.start(self._home, self.place.admin, log)})"
         elif self._start_image is not None:
             self._start_image()
             said = "Caddy started from its image"
@@ -277,27 +285,9 @@ class Proxy:
             raise CaddyFailed(
                 "Caddy was started and does not answer",
                 why=f"its admin API is not on {self.place.admin} after {START_SECONDS:g} s",
-                fix=f"see {self._paths.logs / 'caddy.log'}",
+                fix=f"see {self._paths.logs / LOG}",
             )
         return said
-
-    def _start_program(self) -> str:
-        home = self._paths.home / "caddy"
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = home / "start.json"
-        file.write_text(json.dumps({"admin": {"listen": self.place.admin}}))
-        environment = {**os.environ, "XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
-        with (self._paths.logs / "caddy.log").open("ab") as log:
-            process = subprocess.Popen(
-                [PROGRAM, "run", "--config", str(file)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=home,
-                start_new_session=True,
-            )
-        return f"Caddy started (pid {process.pid})"
 
 
 def proxy_place(settings: Settings, key: str, token: str, paths: StatePaths) -> ProxyPlace:
@@ -314,6 +304,8 @@ def proxy_place(settings: Settings, key: str, token: str, paths: StatePaths) -> 
         tls=proxy.tls if proxy.hosts else "off",
         certificate=_absolute(settings, proxy.certificate),
         certificate_key=_absolute(settings, proxy.key),
+        acme_ca=proxy.acme_ca,
+        acme_ca_root=_absolute(settings, proxy.acme_ca_root),
     )
 
 

@@ -38,6 +38,8 @@ class Wanted:
     tls: str = "off"  # auto | internal | off | files
     certificate: str | None = None
     certificate_key: str | None = None
+    acme_ca: str | None = None
+    acme_ca_root: str | None = None
 
     @property
     def id(self) -> str:
@@ -48,6 +50,11 @@ class Wanted:
         everywhere = self.host in ("0.0.0.0", "::", "")
         host = f"[{self.host}]" if ":" in self.host and not everywhere else self.host
         return f"{'' if everywhere else host}:{self.port}"
+
+    @property
+    def reachable_host(self) -> str:
+        """From this machine."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
 
     @property
     def secure(self) -> bool:
@@ -233,22 +240,23 @@ def _same_address(listen: str, wanted: Wanted) -> bool:
 
 
 def _certificates(config: Mapping[str, Any], wanted: Wanted) -> list[Change]:
-    """Little for "auto": Caddy gets certificates for the host names of every route by itself, for those that
-    no public authority knows from its own."""
+    """Nothing for "auto" with the usual authorities: Caddy gets certificates for the host names of every
+    route by itself, for those that no public authority knows from its own."""
     if not wanted.secure:
         return []
-    own_authority = wanted.tls == "internal" or (wanted.tls == "auto" and any(map(_is_local, wanted.hosts)))
+    usual = wanted.tls == "auto" and not wanted.acme_ca
+    own_authority = wanted.tls == "internal" or (usual and any(map(_is_local, wanted.hosts)))
     if own_authority and _at(config, ("apps", "pki")) is None:
         return _placed(config, ("apps", "pki"), NO_TRUST)
-    if wanted.tls == "auto":
+    if usual:
         return []
     identity = f"{wanted.id}-tls"
-    if wanted.tls == "internal":
+    if wanted.tls in ("internal", "auto"):
         where: tuple[str, ...] = ("apps", "tls", "automation", "policies")
         ours: dict[str, Any] = {
             "@id": identity,
             "subjects": list(wanted.hosts),
-            "issuers": [{"module": "internal"}],
+            "issuers": [_issuer(wanted)],
         }
     else:
         where = ("apps", "tls", "certificates", "load_files")
@@ -260,6 +268,13 @@ def _certificates(config: Mapping[str, Any], wanted: Wanted) -> list[Change]:
     if there:
         return [Change("PUT", "/".join((*where, "0")), ours)]
     return _placed(config, where, [ours])
+
+
+def _issuer(wanted: Wanted) -> dict[str, Any]:
+    if wanted.tls == "internal":
+        return {"module": "internal"}
+    roots = {"trusted_roots_pem_files": [wanted.acme_ca_root]} if wanted.acme_ca_root else {}
+    return {"module": "acme", "ca": wanted.acme_ca, **roots}
 
 
 def _is_local(host: str) -> bool:

@@ -17,9 +17,13 @@ def status_of(
     app: dict[str, Any],
     detail: str = "",
     stopped: bool = False,
+    cut_off: str = "",
 ) -> dict[str, Any]:
-    """``app`` has url, port, name, ready and ready_host. ``detail`` is what an operator should know."""
+    """``app`` has url, port, name, ready and ready_host. ``detail`` is what an operator should know,
+    ``cut_off`` why no request reaches what serves."""
     state, why = _state(release, replicas, wanted, stopped=stopped)
+    if state in ("running", "degraded") and cut_off:
+        state, why = "failed", "; ".join(filter(None, (cut_off, why)))
     if state == "running" and detail:
         state = "degraded"
     return {

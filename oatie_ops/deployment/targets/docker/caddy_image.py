@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from oatie_ops.deployment.containers import images, names
 from oatie_ops.deployment.containers.api import explained
+from oatie_ops.deployment.containers.uncut import uncut
 from oatie_ops.deployment.proxy.caddy import Proxy
 from oatie_ops.deployment.targets.docker.fleet import Fleet
 
@@ -21,7 +23,7 @@ def start_caddy(fleet: Fleet, image: str, proxy: Proxy) -> None:
     directory = str(proxy.switch.directory)
     proxy.switch.directory.mkdir(parents=True, exist_ok=True)
     start = json.dumps({"admin": {"listen": proxy.place.admin}})
-    files = filter(None, (proxy.place.certificate, proxy.place.certificate_key))
+    files = filter(None, (proxy.place.certificate, proxy.place.certificate_key, proxy.place.acme_ca_root))
     config = {
         "Image": identity,
         "Labels": names.labels(fleet.project, "caddy", role=ROLE),
@@ -40,8 +42,8 @@ def start_caddy(fleet: Fleet, image: str, proxy: Proxy) -> None:
         },
     }
     with explained("starting Caddy from its image"):
-        made = fleet.engine.api.create_container_from_config(config, name)["Id"]
-        fleet.engine.api.start(made)
+        made = uncut(partial(fleet.engine.api.create_container_from_config, config, name))["Id"]
+        uncut(partial(fleet.engine.api.start, made))
 
 
 def end_caddy(fleet: Fleet) -> bool:

@@ -59,9 +59,11 @@ class Operations:
         live, found = self._live(), self.replicas()
         place = self.proxy.place
         stopped = bool(found) and all(each.state == "stopped" for each in found)
-        detail = ""
+        detail = cut_off = ""
         if live is not None and not stopped and not self.proxy.is_installed():
             detail = "Caddy is away or has lost the route: `oatie start` puts it back"
+            if self.proxy.sees() != live.name:
+                cut_off, detail = f"no request reaches it: {detail}", ""
         app = {
             "url": place.wanted().url if live is not None and not stopped else None,
             "port": place.port,
@@ -77,6 +79,7 @@ class Operations:
             app=app,
             detail=detail,
             stopped=stopped,
+            cut_off=cut_off,
         )
 
     def start(self, release: str, spec: ReleaseSpec, tell: Tell) -> None:
@@ -130,6 +133,7 @@ class Operations:
         """Each container is replaced by a new one of the same release that has passed the gate."""
         self._spec = spec
         old = self._containers_of(self._require_live())
+        self.proxy.install(tell)  # one that was killed, or has lost the route
         self._add(len(old), [], tell)
         self._drained(_ports(old), spec.app.drain_seconds, tell)
         for each in old:
@@ -140,6 +144,7 @@ class Operations:
         self._spec = spec
         live = self._require_live()
         now = self._containers_of(live)
+        self.proxy.install(tell)
         if replicas == len(now):
             return
         if replicas > len(now):
