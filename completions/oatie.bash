@@ -104,7 +104,7 @@ _oatie() {
       '/config') options='--help'; words='check show schema explain' ;;
       '/config/check') options='--help --environment --env-file --strict --json' ;;
       '/config/show') options='--help --origin --environment --env-file --json' ;;
-      '/config/schema') options='--help' ;;
+      '/config/schema') options='--help --json' ;;
       '/config/explain') options='--help --json' ;;
       '/detect') options='--help --json --explain --probe --environment' ;;
       '/deploy') options='--help --environment --target --use-docker --use-kubernetes --port --workers --log-level --no-health-check --dry-run --output --accessory --yes --json --wait-lock' ;;
@@ -125,9 +125,9 @@ _oatie() {
       '/degrade') options='--help --reason --for --permanent --level --restore --list --json'; ((given == 0)) && { kind=services; } ;;
       '/recover') options='--help --dry-run --from --reason --list --history --errors --limit --json'; ((given == 0)) && { kind=services; } ;;
       '/doctor') options='--help --target --json' ;;
-      '/schema') options='--help' ;;
+      '/schema') options='--help --json' ;;
       '/completion') options='--help'; words='show install' ;;
-      '/completion/show') options='--help'; ((given == 0)) && { words='bash zsh fish powershell'; } ;;
+      '/completion/show') options='--help --json'; ((given == 0)) && { words='bash zsh fish powershell'; } ;;
       '/completion/install') options='--help --json'; ((given == 0)) && { words='bash zsh fish powershell'; } ;;
       '/help') options=''; ((given == 0)) && { words='config environments exit-codes output init config detect deploy rollback start stop reload status logs health dashboard token profile scale degrade recover doctor schema completion guide'; } ;;
     esac

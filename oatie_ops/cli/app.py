@@ -87,12 +87,15 @@ def _group(entry: table.Entry, app: typer.Typer) -> click.Command:
     # Typer's own default draws boxes that break grep.
     app.rich_markup_mode = None
     app.info.cls = Group
+    for registered in app.registered_commands:
+        registered.cls = Command
     group = get_group(app)
     group.name = entry.name
     group.epilog = table.examples_text(entry.examples)
     group.context_settings = dict(CONTEXT_SETTINGS)
     group.no_args_is_help = True
     for sub in group.commands.values():
+        sub.epilog = table.examples_text(entry.examples_of(str(sub.name)))
         sub.context_settings = {**CONTEXT_SETTINGS, **sub.context_settings}
     return group
 

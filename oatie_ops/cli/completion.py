@@ -15,6 +15,7 @@ from oatie_ops.cli.output import emit, emit_json, say
 from oatie_ops.errors import PrerequisiteMissing, UsageError
 
 SCHEMA = "oatie.completion/v1"
+SCRIPT_SCHEMA = "oatie.completion.script/v1"
 
 
 class Shell(StrEnum):
@@ -35,9 +36,16 @@ ShellArgument = Annotated[
 
 
 @app.command("show")
-def show(shell: ShellArgument = None) -> None:
+def show(
+    shell: ShellArgument = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object: shell, script.")] = False,
+) -> None:
     """Print the script for a shell: bash, zsh, fish or powershell."""
-    emit(script(shell or current_shell()).rstrip("\n"))
+    chosen = shell or current_shell()
+    if json:
+        emit_json({"schema": SCRIPT_SCHEMA, "shell": chosen.value, "script": script(chosen)})
+    else:
+        emit(script(chosen).rstrip("\n"))
 
 
 @app.command("install")

@@ -189,7 +189,9 @@ def _toml(value: Any) -> str:
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(
+    json: Annotated[bool, typer.Option("--json", help="It is JSON in any case.")] = False,
+) -> None:
     """Print the JSON Schema of oatie.toml, for editors."""
     from oatie_ops.config.schema import json_schema
 

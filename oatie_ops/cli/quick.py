@@ -9,13 +9,15 @@ import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-VERSION = ({"--version", "--json"}, {"-V", "--json"})
+from oatie_ops._version import __version__
+
+VERSION = {"--version", "-V"}
 
 
 def answer(argv: Sequence[str]) -> int | None:
     """The exit code of ``oatie ARGV``; None where it takes a parser, and nothing was done."""
-    if set(argv) in VERSION:
-        return _version()
+    if not VERSION.isdisjoint(argv) and VERSION | {"--json"} >= set(argv):
+        return _version(as_json="--json" in argv)
     if argv[:1] == ["help"]:
         return _help(argv[1:])
     if argv[:1] == ["start"]:
@@ -25,11 +27,11 @@ def answer(argv: Sequence[str]) -> int | None:
     return ANSWERS[argv[0]](len(argv) == 2)
 
 
-def _version() -> int:
+def _version(*, as_json: bool) -> int:
     from oatie_ops.cli import about
     from oatie_ops.cli.output import emit
 
-    emit(about.text())
+    emit(about.text() if as_json else f"oatie {__version__}")
     return 0
 
 
@@ -37,9 +39,15 @@ def _help(words: Sequence[str]) -> int | None:
     from oatie_ops.cli import helping
     from oatie_ops.cli.output import emit, terminal_columns
 
-    text = helping.answer(words)
+    asked = [word for word in words if word != "--json"]
+    text = helping.answer(asked)
     if text is None:
         return None
+    if len(asked) < len(words):
+        from oatie_ops.cli.output import emit_json
+
+        emit_json({"schema": "oatie.help/v1", "topic": " ".join(asked), "text": text})
+        return 0
     columns = terminal_columns(sys.stdout)
     if columns is not None:
         from oatie_ops.cli.reading import fitted

@@ -8,15 +8,29 @@ from typing import Annotated
 import typer
 
 from oatie_ops.cli.choices import require_one_of
-from oatie_ops.cli.output import emit, emit_report
+from oatie_ops.cli.output import emit, emit_json, emit_report
 
+SCHEMA = "oatie.schema/v1"
 DIRECTORY = Path(__file__).parent / "schemas"
+# Commands whose shape has another name: several share it, or what they print is a schema itself.
+SHAPES = {
+    "config.show": "config",
+    "completion.install": "completion",
+    "completion.show": "completion.script",
+    "start": "status",
+    "token": "tokens",
+    "token.create": "tokens",
+    "token.list": "tokens",
+    "token.revoke": "tokens",
+}
+Json = Annotated[bool, typer.Option("--json", help="What is printed is JSON already; the names as a list.")]
 
 
 def command(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND]", help="Such as `status`, or `config check`.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Print the JSON Schema (draft 2020-12) of what a command prints with --json.
 
@@ -24,9 +38,13 @@ def command(
     """
     known = names()
     if not words:
-        emit_report("\n".join(known))
+        if json:
+            emit_json({"schema": SCHEMA, "schemas": known})
+        else:
+            emit_report("\n".join(known))
         return
     name = ".".join(words)
+    name = SHAPES.get(name, name)
     require_one_of("schema", name, known)
     emit((DIRECTORY / f"{name}.json").read_text(encoding="utf-8").rstrip("\n"))
 

@@ -25,6 +25,11 @@ class Entry:
     def module(self) -> str:
         return f"oatie_ops.cli.{self.name}"
 
+    def examples_of(self, subcommand: str) -> tuple[tuple[str, str], ...]:
+        """Those of a group's subcommand."""
+        start = f"{PROGRAM} {self.name} {subcommand}"
+        return tuple((line, note) for line, note in self.examples if f"{line} ".startswith(f"{start} "))
+
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
@@ -41,7 +46,12 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry(
                 "config",
                 "Check the configuration and show where each value comes from.",
-                (("oatie config check", "report every problem at once, with file:line:column"),),
+                (
+                    ("oatie config check", "report every problem at once, with file:line:column"),
+                    ("oatie config show --origin", "every value, and where it comes from"),
+                    ("oatie config explain app.drain", "what a key means"),
+                    ("oatie config schema > oatie.schema.json", "for editors"),
+                ),
                 group=True,
             ),
             Entry(

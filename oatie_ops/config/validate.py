@@ -28,6 +28,7 @@ _SYNONYMS = {
     "app": "run",
     "module": "run",
     "cmd": "command",
+    "command": "run",
     "healthcheck": "ready",
     "health_check": "ready",
     "health_path": "ready",
@@ -169,10 +170,11 @@ def _suggestion(known: Catalogue, table: KeyPath, name: str, data: Mapping[str, 
     keys = known.keys(table, data)
     synonym = _SYNONYMS.get(name.lower())
     near = get_close_matches(name.lower().replace("-", "_"), keys, n=1, cutoff=0.6)
-    if near or (synonym in keys):
-        return f"did you mean `{near[0] if near else synonym}`?"
+    meant = f"did you mean `{near[0] if near else synonym}`?" if near or synonym in keys else ""
     if any(isinstance(part, int) for part in table) and keys:  # a rung's `command` is not that of [app]
-        return f"the keys here: {', '.join(keys)}"
+        return f"{meant} the keys here: {', '.join(keys)}".strip()
+    if meant:
+        return meant
     elsewhere = [section for section in known.keys(()) if name in known.keys((section,))]
     if elsewhere:
         return f"`{name}` belongs to [{elsewhere[0]}]"
@@ -193,11 +195,14 @@ def _type_hint(kind: str, path: KeyPath, data: Mapping[str, Any]) -> str:
 def _file_path(location: tuple[str | int, ...], data: Any) -> KeyPath:
     """pydantic's location without what it adds for itself: the kind of a check, markers of keys."""
     path: list[str | int] = []
+    kind_follows = False  # also where a key of the check has the kind's name: `command`
     for part in location:
         if part == "[key]":
             continue
-        if isinstance(data, Mapping) and part not in data and data.get("type") == part:
+        if isinstance(data, Mapping) and data.get("type") == part and (part not in data or kind_follows):
+            kind_follows = False
             continue
+        kind_follows = part == "check"
         path.append(part)
         if isinstance(data, Mapping):
             data = data.get(part)

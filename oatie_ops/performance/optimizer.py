@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +163,17 @@ class StartupOptimizer:
             self._unkept.appendleft(row)
         return profile
 
-    def get_startup_stats(self) -> StartStats:
+    def get_startup_stats(self, name: str | None = None) -> StartStats:
         """Of all starts that are known: workers by release, profiles by name. Raises `StoreError`.
 
-        Without a project these are the latest profiles of this process.
+        Without a project these are the latest profiles of this process. ``name``: this release or
+        profile alone.
         """
-        return read_stats(self._path(), tuple(self._unkept))
+        found = read_stats(self._path(), tuple(self._unkept))
+        if name is None:
+            return found
+        named = tuple(release for release in found.releases if release.release == name)
+        return replace(found, total=sum(release.count for release in named), releases=named)
 
     def get_startup_recommendations(self) -> list[dict[str, Any]]:
         """What would make starts faster, the most helpful first, with what it would save."""

@@ -59,6 +59,8 @@ def read_trace(path: Path, column: str | None = None) -> Trace:
         raise BadTrace(f"cannot read the trace {path}", why=str(error.strerror)) from error
     except UnicodeDecodeError as error:
         raise BadTrace(f"{path} is not a CSV text file", why=f"byte {error.start} is not UTF-8") from error
+    if "\0" in text:
+        raise BadTrace(f"{path} is not a CSV text file", why=f"byte {text.index(chr(0))} is nought")
     return parse_trace(text, str(path), column)
 
 

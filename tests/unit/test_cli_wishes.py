@@ -70,6 +70,12 @@ def test_the_version_as_json_names_what_is_installed(tmp_path: Path) -> None:
     assert found["packages"]["typer"].startswith("0.28.")
 
 
+def test_the_version_is_told_beside_the_options_of_every_command(tmp_path: Path) -> None:
+    plain = oatie("--version", cwd=tmp_path).stdout
+    assert oatie("--quiet", "--version", cwd=tmp_path).stdout == plain
+    assert oatie("-V", "--verbose", cwd=tmp_path).stdout == plain
+
+
 @pytest.mark.parametrize("topic", sorted(table.TOPICS))
 def test_each_topic_has_a_page(topic: str) -> None:
     text = helping.answer([topic])

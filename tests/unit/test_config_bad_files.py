@@ -56,6 +56,12 @@ CASES = [
         hint="`ready_timeout`",
     ),
     case("dotted key", "app.ports = 1\n", "error unknown-key app.ports 1:5", hint="`port`"),
+    case(
+        "a key with the name of its check's kind",
+        "[services.db.check]\ntype = 'command'\ncommand = ['true']\nrun = ['true']\n",
+        "error unknown-key services.db.check.command 3:1",
+        hint="did you mean `run`?",
+    ),
     case("quoted key", '[app]\n"po rt" = 1\n', 'error unknown-key app."po rt" 2:1'),
     case("deep in a table", "app = { name = 'x', env_fil = 'y' }\n", "error unknown-key app.env_fil 1:21"),
     case(

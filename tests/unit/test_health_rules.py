@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.health import groups
+from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.board import Board
 from oatie_ops.health.checks import app as app_check
 from oatie_ops.health.checks import build, cpu, disk, http, memory, workers
@@ -20,6 +23,7 @@ from oatie_ops.health.checks.base import CheckUnusable, Tools, Unmeasured
 from oatie_ops.health.evaluate import evaluate, initial
 from oatie_ops.health.model import CheckSpec, Instant, Result, Snapshot, Status
 from oatie_ops.health.plan import ServicePlan, plan
+from oatie_ops.health.rates import Sampler
 from oatie_ops.health.schedule import first_delay_seconds, next_delay_seconds
 from oatie_ops.health.thresholds import Thresholds
 
@@ -89,6 +93,27 @@ def test_cpu_counts_neither_waiting_for_disks_as_busy_nor_guests_twice() -> None
     result = cpu.judge(before, after, 2, PASS, cpu.HOST)
     assert result.observed_value == 40.0
     assert cpu.judge(after, after, 2, PASS, cpu.HOST).status is UNKNOWN
+
+
+def test_a_cpu_that_is_busy_at_first_sight_is_no_warning_yet() -> None:
+    """A first look during a start would degrade every fresh deploy; a minute of it counts."""
+    counts = itertools.count(0, 100)
+
+    def always_busy() -> tuple[cpu.CpuTimes, None]:
+        count = next(counts)
+        return cpu.CpuTimes(count, count), None
+
+    def found(previous: Status, *, patient: bool) -> Status:
+        check = cpu.CpuCheck(Sampler(always_busy, 0.0), 1, cpu.HOST, patient=patient)
+        return asyncio.run(check.run(Attempt(previous))).status
+
+    assert found(UNKNOWN, patient=True) is PASS
+    assert found(PASS, patient=True) is WARN
+    assert found(UNKNOWN, patient=False) is WARN
+    limits = CheckSpec("s", "cpu", "cpu", {"warn": 80.0, "fail": 90.0})
+    for spec, patient in ((CheckSpec("system", "cpu", "cpu", fall=6), True), (limits, False)):
+        built = build(spec, Tools(Settings(Path()), threads=None, state_home=Path()))  # type: ignore[arg-type]
+        assert isinstance(built, cpu.CpuCheck) and built.patient is patient
 
 
 def test_busy_cpu_is_never_a_failure() -> None:

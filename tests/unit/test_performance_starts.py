@@ -354,4 +354,6 @@ def test_without_a_project_a_programs_own_profiles_are_told(tmp_path: Path) -> N
         optimizer.finish_profiling(profile)
     stats = optimizer.get_startup_stats()
     assert (stats.total, stats.releases[0].release, stats.releases[0].count) == (2, "shop", 2)
+    assert optimizer.get_startup_stats("shop").total == 2
+    assert optimizer.get_startup_stats("another").total == 0
     assert not list(tmp_path.iterdir())

@@ -67,6 +67,9 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path) -> None:  # type: ignore
     (tmp_path / "x.csv").write_bytes(b"t_s,load\n0,\xff\n")
     with pytest.raises(BadTrace, match="not a CSV text file"):
         read_trace(tmp_path / "x.csv")
+    (tmp_path / "x.csv").write_bytes(bytes(1000))
+    with pytest.raises(BadTrace, match="not a CSV text file"):
+        read_trace(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """``{ type = "cpu", warn = 85, fail = 95 }``: how busy the processors were since the run before.
 
 In a container with a limit it is the limit that counts, not the host. A busy processor is no failure, so
-the worst status of the built-in check is a warning.
+the worst status of the built-in check is a warning, and only a minute of it is one: its first look, which
+sees a fraction of a second (of a start, often), warns of nothing yet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oatie_ops.health.attempt import Attempt
@@ -33,12 +34,15 @@ class CpuCheck:
     sampler: Sampler[tuple[CpuTimes, CpuUse | None]]
     processors: int
     limits: Thresholds
+    patient: bool = False
 
     async def run(self, attempt: Attempt) -> Result:
         (host_before, group_before), (host, group), seconds = await self.sampler.pair()
         if group is not None and group_before is not None and group.limit < self.processors:
-            return judge_group(group_before, group, seconds, attempt.previous, self.limits)
-        return judge(host_before, host, self.processors, attempt.previous, self.limits)
+            result = judge_group(group_before, group, seconds, attempt.previous, self.limits)
+        else:
+            result = judge(host_before, host, self.processors, attempt.previous, self.limits)
+        return at_first_sight(result) if self.patient and attempt.previous is Status.UNKNOWN else result
 
 
 def times(raw: Any) -> CpuTimes:
@@ -67,9 +71,17 @@ def judge_group(
     return Result(limits.status(previous, percent), output, round(percent, 1), "percent")
 
 
+def at_first_sight(result: Result) -> Result:
+    """Out of unknown one result decides, and this one knows too little to warn."""
+    if result.status is not Status.WARN:
+        return result
+    return replace(result, status=Status.PASS, output=f"{result.output}, at first sight")
+
+
 def build(spec: CheckSpec, tools: Tools) -> Check:
     import psutil
 
     cgroups = Cgroups()
     sampler = Sampler(lambda: (times(psutil.cpu_times()), cgroups.cpu()), FIRST_SPAN_SECONDS)
-    return CpuCheck(sampler, psutil.cpu_count() or 1, declared(spec, HOST))
+    limits = declared(spec, HOST)
+    return CpuCheck(sampler, psutil.cpu_count() or 1, limits, patient=limits is HOST)
