@@ -24,7 +24,7 @@ from oatie_ops.performance.optimizer import StartupOptimizer
 from oatie_ops.performance.samples import samples_path
 from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.scaling.live import Desk
-from oatie_ops.supervisor.view import SupervisorView
+from oatie_ops.supervised import SupervisorView
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from oatie_ops.api.problems import ApiError
 from oatie_ops.api.routing import APIRouter, Query
 from oatie_ops.health.report import iso_epoch
 from oatie_ops.recovery import errors_services, errors_summary
-from oatie_ops.recovery.declared import config_of
+from oatie_ops.recovery.breaker.declared import config_of
 from oatie_ops.redaction import redact_value
 from oatie_ops.store import Store, StoreError
 

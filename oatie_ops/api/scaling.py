@@ -20,7 +20,7 @@ from oatie_ops.api.routing import APIRouter, Body
 from oatie_ops.scaling.live import facts_of, setup_of
 from oatie_ops.scaling.recommendation import Advice
 from oatie_ops.store import StoreError
-from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS
+from oatie_ops.traffic.totals import LATENCY_BOUNDS_SECONDS
 
 PREFIX = "/api/performance/scaling"
 

@@ -22,13 +22,13 @@ from oatie_ops.health.board import Change
 from oatie_ops.health.loop import HealthLoop
 from oatie_ops.health.meter import Meter
 from oatie_ops.health.model import Snapshot, Status
-from oatie_ops.recovery.declared import config_of
+from oatie_ops.recovery.breaker.declared import config_of
 from oatie_ops.recovery.errors_inbox import ErrorsInbox
 from oatie_ops.recovery.errors_services import breakers
 from oatie_ops.recovery.ladder_supervised import supervised
+from oatie_ops.supervised import SupervisorView
 from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.memory import give_back
-from oatie_ops.supervisor.view import SupervisorView
 
 
 class Watch:

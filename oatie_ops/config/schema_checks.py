@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from oatie_ops.config import defaults
+from oatie_ops.config.conditions import parse
 from oatie_ops.config.fields import (
     Argv,
     Duration,
@@ -25,7 +26,6 @@ from oatie_ops.config.fields import (
     url_of,
 )
 from oatie_ops.config.schema_table import Table
-from oatie_ops.health.conditions import parse
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -64,7 +64,7 @@ Statuses = Annotated[
 
 
 def _wanted(value: Any) -> Any:
-    """The conditions of `oatie_ops.health.conditions`, judged here where the file can still be named."""
+    """The conditions of `oatie_ops.config.conditions`, judged here where the file can still be named."""
     try:
         parse(value)
     except ValueError as error:

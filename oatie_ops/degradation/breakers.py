@@ -21,10 +21,9 @@ def follow(paths: StatePaths, services: Iterable[str], counting: Mapping[str, De
         return
     from oatie_ops.recovery.breaker.circuit import CircuitBreaker
     from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+    from oatie_ops.recovery.breaker.declared import file_of, read
     from oatie_ops.recovery.breaker.shared import look
     from oatie_ops.recovery.breaker.state import State
-    from oatie_ops.recovery.declared import read
-    from oatie_ops.recovery.errors_services import file_of
 
     declared = read(paths.breakers)
     for service in services:

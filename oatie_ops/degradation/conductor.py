@@ -20,7 +20,7 @@ from oatie_ops.degradation.edit import Edit, Ended, Ending
 from oatie_ops.errors import OatieError
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.threads import CheckThreads, StillHanging
-from oatie_ops.supervisor.view import SupervisorView
+from oatie_ops.supervised import SupervisorView
 
 # What another process decided is seen after this time; ends that are due are waited for exactly.
 LOOK_SECONDS = 1.0

@@ -17,7 +17,7 @@ from oatie_ops.health.exposition import Page, labels
 from oatie_ops.health.meter import BOUNDS_SECONDS, Meter
 from oatie_ops.health.model import ServiceState, Snapshot, Status
 from oatie_ops.health.plan import APP, NEEDS
-from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS, Totals
+from oatie_ops.traffic.totals import LATENCY_BOUNDS_SECONDS, Totals
 
 Labelled = Iterable[tuple[str, float]]
 # Of a thousand services with some checks each.

@@ -86,13 +86,6 @@ def breakers(directory: Path, configs: Mapping[str, CircuitBreakerConfig]) -> di
     return found
 
 
-def file_of(directory: Path, service: str) -> Path:
-    """Its breaker's file; any name of a service gives one that a file may have."""
-    from urllib.parse import quote
-
-    return directory / f"{quote(service, safe='')}.breaker"
-
-
 def service_of(path: Path) -> str:
     from urllib.parse import unquote
 

@@ -14,7 +14,7 @@ from oatie_ops.recovery.ladder_loop import Recovery
 from oatie_ops.recovery.ladder_proof import Look
 from oatie_ops.recovery.ladder_switches import HeldSwitches
 from oatie_ops.recovery.rungs.base import ActionFailed, Tools
-from oatie_ops.supervisor.view import SupervisorView
+from oatie_ops.supervised import SupervisorView
 
 # What a deploy or a reload under way would be disturbed by, and refuses.
 OF_WORKERS = ("worker", "process", "app")

@@ -11,15 +11,17 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from oatie_ops.recovery import declared, errors, execution, stream
+from oatie_ops.recovery import errors, execution, stream
+from oatie_ops.recovery.breaker import declared
 from oatie_ops.recovery.breaker.circuit import CircuitBreaker
 from oatie_ops.recovery.breaker.config import CircuitBreakerConfig
+from oatie_ops.recovery.breaker.declared import file_of
 from oatie_ops.recovery.breaker.events import Change
 from oatie_ops.recovery.breaker.state import State
 from oatie_ops.recovery.call_key import call_keys
 from oatie_ops.recovery.errors_fingerprint import of_words
 from oatie_ops.recovery.errors_report import ErrorReport
-from oatie_ops.recovery.errors_services import file_of, status
+from oatie_ops.recovery.errors_services import status
 from oatie_ops.recovery.fallback import ServiceFallback
 from oatie_ops.recovery.retry import Retry
 from oatie_ops.recovery.service import Service, Strategy

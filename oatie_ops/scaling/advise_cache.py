@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from oatie_ops.scaling.observed import Facts
 from oatie_ops.scaling.recommendation import CONFIDENCE, Evidence, Recommendation, Unknown
-from oatie_ops.supervisor.repeats import EACH_LIFE, FIRST_LIFE, LIVES_SECONDS, WATCHED, WATCHED_SECONDS
+from oatie_ops.traffic.repeats import EACH_LIFE, FIRST_LIFE, LIVES_SECONDS, WATCHED, WATCHED_SECONDS
 
 FEWEST_WATCHED = 500
 MOST_WRONG = 0.01  # of the hits: answers that had changed meanwhile

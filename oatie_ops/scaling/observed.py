@@ -43,7 +43,7 @@ class Facts:
     """What the measurements do not hold.
 
     ``buckets``: requests by duration, ``bounds_seconds`` their upper limits; empty where no supervisor runs.
-    ``repeats``: what a cache would have done (`oatie_ops.supervisor.repeats`); empty as well.
+    ``repeats``: what a cache would have done (`oatie_ops.traffic.repeats`); empty as well.
     ``slots``: requests that a worker has in hand at a time, where the kind of application says it.
     """
 

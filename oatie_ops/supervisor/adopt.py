@@ -11,7 +11,7 @@ from oatie_ops.config import live
 from oatie_ops.degradation.install import install
 from oatie_ops.degradation.rules import source_of
 from oatie_ops.errors import OatieError
-from oatie_ops.recovery.declared import publish_declared
+from oatie_ops.recovery.breaker.declared import publish_declared
 from oatie_ops.supervisor.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oatie_ops.supervisor.stats import WorkerSample
+from oatie_ops.traffic.totals import WorkerSample
 
 # Below these counts a ratio or a mean says nothing.
 MIN_REQUESTS = 20

@@ -18,7 +18,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
-from oatie_ops.recovery.declared import publish_declared
+from oatie_ops.recovery.breaker.declared import publish_declared
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key
 from oatie_ops.supervisor.listen import PublicSocket

@@ -14,8 +14,8 @@ from weakref import WeakSet
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from oatie_ops.degradation.middleware import OatieMiddleware
-from oatie_ops.supervisor.repeats import Repeats
-from oatie_ops.supervisor.stats import BUCKETS, LATENCY_BOUNDS_SECONDS
+from oatie_ops.traffic.repeats import Repeats
+from oatie_ops.traffic.totals import BUCKETS, LATENCY_BOUNDS_SECONDS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -20,8 +20,8 @@ from oatie_ops.store.errors import StoreError
 from oatie_ops.store.samplefile import SampleFile
 from oatie_ops.store.starts import Starts
 from oatie_ops.supervisor.starting import Noted, StartLog
-from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS
 from oatie_ops.supervisor.supervisor import Supervisor
+from oatie_ops.traffic.totals import LATENCY_BOUNDS_SECONDS
 
 # struct tcp_info (linux/tcp.h): eight bytes, then 32-bit words. Of a listening socket the fifth,
 # tcpi_unacked, is the number of connections that wait to be accepted.

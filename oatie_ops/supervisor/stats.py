@@ -12,15 +12,12 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oatie_ops.supervisor.repeats import COUNTED, NO_REPEATS
+from oatie_ops.traffic.repeats import COUNTED
+from oatie_ops.traffic.totals import BUCKETS, Totals, WorkerSample
 
 BEAT, REQUESTS, ERRORS, IN_FLIGHT, CONNECTIONS, SECONDS, TIMED, ACCEPTING, LAG = range(9)
-# Upper limits (inclusive) of the latency histogram; one more bucket is for what takes longer.
-LATENCY_BOUNDS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-BUCKETS = len(LATENCY_BOUNDS_SECONDS) + 1
 FIRST_REPEAT = 9
 FIRST_BUCKET = FIRST_REPEAT + COUNTED
 
@@ -29,47 +26,10 @@ SLOT_BYTES = FIELDS * 8
 # Two generations of the most that the schema allows, spares included; what is never used takes no memory.
 MAX_WORKERS = 4096
 PAGE_BYTES = SLOT_BYTES * MAX_WORKERS
-NOTHING = (0,) * BUCKETS
 
 
 if TYPE_CHECKING:
     Slot = memoryview[float]
-
-
-@dataclass(frozen=True)
-class WorkerSample:
-    """One worker's counters. ``beat`` is `time.monotonic()` of its event loop, 0 before it first ran."""
-
-    beat: float
-    requests: int
-    errors: int  # responses with a status of 500 or above, and applications that raised
-    in_flight: int
-    connections: int
-    timed: int  # requests whose time was taken: all of them, or under heavy load a part
-    busy_seconds: float  # their time from the call of the application to the last byte handed over
-    buckets: tuple[int, ...] = NOTHING  # how many of them took how long: by `LATENCY_BOUNDS_SECONDS`
-    lag_seconds: float = 0.0  # by how much its event loop's latest beat came late
-    repeats: tuple[float, ...] = NO_REPEATS  # what a cache would have done: `oatie_ops.supervisor.repeats`
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Of all workers that there ever were, for counters that only grow. As in `WorkerSample`."""
-
-    requests: int = 0
-    errors: int = 0
-    busy_seconds: float = 0.0
-    buckets: tuple[int, ...] = NOTHING
-    repeats: tuple[float, ...] = NO_REPEATS
-
-    def plus(self, sample: WorkerSample) -> Totals:
-        return Totals(
-            self.requests + sample.requests,
-            self.errors + sample.errors,
-            self.busy_seconds + sample.busy_seconds,
-            tuple(map(int.__add__, self.buckets, sample.buckets)),
-            tuple(map(float.__add__, self.repeats, sample.repeats)),
-        )
 
 
 class StatsPage:

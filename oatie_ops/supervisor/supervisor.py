@@ -16,7 +16,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
-from oatie_ops.recovery.declared import publish_declared
+from oatie_ops.recovery.breaker.declared import publish_declared
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generations import Generations
 from oatie_ops.supervisor.listen import PublicSocket
@@ -29,10 +29,10 @@ from oatie_ops.supervisor.reload import Coalesced, carry_out, with_todays_secret
 from oatie_ops.supervisor.scaling import Scaling
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.state import state_of, switch_status, worker_status
-from oatie_ops.supervisor.stats import Totals
 from oatie_ops.supervisor.switch import Stage, Switch
 from oatie_ops.supervisor.urls import human_urls
 from oatie_ops.supervisor.workers import Worker
+from oatie_ops.traffic.totals import Totals
 
 if TYPE_CHECKING:
     from oatie_ops.performance.measured import Measured

@@ -30,8 +30,8 @@ from oatie_ops.performance.tiers import DAY, DEFAULT_KEEP, HOUR, SECOND, SUMS, f
 from oatie_ops.performance.trends import read_trends
 from oatie_ops.store.samplefile import SampleFile
 from oatie_ops.supervisor.connecting import ConnectionWatch
-from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS
 from oatie_ops.supervisor.worker import _Reporter
+from oatie_ops.traffic.totals import LATENCY_BOUNDS_SECONDS
 
 PROCESSES = 10
 WORKERS = 4

@@ -10,7 +10,7 @@ from oatie_ops.config.settings import AppSettings, ServiceSettings, Settings
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.performance.measured import Measured
-from oatie_ops.supervisor.stats import Totals
+from oatie_ops.traffic.totals import Totals
 
 
 class View:

@@ -16,7 +16,8 @@ import pytest
 
 from oatie_ops.error_recovery import CircuitBreaker, CircuitBreakerConfig, CircuitOpenError, State
 from oatie_ops.recovery.breaker import shared
-from oatie_ops.recovery.errors_services import breakers, file_of
+from oatie_ops.recovery.breaker.declared import file_of
+from oatie_ops.recovery.errors_services import breakers
 
 CHILD_SECONDS = 60
 CONFIG = CircuitBreakerConfig(failure_threshold=2, success_threshold=2, recovery_timeout=60, timeout=60)

@@ -26,7 +26,7 @@ from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
 from oatie_ops.performance.measured import Measured
 from oatie_ops.recovery.ladder_supervised import supervised
-from oatie_ops.supervisor.stats import Totals
+from oatie_ops.traffic.totals import Totals
 
 TOKEN = "a-long-and-random-token"
 NOW = Instant(100.0, 1_700_000_000.0)

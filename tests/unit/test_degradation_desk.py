@@ -21,9 +21,8 @@ from oatie_ops.degradation.word import Owner, level_now, unpack
 from oatie_ops.identity import boot_id
 from oatie_ops.paths import StatePaths
 from oatie_ops.recovery.breaker.circuit import CircuitBreaker
+from oatie_ops.recovery.breaker.declared import file_of, publish
 from oatie_ops.recovery.breaker.state import State
-from oatie_ops.recovery.declared import publish
-from oatie_ops.recovery.errors_services import file_of
 from oatie_ops.store import Store
 
 RULES = {"reports": {"routes": ["/api/reports*"], "responses": [], "retry_after": 30.0, "auto": []}}

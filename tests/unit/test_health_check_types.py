@@ -14,6 +14,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oatie_ops.config.conditions import MISSING, at_path, parse
 from oatie_ops.config.load import load
 from oatie_ops.errors import OatieError
 from oatie_ops.health import dns_wire
@@ -24,7 +25,6 @@ from oatie_ops.health.checks import load as load_check
 from oatie_ops.health.checks.memory import MemoryCheck
 from oatie_ops.health.checks.postgres import Replication
 from oatie_ops.health.checks.redis import Wanted
-from oatie_ops.health.conditions import MISSING, at_path, parse
 from oatie_ops.health.model import CheckSpec, Status
 from oatie_ops.health.thresholds import Thresholds, declared
 

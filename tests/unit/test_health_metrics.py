@@ -22,7 +22,7 @@ from oatie_ops.health.meter import BOUNDS_SECONDS, RESULTS, Meter
 from oatie_ops.health.metrics import Sources, families
 from oatie_ops.health.model import Instant, Result, Status
 from oatie_ops.health.plan import plan
-from oatie_ops.supervisor.stats import LATENCY_BOUNDS_SECONDS, Totals
+from oatie_ops.traffic.totals import LATENCY_BOUNDS_SECONDS, Totals
 
 NOW = Instant(100.0, 1_700_000_000.0)
 STATUS = {

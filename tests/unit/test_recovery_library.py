@@ -22,7 +22,8 @@ from oatie_ops.error_recovery import (
     ServiceFallback,
     State,
 )
-from oatie_ops.recovery import declared, errors
+from oatie_ops.recovery import errors
+from oatie_ops.recovery.breaker import declared
 from oatie_ops.recovery.call_key import call_keys
 
 CONFIG = CircuitBreakerConfig(failure_threshold=2, success_threshold=1, timeout=60, recovery_timeout=300)

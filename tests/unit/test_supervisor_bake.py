@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oatie_ops.supervisor.bake import Traffic, judge
-from oatie_ops.supervisor.stats import WorkerSample
+from oatie_ops.traffic.totals import WorkerSample
 
 
 def verdict(now: Traffic, before: Traffic | None = None, failed_probes: int = 0) -> str | None:

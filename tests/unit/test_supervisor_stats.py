@@ -12,7 +12,9 @@ import pytest
 
 from oatie_ops.supervisor import stats
 from oatie_ops.supervisor.observe import Observer
-from oatie_ops.supervisor.stats import StatsPage, Totals, open_slot
+from oatie_ops.supervisor.stats import StatsPage, open_slot
+from oatie_ops.traffic import totals
+from oatie_ops.traffic.totals import Totals
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def work(page: StatsPage, slot: int, requests: int, errors: int = 0) -> None:
     own = open_slot(page.fd, slot)
     own[stats.REQUESTS], own[stats.ERRORS] = float(requests), float(errors)
     own[stats.TIMED], own[stats.SECONDS] = float(requests), requests * 0.002
-    counts = [0] * stats.BUCKETS
+    counts = [0] * totals.BUCKETS
     counts[1] = requests
     own[stats.FIRST_BUCKET :] = array("d", counts)
 
@@ -83,7 +85,7 @@ def test_each_answer_lands_in_the_bucket_of_its_time(monkeypatch: pytest.MonkeyP
 
     for _ in range(4):
         asyncio.run(ask())
-    bounds = [*stats.LATENCY_BOUNDS_SECONDS, None]
+    bounds = [*totals.LATENCY_BOUNDS_SECONDS, None]
     assert {bounds[i]: n for i, n in enumerate(observer.buckets) if n} == {
         0.001: 1,
         0.0025: 1,

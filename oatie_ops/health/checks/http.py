@@ -16,11 +16,11 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from oatie_ops._version import __version__
+from oatie_ops.config.conditions import Condition, at_path, parse
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.certificates import Expiry, left_days
 from oatie_ops.health.certificates import declared as expiry_of
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
-from oatie_ops.health.conditions import Condition, at_path, parse
 from oatie_ops.health.http_probe import MAX_BODY_BYTES, Answer, BadAnswer, exchange
 from oatie_ops.health.model import CheckSpec, Result, Status
 from oatie_ops.health.net import Target, dial, tls_context

@@ -14,9 +14,9 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from oatie_ops.config.conditions import MISSING, Condition, parse
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools, driver
-from oatie_ops.health.conditions import MISSING, Condition, parse
 from oatie_ops.health.model import CheckSpec, Result, Status
 
 if TYPE_CHECKING:

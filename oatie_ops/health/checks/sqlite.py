@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from oatie_ops.config.conditions import MISSING, Condition, parse
 from oatie_ops.health.attempt import Attempt
 from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
-from oatie_ops.health.conditions import MISSING, Condition, parse
 from oatie_ops.health.model import CheckSpec, Result, Status
 
 

@@ -58,3 +58,10 @@ def config_of(breaker: Mapping[str, Any]) -> CircuitBreakerConfig:
     """Raises `ValueError`, `TypeError`."""
     known = {field.name for field in fields(CircuitBreakerConfig)}
     return CircuitBreakerConfig(**{name: value for name, value in breaker.items() if name in known})
+
+
+def file_of(directory: Path, service: str) -> Path:
+    """Its breaker's file; any name of a service gives one that a file may have."""
+    from urllib.parse import quote
+
+    return directory / f"{quote(service, safe='')}.breaker"

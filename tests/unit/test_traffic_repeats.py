@@ -10,8 +10,8 @@ import pytest
 from oatie_ops.scaling.advise_cache import FEWEST_WATCHED, advise_cache
 from oatie_ops.scaling.observed import Facts
 from oatie_ops.scaling.recommendation import Recommendation, Unknown
-from oatie_ops.supervisor import repeats
-from oatie_ops.supervisor.repeats import COUNTED, FIRST_LIFE, MOST_ENTRIES, WATCHED, Repeats
+from oatie_ops.traffic import repeats
+from oatie_ops.traffic.repeats import COUNTED, FIRST_LIFE, MOST_ENTRIES, WATCHED, Repeats
 
 Headers = list[tuple[bytes, bytes]]
 
