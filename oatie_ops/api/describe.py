@@ -1,6 +1,7 @@
-"""The OpenAPI description of the ops API, made by FastAPI from the routes' own declarations.
+"""Makes the OpenAPI description of the ops API, by FastAPI, from the routes' own declarations.
 
-Running this module prints it. `oatie_ops.api.description` has that done by a process of its own.
+Who changes a route runs ``python -m oatie_ops.api.describe oatie_ops/api/openapi.json``; what is served is
+that file (`oatie_ops.api.description`), so only a checkout needs FastAPI.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import inspect
 import json
 import sys
 import typing
+from pathlib import Path
 from typing import Annotated, Any
 
 
@@ -20,6 +22,7 @@ def describe() -> dict[str, Any]:
 
     from oatie_ops._version import __version__
     from oatie_ops.api import app as api
+    from oatie_ops.api.models import Problem
 
     app = FastAPI(
         title=api.TITLE,
@@ -38,7 +41,9 @@ def describe() -> dict[str, Any]:
                 declared.path, _signed(declared.handler), methods=[declared.method], **options
             )
         app.include_router(described_router)
-    return exemplified(app.openapi())
+    document = app.openapi()
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return exemplified(document)
 
 
 # Of parameters by their names, where their own declaration has none.
@@ -102,6 +107,7 @@ def _signed(handler: Any) -> Any:
 def _translated(hint: Any) -> Any:
     import fastapi
 
+    from oatie_ops.api.examples import EXAMPLES as SHAPES
     from oatie_ops.api.routing import Depends, Marker
 
     if typing.get_origin(hint) is not Annotated:
@@ -111,7 +117,8 @@ def _translated(hint: Any) -> Any:
         if isinstance(extra, Depends):
             return Annotated[Any, _needs_token()]
         if isinstance(extra, Marker):
-            extras[place] = getattr(fastapi, type(extra).__name__)(**extra.options)
+            options = {"examples": [SHAPES[base]]} if base in SHAPES else {}
+            extras[place] = getattr(fastapi, type(extra).__name__)(**options, **extra.options)
     return Annotated[(base, *extras)]
 
 
@@ -132,5 +139,10 @@ def _needs_token() -> Any:
     return Depends(needed)
 
 
+def text() -> str:
+    """Indented, so that a change of the API is a change of some lines."""
+    return json.dumps(describe(), indent=1, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(describe(), separators=(",", ":")))
+    Path(sys.argv[1]).write_text(text(), encoding="utf-8")

@@ -9,8 +9,10 @@ from oatie_ops.api import models
 from oatie_ops.api.auth import READER
 from oatie_ops.api.problems import MEDIA_TYPE
 
-# `oatie_ops.api.describe` asks for descriptions; for who serves the routes they are ballast.
+# Set by `oatie_ops.api.describe`, which writes the description; for who serves the routes it is ballast.
 describing = False
+# Where `oatie_ops.api.describe` puts the shape of every problem.
+PROBLEM = "#/components/schemas/Problem"
 Responses = dict[int | str, dict[str, Any]]
 # What every path that tells details may answer as well.
 GUARDED = (400, 401, 403, 421, 429)
@@ -22,7 +24,9 @@ def described(model: type[models.Shape], *codes: int, problems: tuple[int, ...] 
     """503 has the shape of 200 where it tells health: that is an answer, not a problem."""
     if not describing:
         return {}
-    content = {"application/json": {"example": models.EXAMPLES[model]}}
+    from oatie_ops.api.examples import EXAMPLES
+
+    content = {"application/json": {"example": EXAMPLES[model]}}
     found: Responses = {code: {"model": model, "content": content} for code in codes}
     return found | refused(*problems)
 
@@ -39,13 +43,15 @@ def readable(model: type[models.Shape], *problems: int) -> dict[str, Any]:
 def refused(*codes: int) -> Responses:
     if not describing:
         return {}
-    example = models.EXAMPLES[models.Problem]
+    from oatie_ops.api.examples import EXAMPLES
+
+    example = EXAMPLES[models.Problem]
     return {
         code: {
             "description": HTTPStatus(code).phrase,
             "content": {
                 MEDIA_TYPE: {
-                    "schema": models.Problem.model_json_schema(),
+                    "schema": {"$ref": PROBLEM},
                     "example": {**example, "title": HTTPStatus(code).phrase, "status": code},
                 }
             },

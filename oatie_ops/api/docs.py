@@ -30,7 +30,7 @@ Body = tuple[str, Mapping[str, Any]]
     responses=refused(403, 421),
 )
 async def docs(request: Request) -> Response:
-    description = json.loads(await text(request.app))
+    description = json.loads(await text())
     base = str(request.base_url).rstrip("/")
     return HTMLResponse(
         layout("docs", f"{description['info']['title']} API", page(description, base)), headers=PAGE_HEADERS

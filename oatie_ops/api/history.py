@@ -84,7 +84,7 @@ async def windows(request: Request) -> Response:
 async def begin(
     request: Request,
     caller: Operator,
-    wanted: Annotated[models.WindowWanted, Body(examples=[models.EXAMPLES[models.WindowWanted]])],
+    wanted: Annotated[models.WindowWanted, Body()],
 ) -> Response:
     context = context_of(request)
     if wanted.service != EVERYTHING:

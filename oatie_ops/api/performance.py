@@ -14,7 +14,6 @@ from oatie_ops.api import models_performance as shapes
 from oatie_ops.api.auth import Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, described, readable
-from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError, NotFound
 from oatie_ops.api.routing import APIRouter, Body, Path, Query
 from oatie_ops.api.scaling import advice_of
@@ -83,7 +82,7 @@ async def startup_stats(request: Request) -> Response:
 async def begin(
     request: Request,
     caller: Operator,
-    wanted: Annotated[shapes.ProfileWanted, Body(examples=[EXAMPLES[shapes.ProfileWanted]])],
+    wanted: Annotated[shapes.ProfileWanted, Body()],
 ) -> Response:
     context = context_of(request)
     profile = context.profiles.start_profiling(wanted.name)
@@ -101,7 +100,7 @@ async def checkpoint(
     request: Request,
     _caller: Operator,
     profile_id: ProfileId,
-    wanted: Annotated[shapes.CheckpointWanted, Body(examples=[EXAMPLES[shapes.CheckpointWanted]])],
+    wanted: Annotated[shapes.CheckpointWanted, Body()],
 ) -> Response:
     try:
         made = context_of(request).profiles.add_checkpoint(profile_id, wanted.name, wanted.dependency)

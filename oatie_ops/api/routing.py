@@ -3,7 +3,7 @@
 FastAPI and the models of its descriptions are a quarter of what a supervisor may weigh, and all that they do
 here for a request is to check a handful of parameters. So a supervisor loads neither: parameters are checked
 by pydantic at the first request that brings some, and `oatie_ops.api.describe` hands the same declarations
-to FastAPI, in a process of its own, when somebody asks for the OpenAPI description.
+to FastAPI, in a checkout, to write the OpenAPI description that is served.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from oatie_ops.api import models_scaling as shapes
 from oatie_ops.api.auth import Operator
 from oatie_ops.api.context import Deed, OpsContext, context_of
 from oatie_ops.api.described import GUARDED, described, readable
-from oatie_ops.api.models import EXAMPLES
 from oatie_ops.api.problems import ApiError
 from oatie_ops.api.recovery import accepted
 from oatie_ops.api.routing import APIRouter, Body
@@ -54,7 +53,7 @@ async def configuration(request: Request) -> Response:
 async def apply(
     request: Request,
     caller: Operator,
-    wanted: Annotated[shapes.ScaleWanted, Body(examples=[EXAMPLES[shapes.ScaleWanted]])],
+    wanted: Annotated[shapes.ScaleWanted, Body()],
 ) -> Response:
     context = context_of(request)
     workers = wanted.workers if wanted.workers is not None else await _recommended(context)

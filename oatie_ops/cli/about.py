@@ -13,7 +13,7 @@ from typing import Any
 from oatie_ops._version import __version__
 
 SCHEMA = "oatie.version/v1"
-PACKAGES = ("typer", "fastapi", "uvicorn", "pydantic", "psutil")
+PACKAGES = ("typer", "starlette", "uvicorn", "pydantic", "psutil")
 # extra -> a module that only it brings
 EXTRAS = {
     "aws": "boto3",

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from oatie_ops.api import models
 from oatie_ops.api.app import OpsApps, create_ops_app
 from oatie_ops.api.context import Deed, OpsContext
+from oatie_ops.api.examples import EXAMPLES
 from oatie_ops.api.tokens import token_hash
 from oatie_ops.config.settings import OpsSettings, ServiceSettings, Settings
 from oatie_ops.errors import Locked, OatieError
@@ -590,9 +591,9 @@ def test_description_covers_every_path_and_its_problems(ops: Ops) -> None:
     assert post["security"] == [{"HTTPBearer": []}, {"Session": []}]
 
 
-@pytest.mark.parametrize("model", list(models.EXAMPLES), ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", list(EXAMPLES), ids=lambda model: model.__name__)
 def test_every_example_has_the_shape_that_it_illustrates(model: type[BaseModel]) -> None:
-    model.model_validate(models.EXAMPLES[model], strict=True)
+    model.model_validate(EXAMPLES[model], strict=True)
 
 
 def test_every_answer_is_described_with_an_example(ops: Ops) -> None:

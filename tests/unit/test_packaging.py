@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -42,6 +45,14 @@ def test_every_dependency_is_pinned_with_hashes_and_without_an_address(project: 
 def test_a_generated_file_is_up_to_date(name: str) -> None:
     """After a change of the command line: ``python -m oatie_ops.cli.completing completions``."""
     assert (ROOT / "completions" / name).read_text(encoding="utf-8") == files()[name]
+
+
+def test_the_description_that_is_served_is_that_of_the_routes(tmp_path: Path) -> None:
+    """After a change of the API: ``python -m oatie_ops.api.describe oatie_ops/api/openapi.json``."""
+    made = tmp_path / "openapi.json"
+    # In a process of its own: routes are described only where that was asked for before their import.
+    subprocess.run([sys.executable, "-m", "oatie_ops.api.describe", made], cwd=ROOT, check=True)
+    assert json.loads(made.read_bytes()) == json.loads((ROOT / "oatie_ops/api/openapi.json").read_bytes())
 
 
 def test_no_man_page_is_left_of_a_command_that_is_gone() -> None:
