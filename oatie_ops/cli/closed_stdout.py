@@ -18,9 +18,9 @@ def stdout_is_gone() -> bool:
         return True
 
 
-def leave_quietly() -> int:
+def leave_quietly(descriptor: int = 1) -> int:
     """What is still buffered cannot be written; without this the interpreter complains at its exit."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
+    os.dup2(null, descriptor)
     os.close(null)
     return ExitCode.OK

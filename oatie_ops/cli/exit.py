@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import re
@@ -66,12 +65,20 @@ def run(argv: Sequence[str]) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process. Taking the interpreter apart would cost a tenth of a quick command's time."""
+    """Ends the process. Taking the interpreter apart would cost a tenth of a quick command's time.
+
+    What cannot be written any more, to a terminal that is gone, must not change the exit code: the
+    interpreter would make it 120.
+    """
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            leave_quietly(descriptor)
+        except (ValueError, AttributeError):
+            continue  # closed, or never there
     if threading.active_count() > 1:
         sys.exit(code)
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
     os._exit(code)
 
 

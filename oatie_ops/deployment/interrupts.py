@@ -3,6 +3,9 @@
 A signal becomes an `Interrupted` only inside `armed` work (the `do` of a step); anywhere else, and in
 `held_back` pieces of it, it is remembered and raised by the next `check`. So bookkeeping, printing and
 undoing are never cut in half. Past the commit point there is nothing to turn back to.
+
+It may be raised where a library, a finalizer or a piece of work that bears the failure of an attempt catches
+everything; then the end of the armed work raises it again.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class Interrupts:
         self.on_second = on_second
         self._received: signal.Signals | None = None
         self._armed = False
+        self._raised = False
         self._spent = False  # raised once, or nothing left to turn back to
         self._late = False
         self._previous: dict[signal.Signals, Any] = {}
@@ -53,18 +57,20 @@ class Interrupts:
     def check(self) -> None:
         """Raises what arrived meanwhile; at most once in a run."""
         if self._received is not None and not self._spent:
-            self._spent = True
+            self._raised = self._spent = True
             raise _interrupted(self._received)
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Work that a signal may cut off anywhere."""
+        """Work that a signal may cut off anywhere, and that a signal has not left unharmed."""
         self.check()
         self._armed = True
         try:
             yield
         finally:
             self._armed = False
+        if self._raised and not self._late and self._received is not None:
+            raise _interrupted(self._received)
 
     @contextmanager
     def held_back(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter
 
@@ -31,7 +31,7 @@ def test_no_time_and_more_than_a_year_are_not(text: str) -> None:
         ADAPTER.validate_python(text)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.from_regex(LASTING, fullmatch=True))
 def test_whatever_the_pattern_allows_is_a_time_that_is_accepted(text: str) -> None:
     assert text == "permanent" or 0 < parse_duration(text) <= MAX_WINDOW_SECONDS

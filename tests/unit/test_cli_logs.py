@@ -53,7 +53,7 @@ def test_the_last_lines_come_from_all_rotated_files_in_order(tmp_path: Path) -> 
     assert last(tmp_path, 0) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 70_000), max_size=6), st.integers(1, 8))
 def test_long_lines_are_read_back_whole(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], want: int

@@ -217,6 +217,22 @@ def test_ctrl_c_cleans_up_and_exits_130() -> None:
     assert (process.returncode, out, err) == (130, "cleaned up\n", "interrupted\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only on Linux: /dev/full")
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_words_that_cannot_be_written_do_not_change_the_exit_code(stream: str) -> None:
+    """Also where the interpreter is taken apart, for a thread that is still busy."""
+    code = (
+        "import sys, threading; from oatie_ops.cli.exit import leave;"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start();"
+        "sys.stdout, sys.stderr = (open(n, 'w', closefd=False) for n in (1, 2));"
+        f"sys.{stream}.write('last words'); leave(143)"
+    )
+    with Path("/dev/full").open("w") as full:
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: full}
+        done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60, **streams)
+    assert done.returncode == 143
+
+
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
     process = start_probe("flood")
     assert process.stdout and process.stderr

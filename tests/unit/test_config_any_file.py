@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oatie_ops.config.catalogue import catalogue
@@ -79,7 +79,7 @@ def written(value: Any) -> str:
     return "inf" if value == float("inf") else json.dumps(value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(FILES, ENVIRONMENTS)
 def test_any_file_is_examined(
     tmp_path_factory: pytest.TempPathFactory, file: dict[str, Any], environment: str
@@ -88,7 +88,7 @@ def test_any_file_is_examined(
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(FILES, ENVIRONMENTS)
 def test_many_more_files_are_examined(
     tmp_path_factory: pytest.TempPathFactory, file: dict[str, Any], environment: str

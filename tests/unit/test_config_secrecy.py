@@ -113,7 +113,7 @@ def test_other_tables_of_pyproject_are_not_shown(tmp_path: Path) -> None:
     assert "hunter2" not in told(tmp_path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(string.ascii_letters + string.digits + "+/=-_!#{}", min_size=9, max_size=40))
 def test_no_unquoted_secret_of_a_broken_line_is_repeated(
     tmp_path_factory: pytest.TempPathFactory, secret: str

@@ -125,13 +125,13 @@ def documents(draw: st.DrawFn) -> str:
     return Writer(draw).document(draw(TREES))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents())
 def test_the_paths_are_those_of_the_parsed_document(text: str) -> None:
     assert set(index(text)) == set(paths(tomllib.loads(text)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(documents())
 def test_each_span_holds_its_key_and_its_value(text: str) -> None:
     """What stands at the position, parsed on its own, is the key and the value of that path."""

@@ -310,4 +310,4 @@ def _copy(host: Host) -> Host:
 
 
 TestHosts = Hosts.TestCase
-TestHosts.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestHosts.settings = settings(max_examples=60, stateful_step_count=25)

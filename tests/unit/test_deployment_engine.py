@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -205,6 +206,20 @@ def test_a_signal_in_held_back_work_waits_for_its_end(run: Run) -> None:
     outcome = run(step("one", careful), step("two", commit=True))
     assert run.diary.done() == ["do one", "end of the careful part", "undo one"]
     assert isinstance(outcome.error, Interrupted)
+
+
+def test_a_signal_whose_exception_is_swallowed_turns_back_at_the_end_of_the_step(run: Run) -> None:
+    """As a finalizer does it, or a look that bears the failure of an attempt."""
+
+    def bearing(diary: Diary) -> None:
+        with suppress(OatieError):
+            os.kill(os.getpid(), signal.SIGINT)
+        diary.write("on it goes")
+
+    outcome = run(step("one"), step("two", bearing), step("three", commit=True))
+    assert run.diary.done() == ["do one", "do two", "on it goes", "undo two", "undo one"]
+    assert outcome.error is not None
+    assert outcome.error.exit_code == ExitCode.INTERRUPTED
 
 
 def test_a_signal_during_the_commit_step_is_too_late_and_said_so(run: Run) -> None:

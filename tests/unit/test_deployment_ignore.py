@@ -77,7 +77,7 @@ PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(lines=st.lists(PATTERNS, min_size=1, max_size=5), paths=st.sets(PATHS, min_size=3, max_size=12))
 def test_git_agrees(lines: list[str], paths: set[str]) -> None:
     """``git ls-files --others`` walks a directory and prunes what is ignored, just as the survey does."""

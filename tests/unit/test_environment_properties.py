@@ -50,7 +50,7 @@ def test_the_generators_reach_the_signals() -> None:
     assert {CGROUP, MOUNTINFO, TOKEN, DMI + "sys_vendor"} <= set(PATHS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(environments, worlds, st.sampled_from(["linux", "darwin", "windows", "Linux", "sunos5"]))
 def test_any_environment_and_any_files_get_an_answer(
     env: dict[str, str], files: dict[str, Any], system: str
@@ -64,13 +64,13 @@ def test_any_environment_and_any_files_get_an_answer(
     json.dumps(found.to_dict())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds)
 def test_the_answer_does_not_depend_on_the_order_of_anything(files: dict[str, Any]) -> None:
     assert detect({}, files) == detect({}, dict(reversed(files.items())))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=400))
 def test_parsers_take_any_text(text: str) -> None:
     parse.cgroup(text)
@@ -82,7 +82,7 @@ def test_parsers_take_any_text(text: str) -> None:
     parse.json_string(text, "a", "b")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_any_claims_of_a_token_are_survived(payload: Any) -> None:
     detect({}, {TOKEN: token(iss=payload, **{"kubernetes.io": payload})})
@@ -133,7 +133,7 @@ def test_huge_files_are_cut_and_still_answer() -> None:
 SECRET = st.text(alphabet=string.ascii_letters + string.digits, min_size=24, max_size=40)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SECRET)
 def test_no_value_of_a_variable_is_repeated_in_evidence_or_explanation(secret: str) -> None:
     identity_only = detector(dict.fromkeys(VARIABLES, secret), {})

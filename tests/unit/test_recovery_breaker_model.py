@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
@@ -172,10 +172,5 @@ def _neither() -> None:
 
 _ACTS = {"good": lambda: None, "bad": _bad, "neither": _neither}
 
-Machine.TestCase.settings = settings(
-    max_examples=100,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
 TestModel = Machine.TestCase

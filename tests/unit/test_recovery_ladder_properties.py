@@ -149,4 +149,4 @@ def test_a_supervisor_that_starts_again_begins_from_what_was_saved() -> None:
 
 
 TestRecovering = Recovering.TestCase
-TestRecovering.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestRecovering.settings = settings(max_examples=150, stateful_step_count=60)

@@ -155,7 +155,7 @@ def collapsed(data: bytes) -> bytes:
     return re.sub(rb"(\*\*\*)+", rb"***", data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(secrets, st.text(alphabet, max_size=20), st.text(alphabet, max_size=20))
 def test_no_value_survives_in_any_context(value: str, before: str, after: str) -> None:
     shown = knowing(value).redact(before + value + after)
@@ -164,7 +164,7 @@ def test_no_value_survives_in_any_context(value: str, before: str, after: str) -
     assert json.dumps(value)[1:-1] not in knowing(value).redact(json.dumps(before + value + after))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(min_size=12, max_size=40), st.binary(max_size=4), st.binary(max_size=4))
 def test_no_base64_survives_at_any_offset(value: bytes, before: bytes, after: bytes) -> None:
     shown = knowing(value).redact(base64.b64encode(before + value + after).decode())
@@ -174,7 +174,7 @@ def test_no_base64_survives_at_any_offset(value: bytes, before: bytes, after: by
     assert len(left) <= len(base64.b64encode(before)) + len(base64.b64encode(after)) + 4
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(small, min_size=1, max_size=4),
     st.lists(st.one_of(st.integers(0, 3), st.text(st.sampled_from("abAB12/ \n"), max_size=6)), max_size=12),
@@ -235,7 +235,7 @@ def test_many_rotations_keep_the_newest_values(monkeypatch: pytest.MonkeyPatch) 
     assert redactor.redact("rotating-value-0") == "rotating-value-0"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), secrets)
 def test_any_bytes_are_survived(data: bytes, value: str) -> None:
     assume(value.encode() not in data)
