@@ -28,12 +28,16 @@ def look(root: Path) -> Discovery:
         replace(
             candidate,
             name=name,
-            build=candidate.build or (python_build(root, candidate.in_src) if candidate.run else ()),
+            build=candidate.build or (python_build(root, candidate.in_src) if _is_python(candidate) else ()),
         )
         for candidate in _best_first([*programs(root), *seen.candidates])
     ]
     obstacles = seen.obstacles if candidates else (*seen.obstacles, *seen.mute_obstacles())
     return Discovery(tuple(candidates), tuple(obstacles))
+
+
+def _is_python(candidate: Candidate) -> bool:
+    return candidate.run is not None or candidate.kind == "Python"
 
 
 def _best_first(found: Iterable[Candidate]) -> list[Candidate]:

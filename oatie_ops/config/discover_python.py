@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from oatie_ops.config import discover_scripts
 from oatie_ops.config.candidates import Candidate, Obstacle
 from oatie_ops.config.discover_build import installable
 from oatie_ops.config.python_syntax import READY_PATHS, read
@@ -71,17 +72,30 @@ def scan(root: Path) -> Scan:
         if len(content) > _MAX_BYTES:
             continue
         if not _WORTH_PARSING.search(content):
-            if is_root:
+            if is_root and not _is_program(seen, path, content):
                 seen.mute.append((path, content))
             continue
         tree = _parsed(content)
         if isinstance(tree, Failure):
             seen.obstacles.append(_unparsable(root, path, tree, _potential(root, base, path)))
-        else:
-            seen.candidates += _candidates(root, base, path, tree, content)
+        elif found := list(_candidates(root, base, path, tree, content)):
+            seen.candidates += found
+        elif is_root:
+            _is_program(seen, path, content)
     if any(candidate.in_src for candidate in seen.candidates) and not installable(root):
         _without_installation(seen, in_src)
     return seen
+
+
+def _is_program(seen: Scan, path: Path, content: bytes) -> bool:
+    """Notes a program that serves by itself; one that does not parse is none for now."""
+    if not discover_scripts.WORTH_PARSING.search(content):
+        return False
+    tree = _parsed(content)
+    source = content.decode("utf-8", "replace")
+    found = discover_scripts.program(path.name, tree, source) if isinstance(tree, ast.Module) else None
+    seen.candidates += [found] if found else []
+    return found is not None
 
 
 def _parsed(content: bytes) -> ast.Module | Failure:

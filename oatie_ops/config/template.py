@@ -42,6 +42,7 @@ def render(candidate: Candidate, alternatives: Iterable[Candidate], around: Surr
         "# `oatie config check` checks this file, `oatie config show --origin` shows what applies.",
         "\n".join(["[app]", *_app(candidate, list(alternatives), around)]),
         "\n".join(["[deploy]", *_deploy(candidate, around)]),
+        *([_PROXY] if candidate.command is not None else []),
         _SERVICES,
         _OPS,
         _ENVIRONMENTS + ("# app.workers = 4" if candidate.command is None else '# app.log_level = "warning"'),
@@ -59,6 +60,8 @@ def _app(candidate: Candidate, alternatives: list[Candidate], around: Surroundin
         ]
     else:
         lines += [f"# Found: {_comment(candidate.evidence)}", _target(candidate)]
+        if candidate.command is not None:
+            lines[-1] += "  # it has to listen on $PORT"
         lines += [
             f"# Also found: {_target(other)}  ({_comment(other.evidence)})" for other in alternatives[:5]
         ]
@@ -112,6 +115,13 @@ def _comment(text: str) -> str:
     """One line without what TOML forbids in a comment."""
     return "".join(c if c.isprintable() else " " for c in text)
 
+
+_PROXY = """\
+# A program opens its port itself: at a switch connections are refused until the new one has done so.
+# With Caddy in front (`oatie doctor` tells whether it is here) none is:
+#
+# [proxy]
+# enabled = true"""
 
 _SERVICES = """\
 # What the application stands on, and how its health is found out:

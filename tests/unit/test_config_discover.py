@@ -51,6 +51,31 @@ FOUND: dict[str, tuple[dict[str, str], object, str, str]] = {
     ),
     "Quart": ({"app.py": "import quart\napp = quart.Quart(__name__)\n"}, "app:app", "Quart", ":2"),
     "Flask": ({"app.py": "from flask import Flask\napp = Flask(__name__)\n"}, "app:app", "Flask", ":2"),
+    "http.server": (
+        {
+            "server.py": "import os\nfrom http.server import HTTPServer, BaseHTTPRequestHandler as H\n"
+            "if __name__ == '__main__':\n    HTTPServer(('', int(os.environ['PORT'])), H).serve_forever()\n",
+            "requirements.txt": "requests\n",
+        },
+        ("python3", "server.py"),
+        "Python",
+        "server.py:4 HTTPServer(('', int(os.environ['PORT'])), H).serve_forever()",
+    ),
+    "http.server, port as an argument": (
+        {
+            "serve.py": "import sys, http.server as s\n"
+            "s.HTTPServer(('', int(sys.argv[1])), s.H).serve_forever()\n"
+        },
+        ("sh", "-c", "exec python3 serve.py $PORT"),
+        "Python",
+        "serve.py:2",
+    ),
+    "aiohttp": (
+        {"main.py": "from aiohttp import web\nweb.run_app(web.Application())\n"},
+        ("python3", "main.py"),
+        "Python",
+        "main.py:2 web.run_app(web.Application())",
+    ),
     "package": (
         {"shop/__init__.py": "", "shop/main.py": "from flask import Flask\napp = Flask('shop')\n"},
         "shop.main:app",
@@ -240,6 +265,9 @@ def test_it_is_found_with_evidence(name: str, tmp_path: Path) -> None:
     [
         {},
         {"main.py": "print('hi')\n"},
+        {"main.py": "from queues import worker\nworker.serve_forever()\n"},
+        {"main.py": "from http.server import HTTPServer\n"},
+        {"main.py": "from http.server import HTTPServer\nHTTPServer(.serve_forever()\n"},
         {"main.py": "from fastapi import FastAPI\ndef helper(x): return FastAPI()\n"},
         {"main.py": "if __name__ == '__main__':\n    from flask import Flask\n    app = Flask('x')\n"},
         {"main.py": "from flask import Flask\n_private = Flask('x')\n"},
@@ -303,6 +331,8 @@ def test_what_a_release_needs_is_found_with_it(tmp_path: Path) -> None:
     node = {"package.json": '{"scripts": {"start": "node x"}}', "package-lock.json": "{}"}
     assert make(tmp_path / "js", node)[0].build == ("npm ci",)
     go = {"go.mod": "module x\n", "cmd/api/main.go": "package main\n"}
+    plain = {"s.py": "from aiohttp.web import run_app\nrun_app(1)\n", "requirements.txt": "aiohttp\n"}
+    assert make(tmp_path / "plain", plain)[0].build == ("pip install -r requirements.txt",)
     assert make(tmp_path / "go", go)[0].build == ("go build -o bin/app ./cmd/api",)
 
 

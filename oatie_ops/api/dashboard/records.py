@@ -86,7 +86,7 @@ def startup(home: Path, release: str | None) -> Part:
     middle = sorted(of_release, key=lambda row: row.seconds)[len(of_release) // 2]
     stats = summarise(rows)
     start = from_json(middle.data)
-    note = f"in the middle of {len(of_release)} starts" if len(of_release) > 1 else "one start"
+    note = f"the median of {len(of_release)} starts" if len(of_release) > 1 else "one start"
     if stats.regression is not None and "slower" in str(stats.regression.verdict) and stats.compared:
         note += f"; suspected slower than release {stats.compared[0]}"
     return known(

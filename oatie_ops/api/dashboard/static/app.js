@@ -145,6 +145,9 @@ function scaled(value, unit) {
 
 const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 
+const LEAST = { seconds: 0.001 }; // the top of an axis on which nothing but zero was measured; else 1
+const HALF_LABEL = 18; // px: a time at the right edge stands under its point, and half of it beyond
+
 function columns(series) {
   const lines = series.lines.filter((line) => line.values.length);
   const length = Math.max(0, ...lines.map((line) => line.values.length));
@@ -174,10 +177,10 @@ function chart(id, box, one, data) {
   const soft = style("--soft"), line = style("--line");
   const percent = one.unit === "percent";
   return new uPlot({
-    width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [6, 4, 0, 0],
+    width: box.clientWidth, height: box.clientHeight, legend: { show: false }, padding: [6, HALF_LABEL, 0, 0],
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false }, sync: { key: "oatie" } },
     hooks: { setCursor: [(plot) => legend(id, plot.cursor.idx)] },
-    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, percent ? 100 : Math.max(high || 0, 1e-9) * 1.15] } },
+    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, percent ? 100 : (high || LEAST[one.unit] || 1) * 1.15] } },
     axes: [
       { stroke: soft, grid: { show: false }, ticks: { show: false }, size: 20, font: "11px system-ui", space: 70, values: (_plot, at) => at.map(clock) },
       { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: percent ? 34 : 66, gap: 4, font: "11px system-ui", space: 34, values: (_plot, found) => found.map((value) => (percent ? value : scaled(value, one.unit))), ...(percent ? { splits: [0, 50, 100] } : {}) },
