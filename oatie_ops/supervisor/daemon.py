@@ -26,6 +26,8 @@ from oatie_ops.supervisor.spec import ReleaseSpec
 
 STDERR_NAME = "supervisor.log"
 SLACK_SECONDS = 15.0
+# A CI's runner ends every process that still carries its job's mark when the job is over.
+_JOB_MARKS = ("RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE", "HUDSON_COOKIE")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def start(
     with (paths.logs / STDERR_NAME).open("ab") as log:
         child = subprocess.Popen(
             entry_argv(sys.executable, "supervisor"),
-            env={**os.environ, **borrowed_path()},
+            env={**_environment(), **borrowed_path()},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -97,6 +99,11 @@ def start(
         raise error_from_dict(verdict["error"])
     child.returncode = 0  # it outlives us on purpose; no warning about a running child
     return dict(verdict.get("status", {}))
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what ties a process to the job that started it: a daemon is there to outlive that."""
+    return {name: value for name, value in os.environ.items() if name not in _JOB_MARKS}
 
 
 def _read_verdict(fd: int, wait_seconds: float, on_trying: Callable[[str], None]) -> dict[str, Any] | None:
