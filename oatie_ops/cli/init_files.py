@@ -29,10 +29,14 @@ NotifyAccess=main
 WatchdogSec=30
 User={user}
 WorkingDirectory={directory}
+# What oatie.toml takes from the environment, such as ${{DATABASE_URL}} (KEY=value lines, mode 0600):
+# EnvironmentFile=/etc/{name}.env
 ExecStart={oatie} start
 ExecReload={oatie} reload
 # The supervisor drains its workers itself; only what is left after TimeoutStopSec is killed.
 KillMode=mixed
+# Every connection is an open file, and the usual limit is 1024 of them for each worker.
+LimitNOFILE=65536
 TimeoutStopSec=60
 Restart=on-failure
 RestartSec=2
@@ -62,7 +66,10 @@ jobs:
       - uses: actions/checkout@v4
         with:
           clean: false # keeps .oatie/, where the releases are
-      - run: pip install --user oatie-ops
+      - run: |
+          python3 -m venv ~/oatie-venv
+          ~/oatie-venv/bin/pip install oatie-ops
+          echo ~/oatie-venv/bin >> "$GITHUB_PATH"
       - run: oatie --ci github config check --environment production --strict
       - run: oatie --ci github deploy --environment production --yes --wait-lock 300
       - run: oatie --ci github health --until pass --deadline 60s
@@ -72,10 +79,14 @@ GITLAB = """\
 # Written by `oatie init --gitlab`. The runner (shell executor) is the host that serves, or reaches the engine
 # of the target. Exit code 7 means: refused or undone, the release before still serves.
 stages: [check, deploy]
+default:
+  before_script:
+    - python3 -m venv ~/oatie-venv
+    - ~/oatie-venv/bin/pip install oatie-ops
+    - export PATH="$HOME/oatie-venv/bin:$PATH"
 check:
   stage: check
   script:
-    - pip install --user oatie-ops
     - oatie config check --environment production --strict
 deploy:
   stage: deploy
