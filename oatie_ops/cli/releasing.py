@@ -202,6 +202,8 @@ def verdict_lines(
 
 
 def _label(kind: Kind, result: Result, serving: Serving) -> tuple[str, str]:
+    if result.status == "deployed" and kind == "rollback" and result.previous == result.release:
+        return f"release {result.release}:", "green"  # nothing was to be done, or it was started again
     if result.status == "deployed":
         return ("deployed:" if kind == "deploy" else f"rolled back to release {result.release}:"), "green"
     if serving.release is None and serving.deploying is None:

@@ -91,6 +91,11 @@ def plan_build(app_directory: Path, commands: Sequence[str], *, builds: Path, re
     return BuildPlan(app_directory, parsed, key, directory, shareable and _usable(directory), shareable)
 
 
+def installs_python(commands: Sequence[str]) -> bool:
+    """Does one of them fill a virtual environment? As `plan_build` sees it."""
+    return any(_installs(text) for text in commands)
+
+
 @dataclass
 class _Inputs:
     """Collects what the environment depends on; ``private``: it may belong to this release alone."""
@@ -133,10 +138,14 @@ class _Inputs:
         self.private |= itself or elsewhere or bool(_LOCAL_DEPENDENCY.search(declared))
 
 
-def _parse(text: str, inputs: _Inputs) -> BuildCommand:
-    installs = any(_INSTALLERS.fullmatch(name) for name in _program_names(text)) or bool(
+def _installs(text: str) -> bool:
+    return any(_INSTALLERS.fullmatch(name) for name in _program_names(text)) or bool(
         re.search(r"setup\.py\s+(install|develop)\b", text)
     )
+
+
+def _parse(text: str, inputs: _Inputs) -> BuildCommand:
+    installs = _installs(text)
     words = _plain_words(text)
     match words:
         case ["pip", "install", *rest] | ["uv", "pip", "install", *rest]:

@@ -7,7 +7,8 @@ from dataclasses import fields
 from oatie_ops.config.settings import AppSettings
 
 # Where and how wide a release runs is today's; the environment is compared by what the file itself says.
-_LIVE = frozenset({"host", "port", "workers"})
+# (a proxy in front is made when the project runs, and stands in no file).
+_LIVE = frozenset({"host", "port", "workers", "front"})
 _LIVE_VARIABLES = frozenset({"PORT", "WORKERS"})
 _ENVIRONMENT = frozenset({"env", "env_templates", "stored", "hand_over", "env_file"})
 _UNITS = ("_seconds", "_bytes")

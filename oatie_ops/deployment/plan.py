@@ -10,6 +10,7 @@ from typing import Any
 
 from oatie_ops.deployment import steps, steps_commands
 from oatie_ops.deployment.address import Move
+from oatie_ops.deployment.build_plan import installs_python
 from oatie_ops.deployment.engine import Step
 from oatie_ops.deployment.events import Planned
 from oatie_ops.deployment.facts import Facts, owns_port
@@ -106,7 +107,9 @@ def _build(facts: Facts) -> list[DeployStep]:
     if not facts.builds:
         return []
     commands = " && ".join(facts.settings.deploy.build)
-    why = f"{commands} in a venv of its own; reused when nothing that it depends on has changed"
+    why = f"{commands} in the release"
+    if installs_python(facts.settings.deploy.build):
+        why = f"{commands} in a venv of its own; reused when nothing that it depends on has changed"
     return [Step("build", why, steps_commands.build)]
 
 

@@ -23,10 +23,11 @@ def too_little(kind: str, seen: Observed) -> Unknown | None:
     if lacking == 0:
         return None
     loaded = len(seen.loaded)
+    had = f"only {loaded} minute{'' if loaded == 1 else 's'}" if loaded else "no minute yet"
     return Unknown(
         kind,
-        f"only {loaded} minute{'' if loaded == 1 else 's'} had more than 1 request a second",
-        f"needs {lacking} more minute{'' if lacking == 1 else 's'} of load above 1 rps",
+        f"{had} had more than 1 request a second",
+        f"needs {lacking}{' more' if loaded else ''} minute{'' if lacking == 1 else 's'} of load above 1 rps",
     )
 
 

@@ -32,6 +32,8 @@ def test_a_rollback_says_that_it_was_one() -> None:
     assert verdict_lines("rollback", done, Serving("2", URL, None)) == [
         f"rolled back to release 2: it serves on {URL}"
     ]
+    same = Result("deployed", 2, 2, ExitCode.OK)
+    assert verdict_lines("rollback", same, Serving("2", URL, None)) == [f"release 2: it serves on {URL}"]
     refused = Result("rolled_back", 2, 3, ExitCode.ROLLED_BACK)
     assert verdict_lines("rollback", refused, Serving("3", URL, None)) == [
         f"not rolled back: release 3 still serves on {URL}"

@@ -14,6 +14,7 @@ def test_where_and_how_wide_it_runs_is_no_drift() -> None:
     assert drift(APP, replace(APP, host="0.0.0.0", port=1, workers=9)) == ()
     told = {**APP.env, "PORT": "1", "WORKERS": "9"}
     assert drift(APP, replace(APP, env=told)) == ()
+    assert drift(replace(APP, front={"socket": "a"}), replace(APP, front={"socket": "b"})) == ()
     assert drift_note("2", ()) == ""
 
 

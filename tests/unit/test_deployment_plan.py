@@ -53,8 +53,13 @@ def test_build_and_release_command_run_before_any_new_worker(world: World) -> No
     world.configure(build=("pip install -r requirements.txt",), release="python migrate.py")
     made = plan(world.facts())
     assert names(made)[2:6] == ["snapshot", "build", "release-command", "start-supervisor"]
-    assert "pip install -r requirements.txt" in why(made, "build")
+    assert "pip install -r requirements.txt in a venv of its own" in why(made, "build")
     assert "python migrate.py" in why(made, "release-command")
+
+
+def test_only_a_python_installer_is_said_to_fill_a_venv(world: World) -> None:
+    world.configure(build=("npm ci", "make"))
+    assert why(plan(world.facts()), "build") == "npm ci && make in the release"
 
 
 def test_a_release_command_over_a_running_release_is_said_to_stay(world: World) -> None:
