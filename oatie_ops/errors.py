@@ -79,11 +79,5 @@ class Locked(OatieError):
     exit_code = ExitCode.LOCKED
 
 
-class RolledBack(OatieError):
-    """The change was refused or undone; what served before serves still."""
-
-    exit_code = ExitCode.ROLLED_BACK
-
-
 class Interrupted(OatieError):
     exit_code = ExitCode.INTERRUPTED

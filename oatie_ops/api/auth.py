@@ -26,7 +26,6 @@ from oatie_ops.config.address import is_loopback
 
 COOKIE = "oatie_session"
 CSRF_HEADER = "x-oatie-csrf"
-CSRF_FIELD = "csrf"
 
 # What the description tells of the two.
 TOKEN_WORDS = "A token of `oatie token create NAME`."

@@ -118,10 +118,6 @@ def headline(issue: Issue) -> str:
     return f"`{issue.path}` {issue.message}" if issue.path else issue.message
 
 
-def render_all(issues: Sequence[Issue]) -> str:
-    return "\n\n".join(render(issue) for issue in issues)
-
-
 def summary(issues: Sequence[Issue]) -> str:
     """``2 errors, 1 warning``; empty for none."""
     counts = [(sum(i.severity == severity for i in issues), severity) for severity in (ERROR, WARNING)]

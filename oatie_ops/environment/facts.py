@@ -14,7 +14,6 @@ from oatie_ops.environment import parse
 # Longer than any file a signal reads; a mountinfo of this size has its first lines, which matter.
 MAX_TEXT_CHARACTERS = 256 * 1024
 
-TRUE_WORDS = frozenset({"1", "true", "yes", "on", "y", "t"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", "n", "f"})
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"

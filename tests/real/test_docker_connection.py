@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from oatie_ops.deployment.containers.api import Connection, EngineMissing
+from oatie_ops.deployment.containers.api import Connection
+from oatie_ops.deployment.containers.errors import EngineMissing
 from tests.real.waiting import need_program
 
 

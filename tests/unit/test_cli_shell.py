@@ -24,12 +24,12 @@ import sys, types
 from typing import Annotated
 import typer
 from oatie_ops.cli import table
-from oatie_ops.errors import RolledBack
+from oatie_ops.errors import OatieError
 def command(way: str, json: Annotated[bool, typer.Option("--json")] = False, port: int = 1) -> int:
     "A probe."
     if way == "code": return 3
     if way == "exit": raise typer.Exit(6)
-    if way == "refuse": raise RolledBack("refused", why="it was bad", fix="mend it")
+    if way == "refuse": raise OatieError("refused", why="it was bad", fix="mend it", exit_code=7)
     if way == "crash": raise ValueError("unforeseen")
     if way == "socket": raise BrokenPipeError(32, "a socket broke")
     if way == "interrupt": raise KeyboardInterrupt

@@ -14,8 +14,9 @@ import pytest
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.config.settings_engines import AccessorySettings, ContainerSettings, SwarmSettings
 from oatie_ops.deployment.containers import names
-from oatie_ops.deployment.containers.api import Connection, EngineMissing
+from oatie_ops.deployment.containers.api import Connection
 from oatie_ops.deployment.containers.dockerfile import DOCKERIGNORE
+from oatie_ops.deployment.containers.errors import EngineMissing
 from oatie_ops.deployment.containers.identity import identity, keep
 from oatie_ops.deployment.containers.images import excluded
 from oatie_ops.deployment.containers.logs import follow, last_lines

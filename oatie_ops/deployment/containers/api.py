@@ -10,24 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from oatie_ops.errors import OatieError, PrerequisiteMissing
+from oatie_ops.deployment.containers.errors import EngineFailed, EngineMissing
 from oatie_ops.redaction import redact
 
 TIMEOUT_SECONDS = 60.0
 NANOSECONDS = 1_000_000_000
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-
-
-class EngineFailed(OatieError):
-    """The engine refused something, or did not answer in time. ``data["status"]`` is its HTTP status."""
-
-    @property
-    def status(self) -> int | None:
-        return (self.data or {}).get("status")
-
-
-class EngineMissing(PrerequisiteMissing):
-    """No engine answers, or the SDK is not installed."""
 
 
 class Connection:

@@ -11,7 +11,8 @@ from typing import Any
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.containers import names
-from oatie_ops.deployment.containers.api import Connection, EngineFailed, build_context, explained
+from oatie_ops.deployment.containers.api import Connection, build_context, explained
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.problem import Problem
 from oatie_ops.deployment.targets.base import Tell
 from oatie_ops.errors import OatieError

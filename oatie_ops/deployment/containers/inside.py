@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.containers.api import Connection, explained
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.targets.inside import NoProgram, Said, ran
 
 NOT_THERE = ("executable file not found", "no such file or directory")

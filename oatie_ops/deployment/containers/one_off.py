@@ -8,7 +8,8 @@ from collections import deque
 from contextlib import suppress
 
 from oatie_ops.deployment.commands import TAIL_LINES, CommandFailed, CommandTimedOut
-from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.containers.api import Connection, explained
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.containers.spec import Made
 from oatie_ops.deployment.targets.base import Tell
 from oatie_ops.supervisor.logline import LineSplitter

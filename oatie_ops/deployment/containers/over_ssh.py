@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from oatie_ops.deployment.containers.api import EngineMissing
+from oatie_ops.deployment.containers.errors import EngineMissing
 
 SECONDS = 30.0
 NO_KEY = "No authentication methods available"

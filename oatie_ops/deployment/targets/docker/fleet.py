@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from oatie_ops.deployment.containers import names
-from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.containers.api import Connection, explained
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.containers.spec import NO_RESTART, Made
 from oatie_ops.deployment.containers.uncut import uncut
 from oatie_ops.deployment.proxy.ports import free_port

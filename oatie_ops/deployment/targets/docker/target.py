@@ -17,7 +17,8 @@ from typing import ClassVar
 
 from oatie_ops.config.settings import Settings
 from oatie_ops.deployment.containers import images, names
-from oatie_ops.deployment.containers.api import Connection, EngineFailed
+from oatie_ops.deployment.containers.api import Connection
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.containers.identity import Identity, keep
 from oatie_ops.deployment.containers.one_off import run_once
 from oatie_ops.deployment.containers.spec import Made, application, container_port

@@ -28,7 +28,6 @@ PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
 PASSING = {429, 500, 502, 503, 504}
 APPLY = "application/apply-patch+yaml"  # a JSON document is a YAML document
-MERGE = "application/merge-patch+json"
 _WARNING = re.compile(r'^\d{3} \S+ "(?P<text>(?:[^"\\]|\\.)*)"')
 
 Object = dict[str, Any]

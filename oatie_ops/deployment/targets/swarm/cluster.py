@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from oatie_ops.deployment.containers import names
-from oatie_ops.deployment.containers.api import Connection, EngineFailed, explained
+from oatie_ops.deployment.containers.api import Connection, explained
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.containers.uncut import uncut
 from oatie_ops.deployment.targets.inside import OutOfReach
 from oatie_ops.deployment.targets.swarm.spec import Attached

@@ -6,7 +6,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from oatie_ops.deployment.containers.api import EngineFailed, explained
+from oatie_ops.deployment.containers.api import explained
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Tell
 from oatie_ops.deployment.targets.swarm.operations import POLL_SECONDS
 from oatie_ops.deployment.targets.swarm.rollout import Judgement, Seen, Task, judge, seen_from
