@@ -84,6 +84,17 @@ def pid_namespace() -> str:
         return ""
 
 
+def exists(pid: int) -> bool:
+    """Is there a process of this number, be it another user's or a zombie?"""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _start_of(pid: int) -> int | str | None:
     if pid <= 0:
         return None

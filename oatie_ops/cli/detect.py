@@ -96,7 +96,7 @@ def document(explanation: Explanation, seen: Discovery, *, explain: bool, probe:
     from oatie_ops.config.found import as_dict
 
     found: dict[str, Any] = {"schema": SCHEMA, **explanation.detection.to_dict()}
-    found["applications"] = [_application(candidate) for candidate in seen.candidates]
+    found["applications"] = [candidate.as_dict() for candidate in seen.candidates]
     found["obstacles"] = [as_dict(obstacle) for obstacle in seen.obstacles]
     if probe:
         found["probes"] = [_probe(result) for result in explanation.probes]
@@ -105,16 +105,6 @@ def document(explanation: Explanation, seen: Discovery, *, explain: bool, probe:
         found["files_read"] = list(explanation.files_read)
         found["unreadable"] = list(explanation.unreadable)
     return found
-
-
-def _application(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "run": candidate.run,
-        "command": list(candidate.command) if candidate.command else None,
-        "kind": candidate.kind,
-        "evidence": candidate.evidence,
-        "confidence": candidate.confidence,
-    }
 
 
 def _probe(result: ProbeResult) -> dict[str, Any]:

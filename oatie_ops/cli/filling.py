@@ -62,6 +62,16 @@ def read_release(directory: Path, loaded: Loaded) -> Manifest:
     return made
 
 
+def filled_with_release(directory: Path, loaded: Loaded, *, dry_run: bool) -> tuple[Loaded, Manifest]:
+    """The configuration and the release that a rollback goes by. A dry run looks no value up."""
+    if dry_run:
+        from oatie_ops.deployment import manifest
+
+        return loaded, manifest.read(directory)
+    loaded = filled(loaded, SUPERVISOR)
+    return loaded, read_release(directory, loaded)
+
+
 def _needs_of_release(
     release: str, templates: Mapping[str, str], known: Mapping[str, str], loaded: Loaded
 ) -> list[Need]:

@@ -133,15 +133,7 @@ def document(file: Path, best: Candidate, others: list[Candidate]) -> dict[str, 
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "run": candidate.run,
-        "command": list(candidate.command) if candidate.command else None,
-        "kind": candidate.kind,
-        "evidence": candidate.evidence,
-        "confidence": candidate.confidence,
-        "build": list(candidate.build),
-        "ready": candidate.ready,
-    }
+    return {**candidate.as_dict(), "build": list(candidate.build), "ready": candidate.ready}
 
 
 def report(best: Candidate, others: list[Candidate]) -> list[str]:

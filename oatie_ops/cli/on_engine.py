@@ -101,20 +101,14 @@ def look_back(  # noqa: PLR0917 - as `look_around`, with what was found out ther
     """What a rollback to a release that was made for an engine is decided on."""
     from dataclasses import replace
 
-    from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
+    from oatie_ops.cli.filling import filled_with_release
     from oatie_ops.cli.releasing import Found
-    from oatie_ops.deployment import manifest
     from oatie_ops.deployment.conduct import serving
     from oatie_ops.deployment.events import Result
     from oatie_ops.deployment.facts import gather_engine
     from oatie_ops.deployment.targets.registry import configured
 
-    directory = paths.releases / str(number)
-    if order.dry_run:
-        made = manifest.read(directory)
-    else:
-        loaded = filled(loaded, SUPERVISOR)
-        made = read_release(directory, loaded)
+    loaded, made = filled_with_release(paths.releases / str(number), loaded, dry_run=order.dry_run)
     settings = loaded.settings
     target = str(place["target"])
     refuse_rival(paths, target)

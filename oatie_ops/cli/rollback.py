@@ -66,10 +66,9 @@ def look_around(
     loaded: Loaded, paths: StatePaths, wanted: str | None, order: Order, events: Events
 ) -> Found | Result:
     """Which release it is, what runs, what is in the way. A dry run looks no secret up."""
-    from oatie_ops.cli.filling import SUPERVISOR, filled, read_release
+    from oatie_ops.cli.filling import filled_with_release
     from oatie_ops.cli.on_engine import engine_place, look_back, refuse_rival
     from oatie_ops.cli.releasing import Found, settle_leftovers
-    from oatie_ops.deployment import manifest
     from oatie_ops.deployment.address import at_running_address
     from oatie_ops.deployment.conduct import serving as serving_now
     from oatie_ops.deployment.events import Result
@@ -90,11 +89,7 @@ def look_around(
         events.say(serving_now(running))
         return Result("deployed", number, serving, ExitCode.OK)
     directory = paths.releases / str(number)
-    if order.dry_run:
-        made = manifest.read(directory)
-    else:
-        loaded = filled(loaded, SUPERVISOR)
-        made = read_release(directory, loaded)
+    loaded, made = filled_with_release(directory, loaded, dry_run=order.dry_run)
     # Whatever the configuration says by now: this is no moment to move.
     settings = with_front(at_running_address(loaded.settings, running), paths, make=not order.dry_run)
     target = ProcessTarget(settings, paths, order.who.actor, OPS_FACTORY)

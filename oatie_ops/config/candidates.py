@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 DEMO_RUN = "oatie_ops.demo.app:app"
 # From here on somebody wrote down what is served; below, it is a guess from the sources.
@@ -31,6 +32,16 @@ class Candidate:
     @property
     def what(self) -> str:
         return self.run or " ".join(self.command or ())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``: what it is and how that is known."""
+        return {
+            "run": self.run,
+            "command": list(self.command) if self.command else None,
+            "kind": self.kind,
+            "evidence": self.evidence,
+            "confidence": self.confidence,
+        }
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ import os
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from oatie_ops.errors import OatieError
-from oatie_ops.identity import boot_id
+from oatie_ops.identity import boot_id, exists
 
 MAGIC = b"OATIESW1"
 SERVICES = 2048
@@ -199,7 +200,7 @@ class Page:
         found = {}
         for number in range(WORKERS) if workers else range(WORKERS, READERS):
             value = self.words[_READERS + number]
-            if value and _lives(value >> 32):
+            if value and exists(value >> 32):
                 found[value >> 32] = value % HALF
         return found
 
@@ -207,7 +208,7 @@ class Page:
         """A place for a process that no supervisor gave one."""
         for number in range(WORKERS, READERS):
             pid = self.words[_READERS + number] >> 32
-            if not pid or not _lives(pid):
+            if not pid or not exists(pid):
                 return number
         return None
 
@@ -265,22 +266,11 @@ def _ensure(path: Path) -> None:
     finally:
         os.close(descriptor)
     try:
-        os.link(draft, path)  # whoever is first makes it; the others take his
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):  # whoever is first makes it; the others take his
+            os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def _boot_hash() -> int:
     return int.from_bytes(hashlib.sha256(boot_id().encode()).digest()[:8], "little")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

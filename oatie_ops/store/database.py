@@ -82,15 +82,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Commits when the block ends, rolls back when it raises (a KeyboardInterrupt included)."""
-        with explained(self.path, self._busy_timeout_seconds):
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with explained(self.path, self._busy_timeout_seconds), immediate(self._connection):
+            yield self._connection
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -132,6 +125,21 @@ class Database:
 
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def immediate(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that takes the lock of writers at once: read first, it could be refused when it writes.
+
+    Commits when the block ends, rolls back when it raises (a KeyboardInterrupt included).
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def create_private(path: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from oatie_ops.store.database import create_private
+from oatie_ops.store.database import create_private, immediate
 from oatie_ops.store.errors import explained, too_new
 
 SCHEMA_VERSION = 1
@@ -83,15 +83,8 @@ class SampleFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Commits when the block ends, rolls back when it raises."""
-        with explained(self.path, self._busy):
-            connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with explained(self.path, self._busy), immediate(self._connection):
+            yield self._connection
 
     def read(self, sql: str, parameters: Sequence[str | int | float] = ()) -> list[tuple[Any, ...]]:
         with explained(self.path, self._busy):

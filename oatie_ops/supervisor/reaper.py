@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from oatie_ops.identity import exists
 from oatie_ops.supervisor.workers import Ended
 
 # A child that we did not announce may belong to a subprocess.run in one of our threads, which collects
@@ -128,15 +129,5 @@ def _wait(pid: int) -> Ended | None:
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return None if _exists(pid) else Ended(None, None)
+        return None if exists(pid) else Ended(None, None)
     return Ended.from_wait_status(status) if found else None
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -25,13 +25,13 @@ from oatie_ops.deployment.proxy.routes import (
     shares_a_server,
 )
 from oatie_ops.deployment.proxy.switch import Switch
+from oatie_ops.deployment.waiting import until
 from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
 
 LOG = "caddy.log"
 START_SECONDS = 20.0
 SEEN_SECONDS = 10.0
-POLL_SECONDS = 0.05
 TRIES = 5
 SHARED_STATE = Path("/var/lib/oatie")
 HOW_TO_GET = (
@@ -202,7 +202,7 @@ class Proxy:
             if self._mark.exists() and not serves_others(config, self.place.key):
                 if not self._end_image():
                     self.admin.stop()
-                _until(lambda: not self.admin.answers(), START_SECONDS)
+                until(lambda: not self.admin.answers(), START_SECONDS)
         except CaddyAway:
             # With it, everything of ours is gone, but for one that was started and does not answer yet.
             if self._mark.exists() and not self._end_image():
@@ -219,7 +219,7 @@ class Proxy:
         """Requests go to these ports from here on; the milliseconds until Caddy was seen to do so."""
         began = time.monotonic()
         live = self.switch.to(release, ports)
-        if not _until(lambda: self.sees() == live.name, SEEN_SECONDS):
+        if not until(lambda: self.sees() == live.name, SEEN_SECONDS):
             seen = self.sees()
             self.switch.withdraw(live)
             raise self._blind(seen)
@@ -281,7 +281,7 @@ class Proxy:
             said = "Caddy started from its image"
         else:
             raise CaddyAway("there is no Caddy", why=f"`{PROGRAM}` is not in PATH", fix=HOW_TO_GET)
-        if not _until(self.admin.answers, START_SECONDS):
+        if not until(self.admin.answers, START_SECONDS):
             raise CaddyFailed(
                 "Caddy was started and does not answer",
                 why=f"its admin API is not on {self.place.admin} after {START_SECONDS:g} s",
@@ -320,12 +320,3 @@ def _switch_directory(settings: Settings, key: str, paths: StatePaths) -> Path:
 
 def _absolute(settings: Settings, path: str | None) -> str | None:
     return None if path is None else str(settings.root / path)
-
-
-def _until(holds: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
@@ -26,6 +25,7 @@ from oatie_ops.deployment.targets.base import (
     SupervisorStopped,
     Tell,
 )
+from oatie_ops.deployment.waiting import until
 from oatie_ops.errors import Interrupted, OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
@@ -70,14 +70,14 @@ class ProcessSupervisor:
         owner = live_owner(self._paths.supervisor_pid)
         if owner is None:
             return
-        _until(lambda: self.running() is not None or not owner.alive(), LEAVE_SECONDS)
+        until(lambda: self.running() is not None or not owner.alive(), LEAVE_SECONDS)
         running = self.running()
         if running is not None and running.release is None:
             with suppress(NotRunning):
                 self._client.call("POST", "/control/stop", {"timeout_seconds": 0.0, "quick": True})
         elif running is not None:
             return
-        if not _until(lambda: not owner.alive(), LEAVE_SECONDS):
+        if not until(lambda: not owner.alive(), LEAVE_SECONDS):
             raise OatieError(
                 "a supervisor that serves nothing is still there",
                 why=f"process {owner.pid} was asked to leave {LEAVE_SECONDS:g} s ago",
@@ -322,12 +322,3 @@ def sentence(event: dict[str, Any]) -> str:
 
 def _count(value: int | None, noun: str) -> str:
     return f"{'?' if value is None else value} {noun}{'' if value == 1 else 's'}"
-
-
-def _until(holds: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
