@@ -33,6 +33,7 @@ from oatie_ops.degradation import reader as readers
 from oatie_ops.degradation.middleware import OatieMiddleware
 from oatie_ops.degradation.reader import Reader
 from oatie_ops.supervisor import descriptors, stats
+from oatie_ops.supervisor.accepting import Acceptor
 from oatie_ops.supervisor.connecting import ConnectionWatch
 from oatie_ops.supervisor.loading import LoadError, load_application
 from oatie_ops.supervisor.observe import Observer, RaisedCounter
@@ -197,7 +198,7 @@ class WorkerServer(Server):
         self._listening: socket.socket | None = None
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         self._listeners: deque[socket.socket] = deque()
-        self._public: asyncio.AbstractServer | None = None
+        self._public: Acceptor | None = None
         self._private: asyncio.AbstractServer | None = None
         self._private_state = ServerState()
         self._drain_task: asyncio.Task[None] | None = None
@@ -300,7 +301,7 @@ class WorkerServer(Server):
         while True:
             order = await self._orders.get()
             if order == "accept":
-                await self._accept(self._listeners.popleft())
+                self._accept(self._listeners.popleft())
                 self._reporter.send("accepting")
             elif order == "drain":
                 self._drain()
@@ -313,16 +314,14 @@ class WorkerServer(Server):
                 self._close_public()
                 self.should_exit = True
 
-    async def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         if self._drain_task is not None:
             self._drain_task.cancel()
             self._drain_task = None
         self._observer.draining = False
         if self._public is None:
             self._listening = listener
-            self._public = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=listener, backlog=self.config.backlog
-            )
+            self._public = Acceptor(listener, self._protocol)
         else:
             listener.close()
         self._slot[stats.ACCEPTING] = 1.0

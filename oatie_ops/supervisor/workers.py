@@ -165,7 +165,7 @@ class PythonWorker(Worker):
 
     async def accept(self, public: PublicSocket) -> None:
         self._accepting.clear()
-        self._order("accept", public.listen())
+        self._order("accept", public.listen(deferred=True))
         await self._acknowledged(self._accepting)
         if not self.alive:
             raise ChildProcessError(f"worker {self.id} (pid {self.pid}) {self.ended}")

@@ -1,4 +1,4 @@
-"""What a running service costs: throughput against bare uvicorn, the supervisor's memory and idle CPU."""
+"""What a running service does and costs: throughput and waiting against bare uvicorn, memory, idle CPU."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.benchmarks.report import Figure, Options, Report
 from tests.benchmarks.servers import Running, left_out, present, running
 
 WRK_CONNECTIONS = 32
+# Each request holds its worker, as a sync view does; two clients a worker, a new connection for each request.
+BLOCKING, BLOCKING_CONNECTIONS = "/block?seconds=0.02", 4
 ROUNDS, QUICK_ROUNDS = 8, 3
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 5.0
 LEAST_OF_UVICORN, MOST_RSS_MB, MOST_IDLE_PERCENT = 0.98, 60, 0.5
@@ -40,6 +42,7 @@ def run(options: Options) -> Report:
         figures: list[Figure] = []
         if wrk and any(server.peer is UVICORN for server in servers):
             figures += _throughput(wrk, servers, options)
+            figures += _blocking(wrk, servers, options)
         figures += _footprint(servers, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)
     return Report("steady", "A running service", tuple(figures), left_out() + missing)
 
@@ -66,13 +69,51 @@ def _throughput(wrk: str, servers: list[Running], options: Options) -> Iterator[
         )
 
 
+def _blocking(wrk: str, servers: list[Running], options: Options) -> Iterator[Figure]:
+    """How long the unluckiest of a hundred waits, where a free worker may be beside one with a queue."""
+    rivals = {
+        server.peer.name: partial(_slowest, wrk, server.project.url)
+        for server in servers
+        if not server.peer.one_process
+    }
+    found = interleaved(rivals, QUICK_ROUNDS if options.quick else ROUNDS, options)
+    if UVICORN.name not in found:
+        return
+    for name, waits in found.items():
+        yield Figure(
+            "99th percentile, requests that block",
+            name,
+            ratio(waits, found[UVICORN.name]),
+            "x uvicorn",
+            best=min(waits) / min(found[UVICORN.name]),
+            note=f"{median(waits):.0f} ms",
+        )
+
+
 def _wrk(program: str, url: str) -> float:
-    command = [program, "-t1", f"-c{WRK_CONNECTIONS}", "-d1s", url + "/"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    said = _said_by_wrk(program, f"-c{WRK_CONNECTIONS}", "-d1s", url + "/")
     found = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    if found is None or "Non-2xx" in said:
+    if found is None:
         raise RuntimeError(said)
     return float(found.group(1))
+
+
+def _slowest(program: str, url: str) -> float:
+    """Milliseconds."""
+    alone = ("-H", "Connection: close", "--latency")
+    said = _said_by_wrk(program, f"-c{BLOCKING_CONNECTIONS}", "-d2s", *alone, url + BLOCKING)
+    found = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
+    if found is None:
+        raise RuntimeError(said)
+    return float(found.group(1)) * {"us": 0.001, "ms": 1, "s": 1000}[found.group(2)]
+
+
+def _said_by_wrk(program: str, *arguments: str) -> str:
+    command = [program, "-t1", *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    if "Non-2xx" in said:
+        raise RuntimeError(said)
+    return said
 
 
 def _footprint(servers: list[Running], seconds: float) -> Iterator[Figure]:

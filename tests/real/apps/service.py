@@ -206,8 +206,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/stream":
         await _stream(exchange)
     elif path == "/block":
-        # The event loop itself: nothing else in this worker runs from here on.
+        # The event loop itself: nothing else in this worker runs meanwhile.
         time.sleep(exchange.number("seconds", 3600))
+        await _user(path, exchange)
     elif path == "/exit":
         _crash()
     else:

@@ -1,0 +1,97 @@
+"""How many connections a worker takes at a turn of its loop, and what it does when it has no room."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from oatie_ops.supervisor import accepting
+from oatie_ops.supervisor.accepting import (
+    FASTEST_TURN,
+    HELD_UP_SECONDS,
+    SETTLE_TURNS,
+    SMOOTH_SECONDS,
+    Acceptor,
+    Pace,
+)
+
+QUICK, BUSY, HELD_UP = SMOOTH_SECONDS / 10, (SMOOTH_SECONDS + HELD_UP_SECONDS) / 2, HELD_UP_SECONDS * 2
+
+
+def turns(*waits: float) -> list[int]:
+    pace, now, taken = Pace(), 1000.0, []
+    for wait in waits:
+        now += wait
+        taken.append(pace.take(now))
+    return taken
+
+
+def test_one_is_taken_and_then_its_request_may_run_first() -> None:
+    assert turns(0, *[QUICK] * SETTLE_TURNS) == [1, *[0] * (SETTLE_TURNS - 1), 1]
+
+
+def test_a_loop_that_is_held_up_by_each_request_takes_them_singly() -> None:
+    assert turns(0, QUICK, QUICK, HELD_UP, QUICK, QUICK, HELD_UP) == [1, 0, 0, 1, 0, 0, 1]
+
+
+def test_a_loop_that_goes_on_takes_twice_as_many_at_each_turn_up_to_a_limit() -> None:
+    taken = turns(0, *[QUICK] * 20)[SETTLE_TURNS:]
+    assert all(after in (before, before * 2) for before, after in pairwise(taken))
+    assert taken[-1] == 2 ** (FASTEST_TURN - SETTLE_TURNS)
+
+
+def test_a_busy_loop_takes_one_at_each_turn() -> None:
+    assert turns(0, *[QUICK] * 20, BUSY, BUSY, BUSY)[-3:] == [1, 1, 1]
+    assert turns(0, *[BUSY] * 10)[SETTLE_TURNS:] == [1] * (11 - SETTLE_TURNS)
+
+
+def test_a_rest_begins_anew() -> None:
+    assert turns(0, *[QUICK] * 20, 30.0, QUICK)[-2:] == [1, 0]
+
+
+class FullOnce(socket.socket):
+    """A listener of a process that has no descriptor left at its first connection."""
+
+    refused = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if not self.refused:
+            self.refused = True
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+class Greets(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(b"hello")
+        transport.close()
+
+
+def test_without_room_it_says_so_and_goes_on_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accepting, "NO_ROOM_PAUSE_SECONDS", 0.01)
+    caplog.set_level(logging.ERROR, "uvicorn.error")
+
+    async def connect() -> bytes:
+        listener = FullOnce()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        acceptor = Acceptor(listener, Greets)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        said = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        acceptor.close()
+        return said
+
+    assert asyncio.run(connect()) == b"hello"
+    assert "cannot take a connection: Too many open files" in caplog.text
