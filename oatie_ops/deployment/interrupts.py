@@ -38,7 +38,7 @@ class Interrupts:
         self.on_second = on_second
         self._received: signal.Signals | None = None
         self._armed = False
-        self._raised = False
+        self._raised: Interrupted | None = None
         self._spent = False  # raised once, or nothing left to turn back to
         self._late = False
         self._previous: dict[signal.Signals, Any] = {}
@@ -57,20 +57,33 @@ class Interrupts:
     def check(self) -> None:
         """Raises what arrived meanwhile; at most once in a run."""
         if self._received is not None and not self._spent:
-            self._raised = self._spent = True
-            raise _interrupted(self._received)
+            self._spent = True
+            self._raised = _interrupted(self._received)
+            raise self._raised
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Work that a signal may cut off anywhere, and that a signal has not left unharmed."""
+        """Work that a signal may cut off anywhere.
+
+        Where it is cut may be in a finalizer, whose exceptions Python drops, or in somebody else's code that
+        takes any exception for a failure of its own. So what was raised and got lost is raised again at the
+        end.
+        """
         self.check()
         self._armed = True
         try:
             yield
+        except Interrupted:
+            raise
+        except Exception as failure:
+            if self._raised is not None:
+                raise self._raised from failure
+            raise
+        else:
+            if self._raised is not None:
+                raise self._raised
         finally:
             self._armed = False
-        if self._raised and not self._late and self._received is not None:
-            raise _interrupted(self._received)
 
     @contextmanager
     def held_back(self) -> Iterator[None]:

@@ -304,3 +304,22 @@ def test_commands_about_a_running_service_import_nothing_heavy(arguments: list[s
 @pytest.mark.parametrize("name", list(table.ENTRIES))
 def test_help_of_a_command_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
     assert not imported(name, "--help", cwd=tmp_path) & (HEAVY | {"asyncio", "sqlite3"})
+
+
+LEAVE = """
+import threading, time
+from oatie_ops.cli.exit import leave
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+print("words")
+leave(7)
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only on Linux: /dev/full")
+def test_the_exit_code_stands_where_the_last_words_cannot_be_written() -> None:
+    """A daemon thread, as of an engine's call, has the interpreter end in its own way."""
+    with Path("/dev/full").open("w") as full:
+        # -E: a buffer is what this is about, so nobody's PYTHONUNBUFFERED.
+        command = [sys.executable, "-E", "-c", LEAVE]
+        done = subprocess.run(command, stdout=full, timeout=60, check=False)
+    assert done.returncode == 7

@@ -222,6 +222,18 @@ def test_a_signal_whose_exception_is_swallowed_turns_back_at_the_end_of_the_step
     assert outcome.error.exit_code == ExitCode.INTERRUPTED
 
 
+def test_a_signal_that_the_work_tells_as_a_failure_of_its_own_is_told_as_the_signal(run: Run) -> None:
+    def disguise(diary: Diary) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except OatieError as failure:
+            raise OatieError("it broke") from failure
+
+    outcome = run(step("one"), step("two", disguise), step("three"))
+    assert isinstance(outcome.error, Interrupted)
+    assert outcome.error.exit_code == ExitCode.TERMINATED
+
+
 def test_a_signal_during_the_commit_step_is_too_late_and_said_so(run: Run) -> None:
     outcome = run(step("one"), step("two", kill(signal.SIGINT), commit=True), step("three"))
     assert outcome == Outcome(committed=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
+
+from oatie_ops.deployment.interrupts import EXIT_CODES
 
 T = TypeVar("T")
 
@@ -21,8 +24,14 @@ def uncut(call: Callable[[], T]) -> T:
             done.set_exception(error)
 
     thread = Thread(target=run, name="engine call", daemon=True)
-    thread.start()
+    # What is raised in the midst of `start` would leave a call under way that nobody waits for.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
     try:
+        try:
+            thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return done.result()
     finally:
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
