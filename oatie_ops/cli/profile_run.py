@@ -132,15 +132,24 @@ def _measure(
         async with scratch(context.loaded.settings.services) as starter:
             return await _runs(starter, new, old, wanted.how_often, tell)
 
+    told: list[signal.Signals] = []
+
     async def interruptible() -> Measured:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(measure())
+
+        def end(number: signal.Signals) -> None:
+            told.append(number)
+            task.cancel()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, end, number)
         return await task
 
     try:
         return asyncio.run(interruptible())
     except asyncio.CancelledError:
+        if told[:1] == [signal.SIGTERM]:
+            raise SystemExit(ExitCode.TERMINATED) from None
         raise KeyboardInterrupt from None
 
 

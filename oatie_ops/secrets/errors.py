@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from oatie_ops.errors import ConfigInvalid, PrerequisiteMissing
 
+# The clouds' stores; a file or a variable is always told by its own name.
+STORES = {
+    "aws_secrets_manager": "AWS Secrets Manager",
+    "gcp_secret_manager": "Google Secret Manager",
+    "azure_key_vault": "Azure Key Vault",
+}
+
 
 class SecretError(PrerequisiteMissing):
     """A secret could not be read. ``backend``, ``name`` and ``identity`` are also in ``data``."""
@@ -15,12 +22,23 @@ class SecretError(PrerequisiteMissing):
     def __init__(
         self, what: str, *, backend: str, name: str = "", identity: str = "", why: str = "", fix: str = ""
     ) -> None:
-        tried = f"; tried as {identity}" if identity else ""
+        tried = f"tried as {identity}" if identity else ""
+        asked = _asked(backend, name, f"{what} {why}")
         data = {"backend": backend, "name": name, "identity": identity}
-        super().__init__(what, why=f"{why}{tried}".lstrip("; "), fix=fix, data=data)
+        super().__init__(what, why="; ".join(filter(None, (why, asked, tried))), fix=fix, data=data)
         self.backend = backend
         self.name = name
         self.identity = identity
+
+
+def _asked(backend: str, name: str, said: str) -> str:
+    """Which store was asked for which secret, as far as the message does not say it already."""
+    if not name:
+        return ""
+    store = STORES.get(backend, "")
+    if name in said and store in said:
+        return ""
+    return f"for `{name}` in {store}" if store else f"for `{name}`"
 
 
 class SecretMissing(SecretError):

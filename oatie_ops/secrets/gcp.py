@@ -221,7 +221,7 @@ class GcpBackend(Backend):
             f"there are no valid Google credentials to read `{name}`",
             backend=self.name,
             name=name,
-            identity=self.identity(),
+            identity=self.identity() or "application default credentials, of which there are none",
             why=why,
             fix="attach a service account, run `gcloud auth application-default login`, "
             "or set GOOGLE_APPLICATION_CREDENTIALS",

@@ -84,13 +84,16 @@ def test_an_application_that_cannot_start_is_explained(project: Project) -> None
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_it_and_all_that_it_started(project: Project) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_it_and_all_that_it_started(
+    project: Project, number: signal.Signals, code: int
+) -> None:
     project.version("1")
     running = project.background("profile", "--runs", "100")
     wait_for(lambda: "run 2 of 100" in running.so_far().stderr, "the second run", evidence=running.so_far)
-    running.signal(signal.SIGINT)
+    running.signal(number)
     done = running.wait()
-    assert done.code == 130
+    assert done.code == code
     assert "Traceback" not in done.said
     wait_for(lambda: not project.processes(), "every process to end", evidence=project.describe)
 

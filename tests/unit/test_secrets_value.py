@@ -15,6 +15,7 @@ import pytest
 
 import oatie_ops
 from oatie_ops.secrets import Secret, redactor
+from oatie_ops.secrets.errors import NoCredentials, SecretError, SecretMissing, SecretsUnreachable
 
 VALUE = "canary-value-4f9d"
 
@@ -129,3 +130,31 @@ def test_only_the_known_places_reveal_values() -> None:
             if isinstance(node, ast.Attribute) and node.attr in {"reveal", "reveal_bytes"}:
                 found.add(file.relative_to(package).as_posix())
     assert found <= REVEALING
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (
+            SecretsUnreachable(
+                "AWS Secrets Manager (us-east-1) cannot be reached",
+                backend="aws_secrets_manager",
+                name="db",
+                identity="AWS key …MPLE",
+                why="ConnectTimeout",
+            ),
+            "ConnectTimeout; for `db` in AWS Secrets Manager; tried as AWS key …MPLE",
+        ),
+        (
+            NoCredentials("no credentials to read `db`", backend="azure_key_vault", name="db"),
+            "for `db` in Azure Key Vault",
+        ),
+        (SecretMissing("there is no secret file /run/secrets", backend="file", name="db"), "for `db`"),
+        (
+            SecretMissing("`db` is not in /run/all.json", backend="file", name="db", why="2 others"),
+            "2 others",
+        ),
+    ],
+)
+def test_every_failure_says_which_store_was_to_give_which_secret(error: SecretError, wanted: str) -> None:
+    assert error.why == wanted
