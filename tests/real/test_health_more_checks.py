@@ -6,11 +6,13 @@ import asyncio
 import datetime
 import json
 import os
+import signal
 import ssl
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +392,24 @@ def test_command_that_writes_without_end_is_bounded(tmp_path: Path) -> None:
     result = measured("command", {"run": script(tmp_path, "yes no")}, timeout_seconds=0.5, root=tmp_path)
     assert (result.status, result.trouble) == (Status.FAIL, "timeout")
     assert len(result.output) <= 500
+
+
+@pytest.mark.parametrize("goes_on", ["sleep 600", "yes on and on"])
+def test_what_a_command_leaves_running_does_not_hold_its_result_up(tmp_path: Path, goes_on: str) -> None:
+    """In a session of its own, which ends with no group, and with the output open for as long as it lives."""
+    (tmp_path / "daemon").write_text(
+        f"echo $$ > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/pid\nexec {goes_on}\n"
+    )
+    start = f"import subprocess; subprocess.Popen(['sh', '{tmp_path}/daemon'], start_new_session=True)"
+    text = (
+        f"echo fine\n'{sys.executable}' -S -c \"{start}\"\nwhile [ ! -e {tmp_path}/pid ]; do sleep 0.05; done"
+    )
+    try:
+        result = measured("command", {"run": script(tmp_path, text)}, timeout_seconds=60.0, root=tmp_path)
+        assert (result.status, result.output) == (Status.PASS, "fine")
+    finally:
+        with suppress(ProcessLookupError):  # who writes ends when nobody reads any more
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_command_that_does_not_exist_is_unknown(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from oatie_ops.health.checks.base import Check, CheckUnusable, Tools
 from oatie_ops.health.model import CheckSpec, Result, Status
 
 MAX_OUTPUT_BYTES = 4096
+POLL_MILLISECONDS = 50
 _NAGIOS: Mapping[int, Status] = {0: Status.PASS, 1: Status.WARN, 2: Status.FAIL}
 
 
@@ -97,16 +99,53 @@ class CommandCheck:
             start_new_session=True,
         ) as process:
             group.started(process.pid)
-            assert process.stdout is not None
-            output = process.stdout.read(MAX_OUTPUT_BYTES)
-            while process.stdout.read(65536):
-                pass
-            if sys.platform == "linux":
-                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            else:
-                process.wait()
+            output = _output(process)
             group.ended()
             return process.wait(), output.decode("utf-8", "replace")
+
+
+def _output(process: subprocess.Popen[bytes]) -> bytes:
+    """The beginning of it, once the program itself has ended.
+
+    What it has left running with a session of its own may hold the pipe open for ever, and is not waited for.
+    """
+    assert process.stdout is not None
+    pipe, kept = process.stdout.fileno(), bytearray()
+    poller = select.poll()
+    poller.register(pipe, select.POLLIN)
+    end = _end_of(process)
+    if end is not None:
+        poller.register(end, select.POLLIN)
+    try:
+        ended = False
+        while True:
+            ready = [
+                fd for fd, _ in poller.poll(0 if ended else None if end is not None else POLL_MILLISECONDS)
+            ]
+            data = os.read(pipe, 65536) if pipe in ready else b""
+            kept += data[: MAX_OUTPUT_BYTES - len(kept)]
+            if ended and (not data or len(kept) == MAX_OUTPUT_BYTES):
+                return bytes(kept)
+            if not data and pipe in ready:
+                poller.unregister(pipe)
+            ended = ended or _has_ended(process)
+    finally:
+        if end is not None:
+            os.close(end)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int | None:
+    """A descriptor that can be read when it has ended (Linux 5.3); None: it has to be looked for."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            return os.pidfd_open(process.pid)
+    return None
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    if sys.platform == "linux":  # not collected yet: its number still is its group's
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    return process.poll() is not None
 
 
 def _kill(group: int) -> None:

@@ -156,5 +156,6 @@ def _identities(report: int) -> list[ProcessIdentity]:
 def _ended(program: str, code: int, said: str) -> str:
     if code in (126, 127):
         return said or f"{program} cannot be run"
-    how = f"was ended by signal {code - 128}" if code > 128 else f"exited with {code}"
+    number = -code if code < 0 else code - 128  # below 0: the guard itself was killed
+    how = f"was ended by signal {number}" if number > 0 else f"exited with {code}"
     return f"{program} {how}: {said}" if said else f"{program} {how}"
