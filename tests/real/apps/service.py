@@ -208,7 +208,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/block":
         # The event loop itself: nothing else in this worker runs meanwhile.
         time.sleep(exchange.number("seconds", 3600))
-        await _user(path, exchange)
+        await _user("/", exchange)
     elif path == "/exit":
         _crash()
     else:
