@@ -52,6 +52,7 @@ class OatieError(Exception):
         return "".join(("-" if i and c.isupper() else "") + c.lower() for i, c in enumerate(name))
 
     def as_dict(self) -> dict[str, Any]:
+        """For JSON: code, what, why, fix, details, exit_code, and data where there are some; all redacted."""
         return {
             "code": self.code,
             "what": redact(self.what),

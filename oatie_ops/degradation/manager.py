@@ -66,7 +66,8 @@ class DegradationManager:
     ) -> bool:
         """Degrades ``level`` percent of the requests; ``for_seconds`` None: until it is deactivated.
 
-        False where an operator has decided otherwise. Raises `ValueError`.
+        ``owner`` and ``cause``: who decides and on what ground; equal ones replace each other. False where
+        an operator has decided otherwise. Raises `ValueError` for a level or a time out of bounds.
         """
         if not 0 < level <= FULL:
             raise ValueError(f"level must be from 1 to {FULL} percent, not {level}")
@@ -128,7 +129,11 @@ class DegradationManager:
         return responses.get(operation, responses.get(DEFAULT_RESPONSE))
 
     def get_degradation_status(self) -> dict[str, Any]:
-        """What is degraded now, as this process sees it."""
+        """What is degraded now, as this process sees it.
+
+        ``degraded``, ``degraded_services``, ``registered`` (names), and by service its ``level`` (percent),
+        ``reason``, ``owner`` and ``left_seconds`` (None: until it is ended).
+        """
         reader = self._reader
         services = {name: self._told(reader, name, level) for name, level in reader.raised().items()}
         return {
@@ -143,7 +148,7 @@ class DegradationManager:
         self._writer = _Writer()
 
     def flush(self, timeout_seconds: float = 5.0) -> bool:
-        """Waits until what was decided here is written; for tests and for the end of a program."""
+        """Waits until what was decided here is written; whether it was. For tests and a program's end."""
         return self._writer.flush(timeout_seconds)
 
     def _told(self, reader: Reader, service: str, level: int) -> dict[str, Any]:

@@ -22,7 +22,9 @@ TRY_AGAIN_LATER = 1013  # RFC 6455's registry of close codes
 
 
 class OatieMiddleware:
-    """``reader`` is for tests; without it the one of this process is used."""
+    """In front of ``app``: answers for degraded services as declared, hands all else on, and reports what
+    the application raises. ``reader`` is for tests; without it the one of this process is used.
+    """
 
     def __init__(self, app: Application, *, reader: Reader | None = None) -> None:
         self.app = app

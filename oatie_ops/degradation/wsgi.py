@@ -19,7 +19,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class OatieWsgiMiddleware:
-    """``reader`` is for tests; without it the one of this process is used."""
+    """As `oatie_ops.degradation.middleware.OatieMiddleware`, of a WSGI application."""
 
     def __init__(self, app: Application, *, reader: Reader | None = None) -> None:
         self.app = app

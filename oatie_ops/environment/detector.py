@@ -104,6 +104,7 @@ class EnvironmentDetector:
         return self.detect().platform
 
     def explain(self) -> Explanation:
+        """The same answer with all that it was found from, also what did not count."""
         facts = self._facts()
         signals = explain(facts, TABLE, COUNTERS_OF)
         detection = self._detection(facts, evaluate(facts, TABLE, COUNTERS_OF))

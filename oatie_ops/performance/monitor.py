@@ -38,6 +38,7 @@ class ResourceMonitor:
 
     @property
     def monitoring(self) -> bool:
+        """Whether it measures now, as the first `start_monitoring` asked."""
         return self._sampler is not None and self._sampler.running
 
     @property
@@ -46,7 +47,11 @@ class ResourceMonitor:
         return self._sampler.problem if self._sampler else ""
 
     def start_monitoring(self, *, interval_seconds: float = 1.0, store: Path | None = None) -> None:
-        """Measures until `stop_monitoring` or the end of the process. ``store``: another file. Idempotent."""
+        """Measures until `stop_monitoring` or the end of the process; while it does, another call is ignored.
+
+        ``store``: the file that keeps what is measured; without it the project's ``.oatie/samples.db``, or
+        where there is no project one that ends with the process. Raises `UsageError` for no interval.
+        """
         if interval_seconds <= 0:
             raise UsageError("the interval must be more than 0 seconds")
         with self._lock:

@@ -68,6 +68,7 @@ class StartupProfile:
         }
 
     def as_start(self) -> Start:
+        """As the starts of workers are kept: each checkpoint is a phase, each named dependency a wait."""
         phases = tuple(
             Phase(one.name, one.at_seconds - one.seconds, one.seconds, one.cpu_seconds)
             for one in self.checkpoints
@@ -176,7 +177,11 @@ class StartupOptimizer:
         return replace(found, total=sum(release.count for release in named), releases=named)
 
     def get_startup_recommendations(self) -> list[dict[str, Any]]:
-        """What would make starts faster, the most helpful first, with what it would save."""
+        """What would make starts faster, the most helpful first.
+
+        Each with ``kind``, ``title``, ``action``, ``saves_seconds`` (None: not known) and ``evidence``.
+        Raises `StoreError`.
+        """
         return [advice.as_dict() for advice in self.get_startup_stats().advice]
 
     def _kept(self, row: StartRow) -> bool:

@@ -87,6 +87,7 @@ class ServiceFallback:
         raise NothingToServe(self.service_name)
 
     def after_fork(self) -> None:
+        """In the child: whoever held the lock was not taken along."""
         self._lock = threading.Lock()
 
 

@@ -76,6 +76,7 @@ class ErrorRecoveryManager:
             return known.breaker
 
     def register_fallback(self, fallback: ServiceFallback) -> ServiceFallback:
+        """For its own service, in place of the one before; the fallback itself comes back."""
         self.service(fallback.service_name).fallback = fallback
         return fallback
 
@@ -89,6 +90,8 @@ class ErrorRecoveryManager:
         """Called with the error of a failed call (sync or async), or without where it takes none, at most
         every 30 s for a service. Unless it raises or returns False, the call is made once more. Strategies
         are tried in this order. An async one is interrupted after the ``timeout`` of the breaker.
+
+        ``errors``: the exceptions that it is for. Raises `TypeError` for what is no function.
         """
         if not callable(strategy):
             raise TypeError("a recovery strategy must be a function")
@@ -96,9 +99,11 @@ class ErrorRecoveryManager:
         service.strategies = (*service.strategies, Strategy(strategy, errors))
 
     def breaker(self, service_name: str) -> CircuitBreaker:
+        """The one that every call of the service goes through; registers what was not."""
         return self.service(service_name).breaker
 
     def service(self, service_name: str) -> Service:
+        """All that is kept of it: breaker, fallback, retry, strategies, counts; registers what was not."""
         found = self._services.get(service_name)
         if found is None:
             self.register_service(service_name)
@@ -130,11 +135,19 @@ class ErrorRecoveryManager:
     # --- looking ----------------------------------------------------------------------------------------
 
     def get_error_summary(self) -> dict[str, Any]:
-        """Of this process: counts by service and severity, and the newest groups of equal errors."""
+        """Of this process: ``total_errors``, ``group_count``, counts ``by_service`` and ``by_severity``,
+        ``recoveries`` (by way: how they ended), ``last_at`` in epoch seconds, and the newest ``groups`` of
+        equal errors (`oatie_ops.recovery.errors_report.ErrorReport`).
+        """
         return errors.get_summary()
 
     def get_service_health(self, service_name: str | None = None) -> dict[str, Any]:
-        """Of one service, or by service of all that are registered. In this process."""
+        """Of one service, or by service of all that are registered. In this process.
+
+        ``status`` ("healthy", "degraded", "unhealthy", or "unknown" for what was never named), ``breaker``
+        (state, ``retry_after`` in seconds, failures, rejected), ``degraded`` (a fallback serves), counts of
+        calls, and the last error with its time in epoch seconds.
+        """
         if service_name is not None:
             found = self._services.get(service_name)
             return {"service": service_name, "status": "unknown"} if found is None else _health(found)
@@ -160,6 +173,7 @@ class ErrorRecoveryManager:
         return CircuitBreaker(service_name, config, shared=shared, listeners=(_tell_opened,))
 
     def after_fork(self) -> None:
+        """In the child: whoever held a lock was not taken along."""
         self._lock = threading.Lock()
         for service in self._services.values():
             service.after_fork()

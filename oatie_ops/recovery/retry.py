@@ -49,6 +49,7 @@ class RetryBudget:
         self._at = clock()
 
     def called(self) -> None:
+        """One call more, which pays for a share of a try."""
         # Without the lock: a share that two threads lose between them is no harm, a lock on every call is.
         self._tokens = min(self._reserve, self._tokens + self._ratio)
 
@@ -64,4 +65,5 @@ class RetryBudget:
             return True
 
     def after_fork(self) -> None:
+        """In the child: whoever held the lock was not taken along."""
         self._lock = threading.Lock()

@@ -87,15 +87,17 @@ def _without_history(facts: Facts, at: float) -> Advice:
 
 
 def grade_of(seen: Observed) -> str:
+    """By how much was seen: A a week, B a day, C less."""
     if seen.span_seconds >= WEEK_SECONDS - 3600:
         return "A"
     return "B" if seen.span_seconds >= DAY_SECONDS else "C"
 
 
 class ScalingEngine:
-    """For programs. Looks at the project of the current directory, or at ``home``.
+    """For programs. Looks at the project of the current directory, or at ``home`` (its ``.oatie``).
 
-    Both methods read the history on disk, so they work beside a running supervisor and without one.
+    The history is read from disk, beside a running supervisor and without one. ``facts``: what is declared
+    and counted besides; without it, the processors of this host alone.
     """
 
     def __init__(self, home: Path | None = None, facts: Facts | None = None) -> None:
@@ -104,6 +106,7 @@ class ScalingEngine:
 
     @property
     def home(self) -> Path:
+        """The state directory whose history is read."""
         if self._home is not None:
             return self._home
         from oatie_ops.config.locate import locate
@@ -112,16 +115,21 @@ class ScalingEngine:
         return state_paths(locate(Path.cwd()).root).home
 
     def advice(self) -> Advice:
+        """All of it, with evidence and grade. Takes a second or two for a week. Raises `StoreError`."""
         return advise(self.home, self._facts or Facts(cores=host_cores()))
 
     def get_scaling_recommendations(self) -> list[dict[str, Any]]:
-        """The most urgent first; empty where too little is known: `get_optimal_configuration` says why."""
+        """The most urgent first; empty where too little is known: `get_optimal_configuration` says why.
+
+        Each with ``type``, ``priority``, ``title``, ``description``, ``action``, ``estimated_impact``,
+        ``confidence``, ``value``, ``current`` and the ``evidence`` it was computed from. Raises `StoreError`.
+        """
         return [found.as_dict() for found in self.advice().recommendations]
 
     def get_optimal_configuration(self) -> dict[str, Any]:
         """workers, replicas, pool_size_per_worker, timeout_seconds, memory_limit_bytes, cache, hpa.
 
-        None where it is not known, with the reasons in ``unknown``.
+        None where it is not known, with the reasons in ``unknown``. Raises `StoreError`.
         """
         return self.advice().configuration()
 

@@ -30,7 +30,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """``type``: workers, replicas, pool, timeout, memory. ``value``: the number itself; None: none needed."""
+    """``type``: workers, replicas, pool, timeout, memory or cache. ``value``: the number itself; None where
+    none is needed.
+    """
 
     type: str
     priority: str

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import oatie_ops
+from oatie_ops import error_recovery
 from oatie_ops.cli import helping, table
 from oatie_ops.cli.app import load
 from oatie_ops.cli.wishes import take
@@ -69,3 +73,25 @@ def test_pages_have_no_line_that_a_terminal_breaks() -> None:
     for page in helping.pages().values():
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
             assert len(line) <= 130 or line.startswith("|"), f"{Path(page).name}:{number} is {len(line)} wide"
+
+
+@pytest.mark.parametrize("module", [oatie_ops, error_recovery], ids=lambda module: str(module.__name__))
+def test_every_public_name_of_the_library_says_what_it_is(module: ModuleType) -> None:
+    """Its class, and of that every method and property of ours."""
+    silent = []
+    for name in module.__all__:
+        public = getattr(module, name)
+        kind = public if isinstance(public, type) else type(public)
+        members = {} if kind.__module__ == "builtins" else dict(inspect.getmembers(kind))
+        ours = {
+            f"{name}.{member}": getattr(value, "fget", value)
+            for member, value in members.items()
+            if not member.startswith("_")
+        }
+        silent += [
+            where
+            for where, value in {name: kind, **ours}.items()
+            if inspect.isfunction(value) or inspect.isclass(value)
+            if value.__module__.startswith("oatie_ops") and not inspect.getdoc(value)
+        ]
+    assert silent == []

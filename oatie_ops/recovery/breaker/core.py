@@ -266,6 +266,7 @@ class Core:
         self._forget_counts()
 
     def circuit(self) -> Circuit:
+        """Its state, mode and times as they are now, in all processes that share it."""
         return self._cell.peek()
 
     # --- deadlines and forks ----------------------------------------------------------------------------
@@ -281,6 +282,7 @@ class Core:
             self.in_flight[call] = OVERDUE_BY_TASK
 
     def after_fork(self) -> None:
+        """In the child: whoever held a lock was not taken along."""
         self._lock = threading.Lock()
         self._cell.after_fork()
         self.words = self._cell.words

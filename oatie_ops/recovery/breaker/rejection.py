@@ -26,6 +26,7 @@ class CircuitOpenError(OatieError):
 
     @property
     def service(self) -> str:
+        """The name of the breaker; may be empty."""
         return self.args[0]
 
     @property
@@ -35,6 +36,7 @@ class CircuitOpenError(OatieError):
 
     @property
     def state(self) -> str:
+        """One of open, half_open and forced_open."""
         return self.args[2]
 
     def __getattr__(self, name: str) -> str:
