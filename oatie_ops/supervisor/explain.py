@@ -12,6 +12,9 @@ from oatie_ops.supervisor.probe import ProbeResult
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Ended
 
+STACK_MARK = "(most recent call first)"  # heads each thread in what faulthandler writes
+_STACK_FRAME = re.compile(r'^ *File "(.+)", line (\d+) in ')
+_MACHINERY = re.compile(r'^ *File "(<frozen importlib|.*/oatie_ops/supervisor/)')
 _MISSING_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'")
 
 
@@ -46,7 +49,7 @@ def explain_gate(seen: GateEvidence) -> OatieError:
         f"{_shown(seen.spec)} did not become ready",
         why=why,
         fix=fix,
-        details=[f"  | {line}" for line in seen.log_tail],
+        details=[f"  | {line}" for line in _worth_reading(seen.log_tail)],
         data=data,
     )
 
@@ -76,10 +79,32 @@ def _reason(seen: GateEvidence) -> tuple[str, str]:
         return (f"{program} {seen.ended} after {seen.waited_seconds:.1f} s, before it was ready", hint)
     if not seen.booted:
         return (
-            f"{program} was still starting after {round(seen.waited_seconds, 1):g} s",
+            f"{program} was still starting after {round(seen.waited_seconds, 1):g} s{_stuck_at(seen)}",
             "raise app.ready_timeout in oatie.toml if it really needs that long",
         )
     return _probe_reason(seen)
+
+
+def _worth_reading(log_tail: Sequence[str]) -> list[str]:
+    """Of a stack that ends the log, the thread that did something, down to where its import began."""
+    heads = [index for index, line in enumerate(log_tail) if STACK_MARK in line]
+    current = next((index for index in heads if log_tail[index].startswith("Current thread")), None)
+    if current is None:
+        return list(log_tail)
+    stack = log_tail[current:]
+    machinery = (index for index, line in enumerate(stack) if _MACHINERY.match(line))
+    return [*log_tail[: heads[0]], *stack[: next(machinery, len(stack))]]
+
+
+def _stuck_at(seen: GateEvidence) -> str:
+    """The application's own innermost line in the stack that the worker wrote last, if it did."""
+    heads = [index for index, line in enumerate(seen.log_tail) if STACK_MARK in line]
+    own = f"{seen.spec.directory}/"
+    for line in seen.log_tail[heads[0] :] if heads else ():
+        frame = _STACK_FRAME.match(line)
+        if frame is not None and frame[1].startswith(own) and "site-packages" not in frame[1]:
+            return f", at {frame[1].removeprefix(own)}:{frame[2]}"
+    return ""
 
 
 def _import_fix(error: str, run: str) -> str:

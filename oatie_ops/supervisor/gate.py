@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from oatie_ops.supervisor.explain import GateEvidence, explain_gate
+from oatie_ops.supervisor.explain import STACK_MARK, GateEvidence, explain_gate
 from oatie_ops.supervisor.probe import ProbeResult, probe
+from oatie_ops.supervisor.protocol import STACK_SIGNAL
 from oatie_ops.supervisor.workers import Worker, WorkerState
 
 FAST_POLL_SECONDS = 0.025
@@ -15,6 +16,8 @@ SLOW_POLL_SECONDS = 0.25
 FAST_PHASE_SECONDS = 2.0
 PROBE_TIMEOUT_SECONDS = 5.0
 LOG_LINES = 30
+STACK_SECONDS = 2.0
+STACK_TRIES = 20
 
 OnWait = Callable[[Worker, float, str], None]
 
@@ -102,19 +105,33 @@ async def _evidence(
     ports: list[int] = []
     if worker.alive and worker.spec.app.command:
         ports = await asyncio.to_thread(listening_ports, worker.pid)
+    ended = worker.ended  # not by the question that follows
+    if timed_out:
+        await _ask_where_it_is(worker, log_tail)
     await asyncio.sleep(0)  # lets the last bytes of the worker's output reach the log
     return GateEvidence(
         spec=worker.spec,
         waited_seconds=time.monotonic() - worker.started_monotonic,
         booted=booted,
         timed_out=timed_out,
-        ended=worker.ended,
+        ended=ended,
         boot_error=worker.boot_error,
         last_probe=last,
         private_port=worker.port,
         listening_ports=ports,
         log_tail=log_tail(worker.id, LOG_LINES),
     )
+
+
+async def _ask_where_it_is(worker: Worker, log_tail: Callable[[int, int], Sequence[str]]) -> None:
+    """Has a worker that was not done with its start write its stack to its log. A program would die of it."""
+    if not worker.alive or worker.spec.app.command:
+        return
+    worker.dump_stack(STACK_SIGNAL)
+    for _ in range(STACK_TRIES):
+        await asyncio.sleep(STACK_SECONDS / STACK_TRIES)
+        if not worker.alive or any(STACK_MARK in line for line in log_tail(worker.id, LOG_LINES)):
+            return
 
 
 def listening_ports(pid: int) -> list[int]:

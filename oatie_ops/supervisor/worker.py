@@ -152,7 +152,9 @@ class _Reporter:
 
     def boot_failed(self, error: BaseException, directory: str) -> None:
         shown = traceback.TracebackException.from_exception(error)
-        shown.stack = traceback.StackSummary.from_list(_beyond_the_import(shown.stack))
+        shown.stack = _beyond_the_import(shown.stack, error)
+        if shown.__cause__ is not None and error.__cause__ is not None:
+            shown.__cause__.stack = _beyond_the_import(shown.__cause__.stack, error.__cause__)
         sys.stderr.write("".join(shown.format()))
         sys.stderr.flush()
         frames = traceback.extract_tb(error.__traceback__)
@@ -165,12 +167,16 @@ class _Reporter:
         self.send("boot-failed", error=f"{kind}{error}", where=where, deterministic=deterministic)
 
 
-def _beyond_the_import(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
-    """The frames from the application's own first one on; all of them where it has none."""
+def _beyond_the_import(stack: traceback.StackSummary, error: BaseException) -> traceback.StackSummary:
+    """The frames from the application's own first one on.
+
+    Where it has none: none for what cannot be loaded at all and says so itself, else all of them.
+    """
     own = str(Path(__file__).parents[1])
     machinery = (own, importlib.__path__[0], "<frozen importlib")
-    first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(machinery)), 0)
-    return list(stack)[first:]
+    none = len(stack) if isinstance(error, LoadError | ImportError | SyntaxError) else 0
+    first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(machinery)), none)
+    return traceback.StackSummary.from_list(list(stack)[first:])
 
 
 class WorkerServer(Server):

@@ -23,6 +23,7 @@ BAD_SERVICES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "ready path redirects": ({"ready_status": 301}, ("/ready", "301", "https://example.invalid/ready")),
     "ready path is missing": ({"ready_status": 404}, ("/ready", "404")),
     "ready path hangs": ({"ready_hangs": True}, ("/ready",)),
+    "never ends its import": ({"import_seconds": 3600}, ("still starting", "at service.py:")),
     "never ends its startup": ({"startup_seconds": 3600}, ("starting",)),
 }
 # The same for a program that listens by itself.

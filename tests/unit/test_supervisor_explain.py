@@ -19,6 +19,20 @@ SPEC = ReleaseSpec(
 )
 PROGRAM = dataclasses.replace(SPEC, app=AppSettings(command=("node", "server.js"), ready="/ready"))
 
+# As faulthandler writes it: every thread, the innermost line first.
+STUCK = [
+    "connecting",
+    "Thread 0x00007f30f313d6c0 (most recent call first):",
+    '  File "/usr/lib/python3.11/threading.py", line 982 in run',
+    "",
+    "Current thread 0x00007f30f4e0fb80 (most recent call first):",
+    '  File "/srv/venv/lib/python3.11/site-packages/psycopg/waiting.py", line 3 in wait',
+    f'  File "{SPEC.directory}/shop/db.py", line 8 in connect',
+    f'  File "{SPEC.directory}/main.py", line 2 in <module>',
+    '  File "<frozen importlib._bootstrap>", line 241 in _call_with_frames_removed',
+    '  File "/srv/venv/lib/python3.11/site-packages/oatie_ops/supervisor/worker.py", line 97 in run_worker',
+]
+
 
 def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
     defaults: dict[str, Any] = {"waited_seconds": 3.0, "booted": True}
@@ -90,6 +104,11 @@ def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
             "app.ready_timeout",
         ),
         (
+            seen(booted=False, timed_out=True, waited_seconds=3.0, log_tail=STUCK),
+            "still starting after 3 s, at shop/db.py:8",
+            "app.ready_timeout",
+        ),
+        (
             seen(last_probe=ProbeResult("/ready", 301, location="https://x.example/ready")),
             "GET /ready answered 301 (redirect to https://x.example/ready)",
             "answers 200 itself",
@@ -142,6 +161,12 @@ def test_each_kind_of_failure_has_its_own_words(evidence: GateEvidence, why: str
     assert error.what == "release 7 did not become ready"
     assert why in error.why
     assert fix in error.fix
+
+
+def test_of_a_stack_the_application_s_own_part_is_shown() -> None:
+    error = explain_gate(seen(booted=False, timed_out=True, log_tail=STUCK))
+    shown = [line.removeprefix("  | ") for line in error.details]
+    assert shown == [STUCK[0], *STUCK[4:8]]
 
 
 def test_the_last_log_lines_are_shown() -> None:
