@@ -69,7 +69,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     context = tmp_path_factory.mktemp("stand-in")
     fetch = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(context / "wheels")]
     subprocess.run(
-        [*fetch, str(oatie_ops_home()), "starlette", "setuptools"], check=True, stdin=subprocess.DEVNULL
+        [*fetch, str(oatie_ops_home()), "starlette", "setuptools", "wheel"],
+        check=True,
+        stdin=subprocess.DEVNULL,
     )
     with own_engine() as one:
         (context / "Dockerfile").write_text(STAND_IN)
