@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops.cli.context import Context
@@ -59,7 +60,7 @@ def _all_checked(health: Health) -> bool:
 def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> dict[str, Any]:
     from oatie_ops._version import __version__
     from oatie_ops.cli.on_engine import serving_engine, told_by
-    from oatie_ops.health.model import system_clock
+    from oatie_ops.health.model import Result, Status, system_clock
     from oatie_ops.health.once import run_checks
     from oatie_ops.health.report import detailed
 
@@ -68,13 +69,17 @@ def _once(context: Context, services: Sequence[str], timeout_seconds: float) -> 
     require_known(services, known)
     engine = serving_engine(context.paths)
     status = None if engine is None else engine.status()
+    serves = status is not None and status["state"] in ("running", "degraded")
+    told = None if engine is None else told_by(engine)
+    if status is not None and not serves and told is None:
+        told = partial(Result, Status.FAIL, status["detail"] or status["state"])
     snapshot = run_checks(
         settings,
         context.paths.home,
         only=services,
         timeout_seconds=timeout_seconds,
-        serving=status is not None and status["state"] in ("running", "degraded"),
-        told=None if engine is None else told_by(engine),
+        serving=serves,
+        told=told,
     )
     health = detailed(_with_switches(context, snapshot), system_clock())
     health["groups"]["live"] = {"status": "fail", "output": "no supervisor is running"}

@@ -34,7 +34,7 @@ def run_checks(
     """Runs them side by side. What asks the application fails unasked where nothing of ours serves it.
 
     ``serving``: an engine of containers does. ``told``: what that engine says of it, where the application
-    has no port on this machine that could be asked.
+    has no port on this machine that could be asked, or nothing of it serves.
 
     ``only``: these services and what they need; empty means all.
 
@@ -86,11 +86,11 @@ async def _run(
     _recall(board, StatePaths(state_home).database)
 
     async def one(spec: CheckSpec) -> None:
-        if not serving and asks_the_application(spec):
-            board.record(spec, NOT_RUNNING, system_clock())
-            return
         if told is not None and asks_the_application(spec):
             board.record(spec, await asyncio.to_thread(told), system_clock())
+            return
+        if not serving and asks_the_application(spec):
+            board.record(spec, NOT_RUNNING, system_clock())
             return
         limit = (
             spec.timeout_seconds if timeout_seconds is None else min(spec.timeout_seconds, timeout_seconds)

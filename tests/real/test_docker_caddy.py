@@ -91,6 +91,38 @@ def test_caddy_from_an_image(shop: Project, engine: Engine) -> None:
     assert shop.get("/") == 200
 
 
+def test_a_caddy_that_was_killed_is_told_of_and_brought_back(shop: Project, engine: Engine) -> None:
+    shop.deployed("1")
+    for command in (("start",), ("recover", "app")):
+        kill_caddy(shop)
+        status = shop.oatie("status", "--json").expect(1).json
+        assert (status["state"], status["release"]) == ("failed", "1")
+        health = shop.oatie("health", "--json").expect(1).json
+        assert "Caddy is away" in status["detail"]
+        assert "Caddy is away" in health["services"]["app"]["output"]
+        shop.oatie(*command).expect(0)
+        assert shop.get("/") == 200
+        assert shop.oatie("status", "--json").expect(0).json["state"] == "running"
+
+
+@pytest.mark.parametrize("step", ["spawn", "bake"])
+def test_a_caddy_that_dies_during_a_deploy_is_started_again(shop: Project, engine: Engine, step: str) -> None:
+    shop.deployed("1")
+    shop.configure(deploy={"bake": "5s"})
+    shop.version("2", startup_seconds=1.0)
+    run = shop.background("deploy", "--yes", "--json")
+    run.wait_for_step(step)
+    kill_caddy(shop)
+    run.wait().expect(0)
+    assert shop.serving() == "2"
+
+
+def kill_caddy(project: Project) -> None:
+    (caddy,) = [each for each in project.processes() if each.name() == "caddy"]
+    caddy.kill()
+    wait_for(lambda: not answers(project), "Caddy to be gone")
+
+
 def test_a_first_deploy_that_fails_takes_the_caddy_of_the_image_away(shop: Project, engine: Engine) -> None:
     env = from_image(shop)
     shop.version("bad", exit_code=3)

@@ -212,3 +212,5 @@ def test_the_share_of_errors_is_that_of_the_answers_in_between() -> None:
     after = counts("\n".join([line.format(200, 40), line.format(502, 11), line.format(500, 0)]), "s")
     assert error_ratio(before, after) == (0.25, 40)
     assert error_ratio(after, after) == (0.0, 0)
+    anew = {"200": 30.0, "502": 10.0}
+    assert error_ratio({"200": 100.0}, anew) == (0.25, 40), "a Caddy that was started anew counts from 0"

@@ -81,6 +81,7 @@ def explained(doing: str, *, ignore: tuple[int, ...] = ()) -> Iterator[None]:
     try:
         import docker
         import requests
+        import urllib3
     except ImportError as error:
         raise _no_sdk(error) from error
     try:
@@ -95,7 +96,12 @@ def explained(doing: str, *, ignore: tuple[int, ...] = ()) -> Iterator[None]:
             fix="see the engine's own log (`journalctl -u docker`)",
             data={"status": status},
         ) from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,  # in the middle of a stream, such as that of a build
+        OSError,
+    ) as error:
         raise EngineFailed(
             f"{doing} failed", why=redact(_innermost(error)), fix="is the engine still there? `docker info`"
         ) from error

@@ -188,6 +188,11 @@ class Proxy:
             fix="try again when nobody changes it",
         )
 
+    def keep_up(self) -> None:
+        """Starts the Caddy again that oatie has started before, where it has died; others have a keeper."""
+        if self._mark.exists() and not self.admin.answers():
+            self.install(lambda _: None)
+
     def uninstall(self) -> None:
         """Nothing of ours is left in Caddy; a Caddy that served only us, and that we started, ends."""
         try:
@@ -218,6 +223,7 @@ class Proxy:
     def promote(self, release: str, ports: list[int]) -> float:
         """Requests go to these ports from here on; the milliseconds until Caddy was seen to do so."""
         began = time.monotonic()
+        self.keep_up()
         live = self.switch.to(release, ports)
         if not until(lambda: self.sees() == live.name, SEEN_SECONDS):
             seen = self.sees()

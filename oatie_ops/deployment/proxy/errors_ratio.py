@@ -33,7 +33,10 @@ def counts(text: str, server: str) -> Answers:
 
 
 def error_ratio(before: Answers, after: Answers) -> tuple[float, int]:
-    """Share of 5xx among the answers in between, and how many answers there were."""
+    """Share of 5xx among the answers in between, and how many answers there were. A Caddy that was started
+    anew counts from 0 again."""
+    if any(count < before.get(code, 0.0) for code, count in after.items()):
+        before = {}
     grown = {code: count - before.get(code, 0.0) for code, count in after.items()}
     total = sum(grown.values())
     if total <= 0:

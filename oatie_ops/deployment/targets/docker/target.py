@@ -207,6 +207,7 @@ class DockerTarget(Looking, Clearing, Operations):
             tell(f"{left:.0f} s left")
             time.sleep(min(BAKE_POLL_SECONDS, left))
             still_good(self.fleet, self._candidate, self.spec.app, container_port(self.settings))
+            self.proxy.keep_up()
             ratio, count = error_ratio(before, answered(self.proxy.admin, server))
             if count >= MIN_REQUESTS and ratio > max_error_ratio:
                 raise BakeFailed(
