@@ -1,4 +1,4 @@
-"""What a running service does and costs: throughput and waiting against bare uvicorn, memory, idle CPU."""
+"""What a running service costs: throughput against bare uvicorn, the supervisor's memory and idle CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import median
 
@@ -19,8 +19,8 @@ from tests.benchmarks.report import Figure, Options, Report
 from tests.benchmarks.servers import Running, left_out, present, running
 
 WRK_CONNECTIONS = 32
-# Each request holds its worker, as a sync view does; two clients a worker, a new connection for each request.
-BLOCKING, BLOCKING_CONNECTIONS = "/block?seconds=0.02", 4
+# Each request holds its worker, as a sync view does: with as many clients as workers, all could be busy.
+BLOCKING = ("-c2", "-H", "Connection: close"), "/block?seconds=0.02"
 ROUNDS, QUICK_ROUNDS = 8, 3
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 20.0, 5.0
 LEAST_OF_UVICORN, MOST_RSS_MB, MOST_IDLE_PERCENT = 0.98, 60, 0.5
@@ -42,14 +42,20 @@ def run(options: Options) -> Report:
         figures: list[Figure] = []
         if wrk and any(server.peer is UVICORN for server in servers):
             figures += _throughput(wrk, servers, options)
-            figures += _blocking(wrk, servers, options)
         figures += _footprint(servers, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)
     return Report("steady", "A running service", tuple(figures), left_out() + missing)
 
 
 def _throughput(wrk: str, servers: list[Running], options: Options) -> Iterator[Figure]:
+    yield from _rates("throughput", servers, options, partial(_wrk, wrk, (f"-c{WRK_CONNECTIONS}",), "/"))
+    yield from _rates("throughput, requests that block", servers, options, partial(_wrk, wrk, *BLOCKING))
+
+
+def _rates(
+    what: str, servers: list[Running], options: Options, rate: Callable[[str], float]
+) -> Iterator[Figure]:
     rivals = {
-        server.peer.name: partial(_wrk, wrk, server.project.url)
+        server.peer.name: partial(rate, server.project.url)
         for server in servers
         if not server.peer.one_process
     }
@@ -58,7 +64,7 @@ def _throughput(wrk: str, servers: list[Running], options: Options) -> Iterator[
         return
     for name, rates in found.items():
         yield Figure(
-            "throughput",
+            what,
             name,
             ratio(rates, found[UVICORN.name]),
             "x uvicorn",
@@ -69,51 +75,13 @@ def _throughput(wrk: str, servers: list[Running], options: Options) -> Iterator[
         )
 
 
-def _blocking(wrk: str, servers: list[Running], options: Options) -> Iterator[Figure]:
-    """How long the unluckiest of a hundred waits, where a free worker may be beside one with a queue."""
-    rivals = {
-        server.peer.name: partial(_slowest, wrk, server.project.url)
-        for server in servers
-        if not server.peer.one_process
-    }
-    found = interleaved(rivals, QUICK_ROUNDS if options.quick else ROUNDS, options)
-    if UVICORN.name not in found:
-        return
-    for name, waits in found.items():
-        yield Figure(
-            "99th percentile, requests that block",
-            name,
-            ratio(waits, found[UVICORN.name]),
-            "x uvicorn",
-            best=min(waits) / min(found[UVICORN.name]),
-            note=f"{median(waits):.0f} ms",
-        )
-
-
-def _wrk(program: str, url: str) -> float:
-    said = _said_by_wrk(program, f"-c{WRK_CONNECTIONS}", "-d1s", url + "/")
+def _wrk(program: str, how: tuple[str, ...], path: str, url: str) -> float:
+    command = [program, "-t1", *how, "-d1s", url + path]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     found = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    if found is None:
+    if found is None or "Non-2xx" in said:
         raise RuntimeError(said)
     return float(found.group(1))
-
-
-def _slowest(program: str, url: str) -> float:
-    """Milliseconds."""
-    alone = ("-H", "Connection: close", "--latency")
-    said = _said_by_wrk(program, f"-c{BLOCKING_CONNECTIONS}", "-d2s", *alone, url + BLOCKING)
-    found = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
-    if found is None:
-        raise RuntimeError(said)
-    return float(found.group(1)) * {"us": 0.001, "ms": 1, "s": 1000}[found.group(2)]
-
-
-def _said_by_wrk(program: str, *arguments: str) -> str:
-    command = [program, "-t1", *arguments]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    if "Non-2xx" in said:
-        raise RuntimeError(said)
-    return said
 
 
 def _footprint(servers: list[Running], seconds: float) -> Iterator[Figure]:
