@@ -86,8 +86,9 @@ def test_ten_switches_lose_no_request_and_cut_no_connection(shop: Project, engin
 
 
 def test_a_bad_release_reaches_no_user_and_is_explained(shop: Project, engine: Engine) -> None:
-    shop.configure(app={"ready_timeout": "4s"}, deploy={"bake": "1s"})
+    shop.configure(deploy={"bake": "1s"})
     shop.deployed("1")
+    shop.configure(app={"ready_timeout": "8s"})
     before = running(engine)
     with shop.load(new=3, keep=3, rate=100) as load:
         for knobs, words in (
@@ -120,7 +121,7 @@ def test_errors_during_the_bake_turn_it_back(shop: Project, engine: Engine) -> N
 
 
 def test_a_container_that_listens_elsewhere_is_told_so(shop: Project, engine: Engine) -> None:
-    shop.configure(app={"ready_timeout": "3s"})
+    shop.configure(app={"ready_timeout": "8s"})
     (shop.root / "Dockerfile").write_text(
         f'FROM {"oatie-test-base:bookworm"}\nENV ELSEWHERE=1\nCMD ["python3", "-m", "http.server", "5005"]\n'
     )

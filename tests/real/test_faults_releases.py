@@ -38,6 +38,12 @@ BAD_PROGRAMS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
+# How long a gate waits for what never comes. Also a busy machine boots a worker by then, and what
+# ends by itself is not waited for.
+PATIENT = {"ready_timeout": "60s"}
+SOON = {"ready_timeout": "6s"}
+ENDS = ("error", "exception", "exits")
+
 USUAL_SERVICES = ("import error", "ready path answers 503")
 USUAL_PROGRAMS = ("listens on another port",)
 
@@ -62,7 +68,7 @@ def explained(failed: Completed, *words: str) -> None:
 def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str) -> None:
     knobs, words = BAD_SERVICES[case]
     project.deployed("1")
-    project.configure(app={"ready_timeout": "3s"})
+    project.configure(app=PATIENT if any(word in case for word in ENDS) else SOON)
     project.version("2", **knobs)
     refused = project.deploy().expect(7)
     assert refused.result["status"] == "rolled_back"
@@ -71,6 +77,7 @@ def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str
     assert {worker["release"] for worker in project.workers()} == {"1"}
     project.assert_settled()
     # The next command works.
+    project.configure(app=PATIENT)
     project.deployed("3")
     assert project.serving() == "3"
 
@@ -78,12 +85,13 @@ def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str
 @pytest.mark.parametrize("case", cases(("import error", "ready path answers 503"), ("import error",)))
 def test_a_bad_first_release_fails_and_leaves_nothing_running(project: Project, case: str) -> None:
     knobs, words = BAD_SERVICES[case]
-    project.configure(app={"ready_timeout": "3s"})
+    project.configure(app=PATIENT if any(word in case for word in ENDS) else SOON)
     project.version("1", **knobs)
     failed = project.deploy().expect(1)
     assert failed.result["status"] == "failed"
     explained(failed, *words)
     project.assert_gone()
+    project.configure(app=PATIENT)
     project.deployed("2")
     assert project.serving() == "2"
 
@@ -95,7 +103,7 @@ def test_a_bad_program_never_costs_the_one_that_serves(make_project: ProjectMake
     project = make_project("program.py")
     project.configure(app={"run": None, "command": ["python3", "program.py"], "workers": 1})
     project.deployed("1")
-    project.configure(app={"ready_timeout": "3s"})
+    project.configure(app=PATIENT if any(word in case for word in ENDS) else SOON)
     project.version("2", **knobs)
     with project.load("/", new=2, keep=0, rate=50) as load:
         refused = project.deploy().expect(7)
@@ -177,7 +185,7 @@ def test_rollback_to_a_release_that_no_longer_starts_keeps_what_serves(project: 
     """The way back passes the same gate."""
     flag = project.outputs / "flag"
     flag.touch()
-    project.configure(app={"ready_timeout": "2s"})  # each release keeps its own
+    project.configure(app=SOON)  # each release keeps its own
     project.deployed("1", ready_file=str(flag))
     project.deployed("2")
     flag.unlink()
@@ -211,9 +219,9 @@ def test_an_old_worker_that_cannot_come_back_does_not_take_the_others_with_it(pr
     """While release 2 bakes, a worker of release 1 dies and what it needs to boot is away; then 2 fails."""
     flag = project.outputs / "flag"
     flag.touch()
-    project.configure(app={"ready_timeout": "2s"})
+    project.configure(app=SOON)
     project.deployed("1", ready_file=str(flag))
-    project.configure(deploy={"bake": "30s"})
+    project.configure(app=PATIENT, deploy={"bake": "30s"})
     old = {worker["pid"] for worker in project.workers()}
     project.version("2", exit_after_ready_seconds=3)
     run = project.background("deploy", "--yes", "--json")

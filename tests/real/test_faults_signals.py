@@ -56,7 +56,7 @@ def prepared(project: Project, *, first: bool) -> None:
         project.deployed("1")
     project.configure(
         deploy={"build": ["sleep 0.4"], "release": "sleep 0.4", "bake": "1s"},
-        app={"ready_timeout": "10s"},
+        app={"ready_timeout": "60s"},
     )
     project.version("2", startup_seconds=0.4)
 
@@ -122,7 +122,7 @@ def test_candidates_that_die_before_anybody_asks_are_not_let_in(project: Project
     bad = project.outputs / "bad"
     bad.mkdir()
     (bad / "service.py").write_text("raise SystemExit(9)\n")
-    spec = ReleaseSpec("2", bad, AppSettings(run="service:app", port=project.port, ready_timeout_seconds=5))
+    spec = ReleaseSpec("2", bad, AppSettings(run="service:app", port=project.port, ready_timeout_seconds=60))
     client = ControlClient(project.state.control_socket)
     lease = client.stream("POST", "/control/switch", {"release": spec.to_dict(), "actor": "test"})
     switch = next(lease)["switch"]

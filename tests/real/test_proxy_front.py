@@ -57,7 +57,7 @@ def test_a_program_behind_caddy_is_replaced_without_a_gap(program: Project) -> N
         program.version("bad", exit_code=3)
         program.deploy().expect(7)
         program.version("sick", ready_status=503)
-        program.configure(app={"ready_timeout": "2s"})
+        program.configure(app={"ready_timeout": "6s"})
         program.deploy().expect(7)
         program.oatie("rollback", "--yes").expect(0)
         load.wait_for_release("3", 20)
