@@ -136,6 +136,7 @@ def test_the_number_of_workers_follows_the_flag(project: Project) -> None:
     assert [worker["state"] for worker in project.workers()] == ["serving"] * 3
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_changes_neither_the_run_nor_the_exit_code(project: Project) -> None:
     project.deployed("1")
     project.version("2", startup_error="no")

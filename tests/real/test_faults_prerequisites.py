@@ -55,6 +55,7 @@ def test_a_checkout_that_is_larger_than_the_disk_is_refused_before_it_is_copied(
     project.assert_settled()
 
 
+@pytest.mark.slow
 def test_a_copy_that_cannot_be_written_leaves_no_half_release(project: Project) -> None:
     """Files may not grow beyond a limit, so the copy fails in its middle as on a full disk."""
     project.deployed("1")
@@ -151,6 +152,7 @@ def test_a_configuration_that_is_no_file_is_refused(project: Project) -> None:
     assert "oatie.toml" in refused.said
 
 
+@pytest.mark.slow
 def test_a_second_deploy_is_locked_out_and_can_wait(project: Project) -> None:
     project.deployed("1")
     flag = project.outputs / "flag"
@@ -160,7 +162,7 @@ def test_a_second_deploy_is_locked_out_and_can_wait(project: Project) -> None:
     refused = project.deploy().expect(6)
     assert refused.result["exit_code"] == 6
     assert str(first.pid) in refused.said
-    third = project.background("deploy", "--yes", "--json", "--wait-lock", "60")
+    third = project.background("deploy", "--yes", "--json", "--wait-lock", "300")
     wait_for(lambda: third.so_far().step("lock", "waiting") or third.so_far().stderr, "the third to wait")
     assert third.process.poll() is None
     flag.touch()

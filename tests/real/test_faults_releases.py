@@ -82,7 +82,8 @@ def test_a_bad_release_is_refused_explained_and_gone(project: Project, case: str
     assert project.serving() == "3"
 
 
-@pytest.mark.parametrize("case", cases(("import error", "ready path answers 503"), ("import error",)))
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["import error", "ready path answers 503"])
 def test_a_bad_first_release_fails_and_leaves_nothing_running(project: Project, case: str) -> None:
     knobs, words = BAD_SERVICES[case]
     project.configure(app=PATIENT if any(word in case for word in ENDS) else SOON)
@@ -138,6 +139,7 @@ def test_a_release_that_crashes_during_its_bake_goes_back_to_the_one_before(proj
     project.assert_settled()
 
 
+@pytest.mark.slow
 def test_a_release_that_answers_with_errors_is_turned_back_by_its_bake(project: Project) -> None:
     project.deployed("1")
     project.configure(deploy={"bake": "20s"})

@@ -143,6 +143,7 @@ def test_a_first_release_that_fails_leaves_nothing(site: Site, change: dict[str,
     site.deploy().expect(0)
 
 
+@pytest.mark.slow
 def test_a_field_of_another_manager_stops_it_before_anything_changes(site: Site) -> None:
     site.deploy().expect(0)
     site.applied_by("someone-else", {"minReadySeconds": 3})
@@ -412,6 +413,7 @@ def test_a_release_is_not_looked_for_in_another_cluster(make_project: ProjectMak
         assert site.replicas() == 2
 
 
+@pytest.mark.slow
 def test_replicas_are_asked_for_themselves(site: Site, tmp_path: Path) -> None:
     """`status --all` and `health --all` by exec in the pods; without an oatie there the cluster answers."""
     site.deploy().expect(0)

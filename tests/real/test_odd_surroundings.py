@@ -30,6 +30,7 @@ def through_shell(project: Project, how: str, *arguments: str) -> subprocess.Com
     )
 
 
+@pytest.mark.slow
 def test_closed_streams_change_neither_what_is_done_nor_the_exit_code(project: Project) -> None:
     project.version("1")
     assert through_shell(project, STDOUT_CLOSED, "deploy", "--yes").returncode == 0
@@ -79,6 +80,7 @@ def test_a_place_that_cannot_hold_the_state_is_refused_before_anything_is_writte
     assert sorted(project.root.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_release_that_is_damaged_keeps_neither_a_deploy_nor_the_log_away(project: Project) -> None:
     project.deployed("1")
     project.oatie("stop").expect(0)
@@ -89,6 +91,7 @@ def test_a_release_that_is_damaged_keeps_neither_a_deploy_nor_the_log_away(proje
     assert project.serving() == "2"
 
 
+@pytest.mark.slow
 def test_a_failure_that_is_no_text_is_told_and_undone_as_any_other(project: Project) -> None:
     project.deployed("1")
     (project.root / "service.py").write_text('raise RuntimeError("no such file: caf\\udce9 \\x1b[2J")\n')

@@ -70,6 +70,7 @@ def test_a_descriptor_is_read_by_the_application_and_by_nobody_else(careless: Pr
         assert not Path(file).exists()
 
 
+@pytest.mark.slow
 def test_every_worker_gets_a_descriptor_of_its_own(careless: Project) -> None:
     """Also the one that replaces another, and those of a reload and of a rollback."""
     careless.configure(app=PYTHON, secrets={"expose": "descriptor"})

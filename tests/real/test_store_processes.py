@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from oatie_ops.store import Store
 from tests.real.waiting import PATIENCE_SECONDS
 
@@ -14,6 +16,8 @@ from tests.real.waiting import PATIENCE_SECONDS
 JOURNALIST = """
 import sys
 from pathlib import Path
+import pytest
+
 from oatie_ops.store import Store
 with Store.open(Path(sys.argv[1])) as store:
     run = store.journal.begin("deploy", actor="ana", release=1, previous=None, steps=["a"] * 100_000)
@@ -26,6 +30,8 @@ with Store.open(Path(sys.argv[1])) as store:
 OPENER = """
 import sys
 from pathlib import Path
+import pytest
+
 from oatie_ops.store import Store
 sys.stdin.readline()
 for index in range(40):
@@ -44,6 +50,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_what_was_written_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     for round_number in range(1, 6):

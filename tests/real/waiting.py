@@ -15,6 +15,8 @@ import pytest
 T = TypeVar("T")
 
 POLL_SECONDS = 0.02
+# What takes longer is looked at less often: looking costs the machine something, too.
+LAZY_POLL_SECONDS, LAZY_AFTER_SECONDS = 0.05, 0.5
 # Generous: a loaded machine makes a test slow, it must not make it fail.
 PATIENCE_SECONDS = 90.0
 
@@ -31,15 +33,16 @@ def wait_for(
     evidence: Callable[[], object] | None = None,
 ) -> T:
     """The first truthy value of `condition`; fails the test, naming `what`, when none came in time."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             shown = f"\nseen instead: {evidence()}" if evidence else ""
             pytest.fail(f"waited {seconds:g} s for {what}{shown}", pytrace=True)
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS if waited < LAZY_AFTER_SECONDS else LAZY_POLL_SECONDS)
 
 
 def need_program(name: str) -> str:

@@ -76,6 +76,7 @@ PATTERNS = st.builds(
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @settings(max_examples=150)
 @given(lines=st.lists(PATTERNS, min_size=1, max_size=5), paths=st.sets(PATHS, min_size=3, max_size=12))
