@@ -83,10 +83,14 @@ class Generation:
             worker = await self._make(birth, direct=direct)
         except LaunchFailed as error:
             self._forkserver = None
+            early = ", ".join(sorted(early_environment(self.spec)))
+            given = f", and starts with {early} of [app.env]" if early else ""
             raise OatieError(
                 f"release {self.spec.name} cannot start a worker",
-                why=f"{error}; its interpreter is {self.spec.python or 'the one that runs oatie'}",
-                fix="see `oatie logs`; deploy again so that the build is made anew",
+                why=f"{error}; its interpreter is {self.spec.python or 'the one that runs oatie'}{given}",
+                fix=f"try without {early}: an interpreter that cannot use such a value ends at once"
+                if early
+                else "see `oatie logs`; deploy again so that the build is made anew",
             ) from error
         worker.on_exit = self._worker_ended
         worker.on_terminating = self._worker_terminating

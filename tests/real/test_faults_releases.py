@@ -236,3 +236,14 @@ def test_an_old_worker_that_cannot_come_back_does_not_take_the_others_with_it(pr
     assert survivor in {worker["pid"] for worker in project.workers() if worker["state"] == "serving"}
     flag.touch()
     wait_for(lambda: project.status()["state"] == "running", "both again", evidence=project.status)
+
+
+@pytest.mark.slow
+def test_a_variable_that_keeps_the_interpreter_from_starting_is_named(project: Project) -> None:
+    project.deployed("1")
+    project.configure(app={"env": {"PYTHONHASHSEED": "none"}})
+    project.version("2")
+    explained(project.deploy().expect(7), "PYTHONHASHSEED", "[app.env]")
+    assert project.serving() == "1"
+    project.configure(app={"env": None})
+    project.deployed("3")
