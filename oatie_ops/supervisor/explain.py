@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 from oatie_ops.errors import OatieError
@@ -15,6 +16,8 @@ from oatie_ops.supervisor.workers import Ended
 STACK_MARK = "(most recent call first)"  # heads each thread in what faulthandler writes
 _STACK_FRAME = re.compile(r'^ *File "(.+)", line (\d+) in ')
 _MACHINERY = re.compile(r'^ *File "(<frozen importlib|.*/oatie_ops/supervisor/)')
+_PAGE = re.compile(r"\s*<(!doctype|html|head|title|body|h1)\b", re.IGNORECASE)
+_TAG = re.compile(r"<(style|script)\b.*?(</\1>|$)|<[^>]*(>|$)", re.IGNORECASE | re.DOTALL)
 _MISSING_MODULE = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'")
 
 
@@ -153,7 +156,7 @@ def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
             f"{answer} (redirect to {last.location}){after}; a redirect is not ready",
             "set app.ready to a path that answers 200 itself, exempt from redirects to https or a login",
         )
-    said = f": {last.body}" if last.body else ""
+    said = f": {_text_of(last.body)}" if last.body else ""
     if last.status == 404:
         return (
             f"{answer}{said}",
@@ -168,6 +171,13 @@ def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
         f"{answer}{said} (asked{after})",
         "the application says itself that it is not ready: see its answer and its log lines above",
     )
+
+
+def _text_of(body: str) -> str:
+    """The words of an answer; a page of HTML without its tags, of which the last may be cut off."""
+    if not _PAGE.match(body):
+        return body
+    return " ".join(unescape(_TAG.sub(" ", body)).split()) or "a page without words"
 
 
 def _relative(seen: GateEvidence) -> str:

@@ -119,6 +119,15 @@ def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
             "answered 400: Bad Host",
             "ready_host",
         ),
+        (
+            seen(
+                last_probe=ProbeResult(
+                    "/ready", 500, body="<!doctype html> <h1>Oops &amp; more</h1> <p>no <s"
+                )
+            ),
+            "GET /ready answered 500: Oops & more no (asked",
+            "not ready",
+        ),
         (seen(last_probe=ProbeResult("/ready", 503, body="no database")), "503: no database", "not ready"),
         (
             seen(last_probe=ProbeResult("/ready", None, error="timed out after 5 s")),
