@@ -13,6 +13,7 @@ from oatie_ops.config.candidates import DEMO, DEMO_RUN
 from oatie_ops.config.found import refuse_demo_in_place
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.deployment.address import Move, move, probe_app_port
+from oatie_ops.deployment.cautions import cautions
 from oatie_ops.deployment.drift import drift, drift_note
 from oatie_ops.deployment.host import Host, Port, measure, probe_port
 from oatie_ops.deployment.manifest import Manifest, ReleaseUnusable, read
@@ -143,7 +144,7 @@ def gather_deploy(
         source_bytes=seen.total_bytes,
         program_problem=_program_problem(settings),
         health_check=health_check,
-        notes=tuple(_notes(settings, seen)),
+        notes=(*_notes(settings, seen), *cautions(settings, seen.entries)),
         old_owns_port=_old_owns_port(settings, paths, running),
         last_gap_ms=past.last_gap_ms,
         to_move=seen.to_move,

@@ -5,9 +5,11 @@ A new type is one file with a ``build(spec, tools) -> Check`` and one line in `_
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 
-from oatie_ops.health.checks.base import Check, CheckUnusable, Tools, Unmeasured
+from oatie_ops.health.checks.awaiting import Awaiting
+from oatie_ops.health.checks.base import Check, CheckUnusable, DriverMissing, Tools, Unmeasured
 from oatie_ops.health.checks.rotating import Rotating, stored_options
 from oatie_ops.health.model import CheckSpec
 
@@ -51,6 +53,8 @@ def _build(spec: CheckSpec, tools: Tools) -> Check:
         return Unmeasured(f"checks of type {spec.type!r} are not known; nothing is measured here")
     try:
         check: Check = import_module(f"{__name__}.{module}").build(spec, tools)
+    except DriverMissing as missing:
+        return Awaiting(spec, tools, missing, partial(_build, spec, tools))
     except CheckUnusable as error:
         return Unmeasured(str(error))
     except (AttributeError, TypeError, ValueError) as error:

@@ -19,6 +19,14 @@ class CheckUnusable(Exception):
     """The declared check cannot be run: an option is missing or a driver is not installed."""
 
 
+class DriverMissing(CheckUnusable):
+    """``module`` cannot be imported; it may be installed while the supervisor runs."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"this check needs the driver {module}: pip install 'oatie-ops[{extra}]'")
+        self.module = module
+
+
 class Check(Protocol):
     async def run(self, attempt: Attempt) -> Result:
         """Measures once. May be cancelled at its deadline; raises only what is a bug or `OSError`."""
@@ -41,13 +49,11 @@ class Tools:
 
 
 def driver(module: str, extra: str) -> Any:
-    """The driver's module. Raises `CheckUnusable` that tells which extra brings it."""
+    """The driver's module. Raises `DriverMissing` that tells which extra brings it."""
     try:
         return import_module(module)
     except ImportError as error:
-        raise CheckUnusable(
-            f"this check needs the driver {module}: pip install 'oatie-ops[{extra}]'"
-        ) from error
+        raise DriverMissing(module, extra) from error
 
 
 @dataclass(frozen=True)
