@@ -27,8 +27,8 @@ from oatie_ops.recovery.errors_inbox import ErrorsInbox
 from oatie_ops.recovery.errors_services import breakers
 from oatie_ops.recovery.ladder_supervised import supervised
 from oatie_ops.supervised import SupervisorView
-from oatie_ops.supervisor.main import OpsServices
 from oatie_ops.supervisor.memory import give_back
+from oatie_ops.supervisor.options import OpsServices
 
 
 class Watch:

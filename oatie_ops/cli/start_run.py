@@ -16,7 +16,7 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.pidfile import live_owner
 
 if TYPE_CHECKING:
-    from oatie_ops.supervisor.main import OpsServices
+    from oatie_ops.supervisor.options import OpsServices
     from oatie_ops.supervisor.supervisor import Supervisor
 
 # Imported by the supervisor, once its workers serve.
@@ -111,7 +111,8 @@ def _in_foreground(
     choice: Choice, paths: StatePaths, pid_file: Path | None, *, dev: bool, health_check: bool
 ) -> int:
     from oatie_ops.supervisor import prestart
-    from oatie_ops.supervisor.main import RunOptions, run
+    from oatie_ops.supervisor.main import run
+    from oatie_ops.supervisor.options import RunOptions
 
     options = RunOptions(
         pid_file=pid_file,

@@ -32,77 +32,83 @@ PROGRESS_SECONDS = 0.1
 
 def control_app(supervisor: Supervisor, ops_app: Any) -> Starlette:
     """``ops_app`` answers everything that is not ``/control``, so that the CLI has one address for all."""
+    orders = _Orders(supervisor)
+    routes = [
+        Route("/control/status", orders.status),
+        Route("/control/stop", orders.stop, methods=["POST"]),
+        Route("/control/reload", orders.reload, methods=["POST"]),
+        Route("/control/scale", orders.scale, methods=["POST"]),
+        Route("/control/autoscale", orders.autoscale, methods=["POST"]),
+        Route("/control/scaling", orders.scaling),
+        Route("/control/switch", orders.open_switch, methods=["POST"]),
+        Route("/control/switch/{switch}/{verb}", _SwitchVerbs(supervisor).answer, methods=["POST"]),
+        Mount("/", app=ops_app),
+    ]
+    return Starlette(routes=routes, exception_handlers={OatieError: _error, Exception: orders.unexpected})
 
-    async def status(_request: Request) -> Response:
-        return JSONResponse(supervisor.status())
 
-    async def stop(request: Request) -> Response:
+class _Orders:
+    """One method per path of ``/control``."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    async def status(self, _request: Request) -> Response:
+        return JSONResponse(self._supervisor.status())
+
+    async def stop(self, request: Request) -> Response:
         body = await _body(request)
         given = body.get("timeout_seconds")
-        patience = supervisor.stop(
+        patience_seconds = self._supervisor.stop(
             quick=bool(body.get("quick", False)),
             drain_seconds=None if given is None else float(given),
         )
         here = pid_namespace()
-        return JSONResponse({"stopping": True, "deadline_seconds": patience, "pid_namespace": here})
+        return JSONResponse({"stopping": True, "deadline_seconds": patience_seconds, "pid_namespace": here})
 
-    async def reload(request: Request) -> Response:
-        actor = str((await _body(request)).get("actor", "control socket"))
-        return _every_event(lambda emit: supervisor.reload(actor, emit))
+    async def reload(self, request: Request) -> Response:
+        actor = _actor(await _body(request))
+        return _every_event(lambda emit: self._supervisor.reload(actor, emit))
 
-    async def scale(request: Request) -> Response:
+    async def scale(self, request: Request) -> Response:
         body = await _body(request)
-        workers, actor = body.get("workers"), str(body.get("actor", "control socket"))
+        workers, actor = body.get("workers"), _actor(body)
         if not (workers is None or (type(workers) is int and workers >= 1)):
             raise UsageError("workers is a whole number above 0, or null for what is declared")
-        return _every_event(lambda emit: supervisor.scale(workers, actor, emit))
+        return _every_event(lambda emit: self._supervisor.scale(workers, actor, emit))
 
-    async def autoscale(request: Request) -> Response:
+    async def autoscale(self, request: Request) -> Response:
         body = await _body(request)
         least, most = int(body.get("min", 1)), int(body.get("max", 1))
-        actor = str(body.get("actor", "control socket"))
         if not 1 <= least <= most:
             raise UsageError("the bounds are min and max, and 1 <= min <= max")
-        supervisor.scaling.set_auto(bool(body.get("auto")), least, most, actor)
-        return JSONResponse(supervisor.scaling.status())
+        self._supervisor.scaling.set_auto(bool(body.get("auto")), least, most, _actor(body))
+        return JSONResponse(self._supervisor.scaling.status())
 
-    async def scaling(_request: Request) -> Response:
-        return JSONResponse(supervisor.scaling.status())
+    async def scaling(self, _request: Request) -> Response:
+        return JSONResponse(self._supervisor.scaling.status())
 
-    async def open_switch(request: Request) -> Response:
+    async def open_switch(self, request: Request) -> Response:
         body = await _body(request)
         learn(base64.b64decode(value) for value in body.get("secrets", ()))
-        switch = supervisor.open_switch(
+        switch = self._supervisor.open_switch(
             ReleaseSpec.from_dict(body["release"]), health_check=bool(body.get("health_check", True))
         )
-        supervisor.machinery.sink.note(
+        self._supervisor.machinery.sink.note(
             f"switch to release {switch.candidate.spec.name} opened by {body.get('actor', 'unknown')}"
         )
         switch.declared = body.get("declared")
-        return _lines(_lease(supervisor, switch, request))
+        return _lines(_lease(self._supervisor, switch, request))
 
-    async def unexpected(_request: Request, error: Exception) -> Response:
+    async def unexpected(self, _request: Request, error: Exception) -> Response:
         text = "".join(traceback.format_exception(error))
-        supervisor.machinery.sink.note(f"internal error: {text}")
+        self._supervisor.machinery.sink.note(f"internal error: {text}")
         told = OatieError(
             "the supervisor could not do that",
             why=f"{type(error).__name__}: {error}",
             fix="`oatie logs` has the whole story; it serves on",
         )
         return JSONResponse({"error": told.as_dict()}, status_code=500)
-
-    routes = [
-        Route("/control/status", status),
-        Route("/control/stop", stop, methods=["POST"]),
-        Route("/control/reload", reload, methods=["POST"]),
-        Route("/control/scale", scale, methods=["POST"]),
-        Route("/control/autoscale", autoscale, methods=["POST"]),
-        Route("/control/scaling", scaling),
-        Route("/control/switch", open_switch, methods=["POST"]),
-        Route("/control/switch/{switch}/{verb}", _SwitchVerbs(supervisor).answer, methods=["POST"]),
-        Mount("/", app=ops_app),
-    ]
-    return Starlette(routes=routes, exception_handlers={OatieError: _error, Exception: unexpected})
 
 
 class _SwitchVerbs:
@@ -237,6 +243,10 @@ def _lines(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
             yield json.dumps(event).encode() + b"\n"
 
     return StreamingResponse(encoded(), media_type="application/jsonl")
+
+
+def _actor(body: dict[str, Any]) -> str:
+    return str(body.get("actor", "control socket"))
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from oatie_ops.errors import OatieError
 from oatie_ops.paths import StatePaths
 from oatie_ops.redaction import known_values, learn
 from oatie_ops.supervisor.client import error_from_dict
-from oatie_ops.supervisor.main import RunOptions, run
+from oatie_ops.supervisor.main import run
+from oatie_ops.supervisor.options import RunOptions
 from oatie_ops.supervisor.prestart import borrowed_path, entry_argv
 from oatie_ops.supervisor.spec import ReleaseSpec
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from oatie_ops.claim import claim
@@ -24,9 +22,10 @@ from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.logs import LogSink
 from oatie_ops.supervisor.machinery import Machinery
-from oatie_ops.supervisor.memory import give_back, keep, rss_bytes, stay_small, trim
+from oatie_ops.supervisor.memory import give_back, keep_what_began, stay_small, trim_forever
 from oatie_ops.supervisor.notify import Notifier
 from oatie_ops.supervisor.ops_listener import OpsListener
+from oatie_ops.supervisor.options import Report, RunOptions
 from oatie_ops.supervisor.pidfile import PidFile
 from oatie_ops.supervisor.reaper import Reaper
 from oatie_ops.supervisor.server_import import import_server_alone
@@ -39,45 +38,8 @@ CONTROL_IMPORT_SECONDS = 1.0
 OPS_IMPORT_SECONDS = 5.0
 VERDICT_SECONDS = 5.0
 REACHABLE_SECONDS = 2.0
-# How often it is looked whether memory has grown, and by how much it has to be worth a millisecond.
-TRIM_SECONDS = 2.0
-KEEP_AFTER_SECONDS = 20.0
-TRIM_BYTES = 1_000_000
 # A thread that computes gives way to the event loop after this long, instead of Python's five milliseconds.
 SWITCH_SECONDS = 0.001
-
-# Makes the ops API for a supervisor: an ASGI application for the network and one for the owner's socket,
-# and what has to run beside them. Handed in, because this room must not import `oatie_ops.api`.
-OpsFactory = Callable[[Supervisor], "OpsServices"]
-
-
-@dataclass(frozen=True)
-class OpsServices:
-    """``why_no_token`` (empty where there is one) may block.
-
-    ``refused`` hears of requests that ended before they reached ``public``: address, status, why.
-    ``apply``: the supervisor has other settings now.
-    """
-
-    public: Any
-    trusted: Any
-    run: Callable[[], Coroutine[Any, Any, None]]
-    why_no_token: Callable[[], str] = lambda: ""
-    refused: Callable[[str, int, str], None] = lambda _address, _status, _why: None
-    apply: Callable[[], Awaitable[None]] | None = None
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How this process was started. ``report_fd``: a pipe to the parent that waits for a daemon."""
-
-    pid_file: Path | None = None
-    dev: bool = False
-    health_check: bool = False  # give up where no worker is ready in time; a daemon always does
-    echo: bool = True
-    report_fd: int | None = None
-    forkserver: tuple[socket.socket, int] | None = None  # from `prestart.take`
-    ops: OpsFactory | None = None
 
 
 def run(
@@ -90,7 +52,7 @@ def run(
     first worker fails in a way that trying again cannot mend.
     """
     options = options or RunOptions()
-    report = _Report(options.report_fd)
+    report = Report(options.report_fd)
     try:
         asyncio.run(_Main(settings, paths, spec, options, report).run())
         return int(ExitCode.OK)
@@ -99,31 +61,13 @@ def run(
         raise
 
 
-class _Report:
-    def __init__(self, fd: int | None) -> None:
-        self._fd = fd
-
-    def trying(self, why: str) -> None:
-        if self._fd is not None:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._fd, json.dumps({"event": "trying", "why": why}).encode() + b"\n")
-
-    def send(self, event: dict[str, Any]) -> None:
-        """Once: the parent waits for one verdict."""
-        if self._fd is not None:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._fd, json.dumps(event).encode() + b"\n")
-            os.close(self._fd)
-            self._fd = None
-
-
 @dataclass
 class _Main:
     settings: Settings
     paths: StatePaths
     spec: ReleaseSpec | None
     options: RunOptions
-    report: _Report
+    report: Report
     failure: OatieError | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -287,8 +231,8 @@ class _Main:
         if services.apply is not None:
             supervisor.apply_settings = services.apply
         await asyncio.to_thread(give_back)
-        self._start(_trim_forever())
-        self._start(_keep_what_began())
+        self._start(trim_forever())
+        self._start(keep_what_began())
         await asyncio.gather(services.run(), listener.serve(services))
 
     async def _first_served_or_failed(self, supervisor: Supervisor, timeout_seconds: float) -> None:
@@ -357,22 +301,6 @@ class _Main:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             sys.stderr.write(f"oatie: internal error in the supervisor: {error!r}\n")
-
-
-async def _trim_forever() -> None:
-    """What a large answer took stays free memory of this process for good otherwise."""
-    pid, settled = os.getpid(), 0
-    while True:
-        if rss_bytes(pid) > settled + TRIM_BYTES:
-            trim()
-            settled = rss_bytes(pid)
-        await asyncio.sleep(TRIM_SECONDS)
-
-
-async def _keep_what_began() -> None:
-    """By then all that goes on for good has begun, such as a task for each check."""
-    await asyncio.sleep(KEEP_AFTER_SECONDS)
-    keep()
 
 
 def _keep_warden(machinery: Machinery) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import os
@@ -9,6 +10,10 @@ from pathlib import Path
 
 # Of mallopt(3).
 M_ARENA_MAX = -8
+# How often it is looked whether memory has grown, and by how much it has to be worth a millisecond.
+TRIM_SECONDS = 2.0
+KEEP_AFTER_SECONDS = 20.0
+TRIM_BYTES = 1_000_000
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -56,6 +61,22 @@ def keep() -> None:
 def trim() -> None:
     """Free memory of the heap goes back to the system, which it does not by itself below the top; ~1 ms."""
     _libc("malloc_trim", 0)
+
+
+async def trim_forever() -> None:
+    """What a large answer took stays free memory of this process for good otherwise."""
+    pid, settled = os.getpid(), 0
+    while True:
+        if rss_bytes(pid) > settled + TRIM_BYTES:
+            trim()
+            settled = rss_bytes(pid)
+        await asyncio.sleep(TRIM_SECONDS)
+
+
+async def keep_what_began() -> None:
+    """By then all that goes on for good has begun, such as a task for each check."""
+    await asyncio.sleep(KEEP_AFTER_SECONDS)
+    keep()
 
 
 def _libc(name: str, *arguments: int) -> None:

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from oatie_ops.api.services import ops_services
 from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.embedded import EmbeddedServer
-from oatie_ops.supervisor.main import OpsServices
+from oatie_ops.supervisor.options import OpsServices
 from tests.real import ops_view
 
 DEADLINE_SECONDS = 90.0
