@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oatie_ops.cli.choices import require_one_of
 from oatie_ops.cli.context import Context
 from oatie_ops.cli.options import DryRun, Environment, JsonEvents, WaitLock, Yes
 from oatie_ops.cli.start import LOG_LEVELS
@@ -127,8 +128,7 @@ def refuse_missing(target: str | None) -> None:
 
     if target in (None, PROCESS, *MODULES):
         return
-    if target not in TARGETS:
-        raise UsageError(f"there is no target {target!r}", fix=f"one of {', '.join(TARGETS)}")
+    require_one_of("--target", str(target), TARGETS)
     raise UsageError(
         f"deploying to {target} is not built yet",
         why=f"this version of oatie deploys to {', '.join((PROCESS, *MODULES))}",

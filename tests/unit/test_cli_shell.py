@@ -144,6 +144,11 @@ def test_an_unknown_option_suggests_the_nearest(say: Say) -> None:
     assert "No such option: --folow" in talk and "did you mean --follow?" in talk
 
 
+def test_an_unknown_target_suggests_the_nearest(say: Say) -> None:
+    code, _, talk = say("deploy", "--target", "dokcer")
+    assert code == 2 and "did you mean docker?" in talk
+
+
 @pytest.mark.parametrize("arguments", [["logs", "--lines", "many"], ["logs", "--lines"], ["stop", "now"]])
 def test_wrong_values_are_usage_errors(arguments: list[str], say: Say) -> None:
     code, _, talk = say(*arguments)
