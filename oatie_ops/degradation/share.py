@@ -11,6 +11,7 @@ import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,8 @@ def record_from(data: Mapping[str, Any]) -> Record:
     return record
 
 
-def merge(
-    remote: Mapping[Key, Record],
-    local: Local,
-    offset: Offset,
-    now: Now,
-) -> Merged:
+def merge(remote: Mapping[Key, Record], local: Local, offset: Offset, now: Now) -> Merged:
+    """What follows for this host and for the others. ``remote``: the newest record of each key."""
     host, ends = local.host, dict(local.ends)
     mine = {shared_key(each, host): each for each in local.active if _is_shared(each) and not each.over(now)}
     over = {
@@ -138,44 +135,63 @@ def merge(
     added: list[Decision] = []
     endings: list[Ending] = []
     told: list[Record] = []
-    server_now = offset.server_now(now)
     for key, record in remote.items():
         held, gone = mine.get(key), over.get(key)
-        at = offset.to_local(record.at)
-        finished = record.ended or (record.until is not None and record.until <= server_now)
         # What was carried out here and is in force again was decided after that.
-        knew = record.ended and ends.get(key) == record.at
+        knew = bool(record.ended) and ends.get(key) == record.at
         if record.ended:
             ends[key] = record.at
-        if held is None:
-            if finished:
-                continue
-            if gone is not None and _ended_at(gone) > at:
-                end = _end_record(gone, record, host, offset)
-                ends[key] = end.at
-                told.append(end)
-            else:
-                added.append(_decision(record, host, offset, now))
-        elif _same(record, held, offset, now):
-            continue
-        elif held.started_at > at or knew:
-            told.append(_later(_record(held, host, offset, now), record))
-        elif record.ended:
-            endings.append(Ending(held, record.ended, record.actor))
-        elif finished:
-            told.append(_later(_record(held, host, offset, now), record))
-        else:
+        last = _last_word(record, held, gone, offset, now, knew=knew)
+        if last is _Word.THEIRS:
             added.append(_decision(record, host, offset, now))
+        elif last is _Word.THEIR_END and held is not None:
+            endings.append(Ending(held, record.ended, record.actor))
+        elif last is _Word.OURS and held is not None:
+            told.append(_later(_record(held, host, offset, now), record))
+        elif last is _Word.OUR_END and gone is not None:
+            end = _end_record(gone, record, host, offset)
+            ends[key] = end.at
+            told.append(end)
     told += [
         _record(held, host, offset, now) for key, held in mine.items() if key not in remote and not held.host
     ]
-    old = [
-        key
-        for key, record in remote.items()
-        if (record.ended or record.until is not None)
-        and max(record.at, record.until or 0.0) < server_now - KEEP_ENDED_SECONDS
-    ]
-    return Merged(tuple(added), tuple(endings), tuple(told), tuple(old), ends)
+    old = tuple(key for key, record in remote.items() if _is_old(record, offset.server_now(now)))
+    return Merged(tuple(added), tuple(endings), tuple(told), old, ends)
+
+
+class _Word(Enum):
+    """Whose decision about a key is the newest, and whether it is that it ended."""
+
+    AGREED = "agreed"
+    THEIRS = "theirs"
+    THEIR_END = "their end"
+    OURS = "ours"
+    OUR_END = "our end"
+
+
+def _last_word(
+    record: Record, held: Decision | None, gone: Ended | None, offset: Offset, now: Now, *, knew: bool
+) -> _Word:
+    """``held``: in force here; ``gone``: ended here. ``knew``: this end was carried out here before."""
+    at = offset.to_local(record.at)
+    finished = record.ended or (record.until is not None and record.until <= offset.server_now(now))
+    if held is None:
+        if finished:
+            return _Word.AGREED
+        return _Word.OUR_END if gone is not None and _ended_at(gone) > at else _Word.THEIRS
+    if _same(record, held, offset, now):
+        return _Word.AGREED
+    if held.started_at > at or knew:
+        return _Word.OURS
+    if record.ended:
+        return _Word.THEIR_END
+    return _Word.OURS if finished else _Word.THEIRS
+
+
+def _is_old(record: Record, server_now: float) -> bool:
+    """Everybody has heard of it, or has been away for longer than anything is kept."""
+    is_over = bool(record.ended) or record.until is not None
+    return is_over and max(record.at, record.until or 0.0) < server_now - KEEP_ENDED_SECONDS
 
 
 def shared_key(decision: Decision, host: str) -> Key:

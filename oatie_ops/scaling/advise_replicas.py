@@ -57,7 +57,6 @@ def advise_replicas(seen: Observed, setup: Setup, workers: int, grade: str) -> R
 def _replayed(
     seen: Observed, demand: Sequence[float | None], setup: Setup, learned: int, grade: str
 ) -> ReplicaAdvice:
-    each = next(a / d for a, d in zip(seen.arrivals, demand, strict=True) if a and d)
     advisor = Advisor(setup)
     ours = [advisor.observe(value) for value in demand]
     result = score("chosen anew each hour (backtest)", demand, ours, setup, learned)
@@ -87,28 +86,35 @@ def _replayed(
         f" {short:.2%} then",
         complexity="low" if most == 1 else "medium: an engine that runs replicas",
         confidence=CONFIDENCE["C"] if hidden or not attainable else CONFIDENCE[grade],
-        evidence=Evidence(
-            numbers={
-                "capacity_per_replica_rps": round(each, 2),
-                "peak_demand_replicas": round(max(value for value in demand if value is not None), 2),
-                "startup_seconds": setup.startup_seconds,
-                "budget": setup.budget,
-                "violations": round(result.violations, 5),
-                "violations_low": round(result.interval[0], 5),
-                "violations_high": round(result.interval[1], 5),
-                "cost_against_clairvoyant": round(result.cost, 3),
-                "samples": sum(value is not None for value in demand),
-                "gap_share": round(seen.gap_share, 4),
-            },
-            window=f"{seen.span_seconds / 3600:.1f} h of minutes, the first {learned} for learning",
-            formula="the cheapest of HPA 30-90 %, calibrated quantiles and constants whose replayed"
-            " violations (demand > 0.9 of what is ready) kept the budget",
-            source="replay on this service's own history: oatie_ops.scaling.advisor",
-        ),
+        evidence=_evidence(seen, demand, setup, learned, result),
         value=wanted,
         current=1,
     )
     return ReplicaAdvice(found, policies, hpa)
+
+
+def _evidence(
+    seen: Observed, demand: Sequence[float | None], setup: Setup, learned: int, result: Score
+) -> Evidence:
+    per_replica = next(a / d for a, d in zip(seen.arrivals, demand, strict=True) if a and d)
+    return Evidence(
+        numbers={
+            "capacity_per_replica_rps": round(per_replica, 2),
+            "peak_demand_replicas": round(max(value for value in demand if value is not None), 2),
+            "startup_seconds": setup.startup_seconds,
+            "budget": setup.budget,
+            "violations": round(result.violations, 5),
+            "violations_low": round(result.interval[0], 5),
+            "violations_high": round(result.interval[1], 5),
+            "cost_against_clairvoyant": round(result.cost, 3),
+            "samples": sum(value is not None for value in demand),
+            "gap_share": round(seen.gap_share, 4),
+        },
+        window=f"{seen.span_seconds / 3600:.1f} h of minutes, the first {learned} for learning",
+        formula="the cheapest of HPA 30-90 %, calibrated quantiles and constants whose replayed"
+        " violations (demand > 0.9 of what is ready) kept the budget",
+        source="replay on this service's own history: oatie_ops.scaling.advisor",
+    )
 
 
 def _describe(short: float, fixed: Score, setup: Setup, policy: str, *, attainable: bool) -> str:
