@@ -22,8 +22,8 @@ from oatie_ops.config.settings import OpsSettings
 from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from tests.real.test_health_api import FAST, View
+from tests.real.waiting import PATIENCE_SECONDS, run
 
-DEADLINE_SECONDS = 90.0
 RESTART = "/health/services/app/restart"
 FORM = "application/x-www-form-urlencoded"
 
@@ -90,7 +90,7 @@ async def target(
     server = EmbeddedServer(services.public, sock, on_refused=services.refused)
     tasks = [asyncio.ensure_future(work) for work in (server.run_until_told(), services.run())]
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_SECONDS) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client:
             signed = await client.post("/health/dashboard/login", data={"token": operate})
             assert signed.status_code == 303, signed.text
             page = (await client.get("/health/dashboard/html")).text
@@ -101,14 +101,6 @@ async def target(
         server.should_exit = server.force_exit = True
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await work()
-
-    asyncio.run(bounded())
 
 
 Attack = Callable[[Target], Awaitable[int]]
@@ -281,7 +273,7 @@ def test_every_attack_is_refused_and_audited(tmp_path: Path) -> None:
             for name, (status, attack) in ATTACKS.items():
                 before = at.refusals()
                 assert await attack(at) == status, name
-                async with asyncio.timeout(DEADLINE_SECONDS):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while at.refusals() == before:  # the audit is written by a thread of its own
                         await asyncio.sleep(0.01)
                 assert at.refusals()[0] == f"refused {status}", name
@@ -333,7 +325,7 @@ def test_brute_force_is_locked_out_and_the_owner_is_not(tmp_path: Path) -> None:
 
 
 async def _page_with(client: httpx.AsyncClient, words: str) -> str:
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while words not in (page := (await client.get("/health/dashboard/html")).text):
             await asyncio.sleep(0.05)
     return page
@@ -346,7 +338,7 @@ def test_hostile_words_come_back_as_they_were_and_run_nowhere(tmp_path: Path) ->
         async with target(tmp_path) as at:
             signed = {"Cookie": at.cookie, "X-Oatie-CSRF": at.csrf}
             assert await at.send("POST", f"{RESTART}?{urlencode({'reason': words})}", signed) == 202
-            async with httpx.AsyncClient(base_url=f"http://{at.host}", timeout=DEADLINE_SECONDS) as client:
+            async with httpx.AsyncClient(base_url=f"http://{at.host}", timeout=PATIENCE_SECONDS) as client:
                 page = await _page_with(client, "alert(1)")  # it looks into the store once a second
                 assert "<script>alert" not in page
                 assert "&lt;script&gt;alert" in page
@@ -375,7 +367,7 @@ def test_pages_of_configured_origins_read_with_a_token_and_others_do_not(tmp_pat
     async def work() -> None:
         async with target(tmp_path, cors_origins=("https://grafana.example",)) as at:
             base = f"http://{at.host}"
-            async with httpx.AsyncClient(base_url=base, timeout=DEADLINE_SECONDS) as client:
+            async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as client:
                 origin = {"Origin": "https://grafana.example"}
                 asked = {**origin, "Access-Control-Request-Method": "GET"}
                 preflight = await client.options("/health/detailed", headers=asked)
@@ -396,7 +388,7 @@ def test_scope_decides_what_is_seen(tmp_path: Path) -> None:
     async def work() -> None:
         async with target(tmp_path, listen="0.0.0.0:8000") as at:
             assert await at.send("GET", "/health/dashboard") == 401
-            async with httpx.AsyncClient(base_url=f"http://{at.host}", timeout=DEADLINE_SECONDS) as client:
+            async with httpx.AsyncClient(base_url=f"http://{at.host}", timeout=PATIENCE_SECONDS) as client:
                 assert set((await client.get("/health")).json()) == {"status"}
                 seen = {}
                 for name, token in (("read", at.read), ("operate", at.operate)):

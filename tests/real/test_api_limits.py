@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,8 @@ import pytest
 
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.limited import Limits
+from tests.real.waiting import run
 
-DEADLINE_SECONDS = 90.0
 QUICK = Limits(head_seconds=0.3, body_seconds=0.3, send_seconds=0.5, farewell_seconds=0.2)
 # Where nothing is about time, a loaded machine must not make it so.
 PATIENT = Limits(farewell_seconds=0.2)
@@ -60,14 +60,6 @@ async def listening(limits: Limits = PATIENT) -> AsyncIterator[Listener]:
     finally:
         server.should_exit = server.force_exit = True
         await task
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await work()
-
-    asyncio.run(bounded())
 
 
 async def sent(listener: Listener, *parts: bytes, pause_seconds: float = 0.0) -> bytes:

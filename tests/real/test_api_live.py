@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 
-from tests.real.test_api_attacks import DEADLINE_SECONDS, Target, run, target
+from tests.real.test_api_attacks import Target, target
+from tests.real.waiting import PATIENCE_SECONDS, run
 
 
 async def frames(at: Target, told: asyncio.Queue[dict[str, Any]]) -> None:
     """Puts what each event holds, until cancelled."""
     url = f"http://{at.host}/health/dashboard/events"
-    async with httpx.AsyncClient(timeout=DEADLINE_SECONDS) as client, client.stream("GET", url) as answer:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client, client.stream("GET", url) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         name = ""
         async for line in answer.aiter_lines():
@@ -28,7 +29,7 @@ async def frames(at: Target, told: asyncio.Queue[dict[str, Any]]) -> None:
 
 
 async def until_told(told: asyncio.Queue[dict[str, Any]], words: str) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while words not in json.dumps(await told.get(), ensure_ascii=False):
             pass
 

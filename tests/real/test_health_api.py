@@ -23,8 +23,8 @@ from oatie_ops.health.model import Status
 from oatie_ops.store import Store
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from tests.real.ops_view import View
+from tests.real.waiting import PATIENCE_SECONDS, run
 
-DEADLINE_SECONDS = 90.0
 TOKEN = "a-long-and-random-token"
 FAST = {"interval": 0.1, "rise": 1, "fall": 1}
 
@@ -46,8 +46,10 @@ async def serving(view: View) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.As
     over_unix = httpx.AsyncHTTPTransport(uds=str(view.paths.control_socket))
     try:
         async with (
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_SECONDS) as public,
-            httpx.AsyncClient(transport=over_unix, base_url="http://localhost") as owner,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as public,
+            httpx.AsyncClient(
+                transport=over_unix, base_url="http://localhost", timeout=PATIENCE_SECONDS
+            ) as owner,
         ):
             yield public, owner
     finally:
@@ -55,14 +57,6 @@ async def serving(view: View) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.As
             server.should_exit = server.force_exit = True
         tasks[-1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await work()
-
-    asyncio.run(bounded())
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -193,7 +187,7 @@ def test_what_is_waiting_is_written_before_the_end(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "state.db")
     for index in range(20):
         recorder.change(Change("db", Status.PASS, Status.FAIL, f"reason {index}"))
-    recorder.close(timeout_seconds=DEADLINE_SECONDS)
+    recorder.close(timeout_seconds=PATIENCE_SECONDS)
     with Store.open(tmp_path / "state.db") as store:
         assert len(store.events.recent(100)) == 20
 

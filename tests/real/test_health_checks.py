@@ -143,28 +143,26 @@ def test_http_server_that_accepts_and_never_answers_fails_at_the_deadline() -> N
     assert result.output == f"timed out after {SHORT_SECONDS:g} s while waiting for the answer"
 
 
-def test_http_server_that_drips_headers_cannot_hold_a_check_beyond_its_deadline() -> None:
+@pytest.mark.parametrize(
+    ("head", "drop", "while_"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"x: 1\r\n", "waiting for the answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", b"x", "reading the body"),
+    ],
+    ids=["headers", "body"],
+)
+def test_http_server_that_drips_cannot_hold_a_check_beyond_its_deadline(
+    head: bytes, drop: bytes, while_: str
+) -> None:
     async def drip(reader: Reader, writer: Writer) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\n")
+        writer.write(head)
         while True:
-            writer.write(b"x: 1\r\n")
+            writer.write(drop)
             await writer.drain()
             await asyncio.sleep(0.01)
 
     result = measured("http", URL, server=drip, timeout_seconds=SHORT_SECONDS)
-    assert (result.status, "waiting for the answer" in result.output) == (Status.FAIL, True)
-
-
-def test_http_server_that_drips_its_body_is_named_for_that() -> None:
-    async def drip(reader: Reader, writer: Writer) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
-        while True:
-            writer.write(b"x")
-            await writer.drain()
-            await asyncio.sleep(0.01)
-
-    result = measured("http", URL, server=drip, timeout_seconds=SHORT_SECONDS)
-    assert (result.status, "reading the body" in result.output) == (Status.FAIL, True)
+    assert (result.status, while_ in result.output) == (Status.FAIL, True)
 
 
 def test_endless_headers_are_cut_off() -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from oatie_ops.paths import StatePaths
 from oatie_ops.supervisor.embedded import EmbeddedServer
 from oatie_ops.supervisor.options import OpsServices
 from tests.real import ops_view
-
-DEADLINE_SECONDS = 90.0
+from tests.real.waiting import run
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,6 @@ async def oatie(directory: Path, *arguments: str) -> Done:
     )
     out, err = await process.communicate()
     return Done(process.returncode or 0, out.decode(), err.decode())
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            await work()
-
-    asyncio.run(bounded())
 
 
 class View(ops_view.View):

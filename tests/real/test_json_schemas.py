@@ -51,39 +51,6 @@ completion show bash
 reload
 stop
 """.strip().splitlines()
-# Where nothing is declared, deployed or running: most is null then.
-NOWHERE = """
-config check
-config show
-config explain
-config explain app.run
-config explain deploy.keep
-config explain ops.public_details
-config explain services
-detect
-status
-health
-health --watch --count 1
-rollback
-rollback --list
-degrade --list
-recover --list
-recover --history
-recover --errors
-profile --overview
-profile --resources
-scale
-scale workers=2
-token list
-token revoke nobody
-doctor
-schema
-help exit-codes
-completion show bash
---version
-reload
-stop
-""".strip().splitlines()
 SOURCES = Path(schema.__file__).parents[1]
 COMMANDS = """
 config check

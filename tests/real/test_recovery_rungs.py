@@ -25,7 +25,7 @@ from oatie_ops.recovery.rungs import build
 from oatie_ops.recovery.rungs.base import ActionFailed, Occasion, Refused, Tools
 from oatie_ops.recovery.rungs.command import MARKER
 from tests.real.receivers import Webhook
-from tests.real.waiting import wait_for
+from tests.real.waiting import PATIENCE_SECONDS, wait_for
 
 OCCASION = Occasion("db", "fail", "connection refused", rung=2, attempt=3, actor="auto")
 
@@ -44,7 +44,7 @@ class Bench:
     async def page(self, channel: str, service: str, text: str) -> None:
         self.pages.append((channel, service, text))
 
-    def run(self, kind: Kind, *, seconds: float = 30.0, **options: Any) -> str:
+    def run(self, kind: Kind, *, seconds: float = PATIENCE_SECONDS, **options: Any) -> str:
         async def act() -> str:
             tools = Tools(self.root, CheckThreads(), page=self.page, kept=self.keep)
             rung = Rung(2, kind, "db", timeout_seconds=seconds, **options)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
@@ -43,6 +44,16 @@ def wait_for(
             shown = f"\nseen instead: {evidence()}" if evidence else ""
             pytest.fail(f"waited {seconds:g} s for {what}{shown}", pytrace=True)
         time.sleep(POLL_SECONDS if waited < LAZY_AFTER_SECONDS else LAZY_POLL_SECONDS)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    """A test that is asynchronous, to its end or to the end of patience."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await work()
+
+    asyncio.run(bounded())
 
 
 def need_program(name: str) -> str:
