@@ -6,7 +6,7 @@ from oatie_ops.lazy import lazily
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from oatie_ops.degradation.manager import degradation_manager
+    from oatie_ops.degradation.manager import DegradationManager, degradation_manager
     from oatie_ops.recovery.breaker.circuit import CircuitBreaker
     from oatie_ops.recovery.breaker.config import CircuitBreakerConfig, Outcome
     from oatie_ops.recovery.breaker.rejection import CircuitOpenError
@@ -20,6 +20,7 @@ _LAZY = {
     "CircuitBreaker": "oatie_ops.recovery.breaker.circuit",
     "CircuitBreakerConfig": "oatie_ops.recovery.breaker.config",
     "CircuitOpenError": "oatie_ops.recovery.breaker.rejection",
+    "DegradationManager": "oatie_ops.degradation.manager",
     "ErrorRecoveryManager": "oatie_ops.recovery.manager",
     "Outcome": "oatie_ops.recovery.breaker.config",
     "Retry": "oatie_ops.recovery.retry",
@@ -34,6 +35,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitBreakerConfig",
     "CircuitOpenError",
+    "DegradationManager",
     "ErrorRecoveryManager",
     "Outcome",
     "Retry",

@@ -9,6 +9,9 @@ from oatie_ops.lazy import lazily
 
 # public name -> the module that defines it
 _LAZY = {
+    "ResourceMonitor": "oatie_ops.performance.monitor",
+    "ScalingEngine": "oatie_ops.scaling.engine",
+    "StartupOptimizer": "oatie_ops.performance.optimizer",
     "resource_monitor": "oatie_ops.performance.monitor",
     "startup_optimizer": "oatie_ops.performance.optimizer",
     "scaling_engine": "oatie_ops.scaling.engine",
