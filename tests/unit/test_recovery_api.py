@@ -12,7 +12,7 @@ import pytest
 
 from oatie_ops.health.model import Status
 from oatie_ops.store import Store
-from tests.unit.test_api_routes import TOKEN, Ops
+from tests.unit.ops_world import TOKEN, Ops
 
 RECOVER = "/api/performance/errors/services/db/recover"
 DEADLINE_SECONDS = 90.0
