@@ -21,6 +21,7 @@ from oatie_ops.errors import UsageError
 TIME_COLUMN = "t_s"
 GAP_SECONDS = 3600.0
 GAP_INTERVALS = 5
+SECONDS_OF_YEAR_5138 = 1e11
 MOST_STEPS = 5_000_000
 
 
@@ -129,6 +130,12 @@ def _values(
         time = _number(row[time_at], name, line, TIME_COLUMN)
         if time is None:
             raise BadTrace(f"{name}, line {line}: no time", why=f"{TIME_COLUMN} is empty or NaN")
+        if abs(time) >= SECONDS_OF_YEAR_5138:
+            raise BadTrace(
+                f"{name}, line {line}: {TIME_COLUMN} is not in seconds",
+                why=f"{row[time_at].strip()} would be millennia away; milliseconds since 1970 look like that",
+                fix=f"divide {TIME_COLUMN} by 1000 (milliseconds)",
+            )
         value = _number(row[value_at], name, line, column)
         if value is not None and value < 0:
             raise BadTrace(

@@ -26,6 +26,7 @@ from tests.unit.scaling_loads import daily
         ("t_s,load\n0,1\nNaN,1\n", "line 3: no time"),
         ("t_s,load\n0,1\n60,inf\n", "line 3: load is infinite"),
         ("t_s,load\n0,1\n60\n", "line 3: 1 cells instead of 2"),
+        ("t_s,load\n1767225600000,1\n1767225660000,2\n", "line 2: t_s is not in seconds"),
         ("t_s,load\n0,1\n60,NaN\n120,\n180,\n240,2\n", "mostly empty"),
     ],
 )
