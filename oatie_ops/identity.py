@@ -13,9 +13,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from oatie_ops.records import dataclass
 
 _ON_LINUX = sys.platform.startswith("linux")
 _BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")

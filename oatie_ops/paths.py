@@ -7,10 +7,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.errors import PrerequisiteMissing
+from oatie_ops.records import dataclass
 
 # sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS, with the closing NUL.
 MAX_SOCKET_PATH_BYTES = 100

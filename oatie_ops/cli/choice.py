@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oatie_ops.cli.filling import EVERYTHING, SUPERVISOR, filled, read_release
 from oatie_ops.config.found import choice_notes, require_decided
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor.spec import CHECKOUT, ReleaseSpec
 
 if TYPE_CHECKING:

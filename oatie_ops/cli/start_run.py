@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from oatie_ops.cli.context import Context
 from oatie_ops.cli.output import emit_json, emit_report, say
 from oatie_ops.errors import UsageError
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor.pidfile import live_owner
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ Read from the bare words before anything is parsed, because errors of the parser
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from oatie_ops.errors import UsageError
+from oatie_ops.records import dataclass
 
 COLORS = ("auto", "always", "never")
 CI_SYSTEMS = ("github",)

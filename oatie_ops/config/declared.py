@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.config.envfile import EnvFile
 from oatie_ops.config.issues import Issue
 from oatie_ops.config.layers import Origin
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 
 @dataclass(frozen=True)

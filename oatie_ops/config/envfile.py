@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.config.interpolate import expand
+from oatie_ops.records import dataclass
 
 
 @dataclass(frozen=True)

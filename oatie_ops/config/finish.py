@@ -6,7 +6,7 @@ Runs on every load, also on one from the cache; standard library only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from oatie_ops.config.address import join_address, listen_address, same_port
@@ -21,6 +21,7 @@ from oatie_ops.config.issues import NOTE, WARNING, Issue, dotted
 from oatie_ops.config.layers import DEFAULT, Origin, Source, copied
 from oatie_ops.config.settings import AppSettings, Settings
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from oatie_ops.config.layers import Origin, Source
 from oatie_ops.config.locate import Located
 from oatie_ops.config.names import CONTROL_VARIABLES, is_relevant
 from oatie_ops.errors import UsageError
+from oatie_ops.records import dataclass
 
 ENVIRONMENT_VARIABLE = "OATIE_ENVIRONMENT"
 ENVIRONMENT_FLAG = "--environment"

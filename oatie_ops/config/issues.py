@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 ERROR = "error"
 WARNING = "warning"

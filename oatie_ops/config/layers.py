@@ -7,11 +7,12 @@ Tables merge key by key, anything else is replaced as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 from typing import Any
 
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 
 class Source(IntEnum):

@@ -6,10 +6,11 @@ A release carries its own ``[app]``; what is checked, repaired, told and shed be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from oatie_ops.config.settings import ScaleSettings, ServiceSettings, Settings
+from oatie_ops.records import dataclass
 
 _TABLES = ("services", "alerts", "switches", "secrets", "scale")
 # What sockets, files and threads were made from at the start.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.config.spans import KeyPath
 from oatie_ops.errors import ConfigInvalid, UsageError
 from oatie_ops.paths import read_regular
+from oatie_ops.records import dataclass
 
 __all__ = ["Loaded", "examine", "find_file", "load", "with_secrets"]
 

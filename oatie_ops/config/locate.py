@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.config.spans import KeyPath
 from oatie_ops.paths import read_regular
+from oatie_ops.records import dataclass
 
 FILE_NAME = "oatie.toml"
 PYPROJECT = "pyproject.toml"

@@ -7,7 +7,7 @@ from a cache without paying for the schema (`oatie_ops.config.schema`) that vali
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from oatie_ops.config.settings_engines import (
     SwarmSettings,
 )
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 __all__ = [
     "AppSettings",

@@ -10,8 +10,9 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from oatie_ops.records import dataclass
 
 # Keys are strings, elements of arrays are numbers.
 KeyPath = tuple[str | int, ...]

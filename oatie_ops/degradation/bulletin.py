@@ -10,12 +10,13 @@ import errno
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from oatie_ops.degradation.decision import Decision, decision_from
 from oatie_ops.degradation.edit import Edit, edit_from
+from oatie_ops.records import dataclass
 
 VERSION = 1
 # The file is padded to a multiple of this, so that on a full disk there is room to write over it.

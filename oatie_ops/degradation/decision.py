@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from oatie_ops.degradation.word import Owner
+from oatie_ops.records import dataclass
 
 DEFAULT_SECONDS = 3600.0
 FULL = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Now:
     """One moment on both clocks of this boot of the host."""
 
@@ -21,7 +22,7 @@ class Now:
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decision:
     """``level``: percent of requests that are degraded; 0 keeps the service as it is, whatever others want.
 

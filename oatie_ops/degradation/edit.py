@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops.degradation.decision import Decision, Now, decision_from
 from oatie_ops.degradation.word import Owner
 from oatie_ops.printable import printable
+from oatie_ops.records import dataclass
 
 if TYPE_CHECKING:
     from oatie_ops.store.switches import SwitchChange

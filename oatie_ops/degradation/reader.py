@@ -12,7 +12,6 @@ import os
 import random
 import time
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from oatie_ops.degradation import bulletin as bulletins
 from oatie_ops.degradation.page import PULSE, Page, SwitchesUnusable, locked
 from oatie_ops.degradation.rules import Headers, Rule, compile_rule, refusal
 from oatie_ops.degradation.word import level_now, unpack
+from oatie_ops.records import dataclass
 
 VARIABLE = "OATIE_SWITCHES"
 NOT_CALM = -1

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from oatie_ops.records import dataclass
 
 if TYPE_CHECKING:
     from oatie_ops.config.settings import Settings

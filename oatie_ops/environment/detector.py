@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from oatie_ops.environment.endpoints import Endpoints, ProbeResult
 from oatie_ops.environment.evaluate import Evaluation, evaluate, explain
@@ -14,6 +13,7 @@ from oatie_ops.environment.facts import MAX_TEXT_CHARACTERS, Facts, ReadFile
 from oatie_ops.environment.layers import Detection, EnvironmentType, SignalReport
 from oatie_ops.environment.profile import choose
 from oatie_ops.environment.table import COUNTERS_OF, TABLE
+from oatie_ops.records import dataclass
 
 _OS_NAMES = {"win32": "windows", "cygwin": "windows", "macos": "darwin"}
 

@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from oatie_ops.environment.facts import Facts
 from oatie_ops.environment.layers import LAYERS, UNKNOWN, Evidence, Signal, SignalReport, Weight
+from oatie_ops.records import dataclass
 
 
 @dataclass

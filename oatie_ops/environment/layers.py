@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum
 from typing import Any
 
 from oatie_ops.environment.conditions import Condition
 from oatie_ops.environment.facts import Facts
+from oatie_ops.records import dataclass
 
 LAYERS = ("provider", "platform", "orchestrator", "container", "ci", "dev")
 

@@ -6,8 +6,9 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from oatie_ops.records import dataclass
 
 HEX64 = r"[0-9a-f]{64}"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from oatie_ops.environment.facts import Facts
 from oatie_ops.environment.layers import SYSTEM_CONTAINERS, EnvironmentType, Signal, profile_of
+from oatie_ops.records import dataclass
 
 VARIABLE = "OATIE_ENVIRONMENT"
 

@@ -11,10 +11,11 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import FrameType, TracebackType
+
+from oatie_ops.records import dataclass
 
 # A new way to group gets a new number, so that the old groups stay what they are.
 VERSION = "1"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
+
+from oatie_ops.records import dataclass
 
 SEVERITIES = ("info", "warning", "error", "critical")
 SHOWN_GROUPS = 20

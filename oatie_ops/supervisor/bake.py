@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from oatie_ops.records import dataclass
 from oatie_ops.traffic.totals import WorkerSample
 
 # Below these counts a ratio or a mean says nothing.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
 from oatie_ops.errors import OatieError
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor.probe import ProbeResult
 from oatie_ops.supervisor.spec import ReleaseSpec
 from oatie_ops.supervisor.workers import Ended

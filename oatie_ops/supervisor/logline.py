@@ -7,7 +7,8 @@ sort it and filter it: ``2026-11-23T16:58:00.123Z 2 stderr Traceback (most recen
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+
+from oatie_ops.records import dataclass
 
 MAX_LINE_BYTES = 16 * 1024
 SUPERVISOR = "supervisor"

@@ -6,9 +6,10 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor.fronted import Front, FrontedWorker
 from oatie_ops.supervisor.guarded import Guarded
 from oatie_ops.supervisor.launcher import ForkServer

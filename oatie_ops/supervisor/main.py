@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from oatie_ops.claim import claim
@@ -16,6 +16,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 from oatie_ops.recovery.breaker.declared import publish_declared
 from oatie_ops.supervisor.death import become_subreaper
 from oatie_ops.supervisor.launcher import ForkServer, early_environment, launch_key

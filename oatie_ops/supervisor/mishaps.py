@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from oatie_ops.records import dataclass
 from oatie_ops.recovery.errors_crash import record_crash
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.workers import Worker

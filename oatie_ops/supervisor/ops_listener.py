@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from oatie_ops.config import defaults
 from oatie_ops.config.address import is_loopback, listen_address
 from oatie_ops.config.settings import OpsSettings
 from oatie_ops.errors import OatieError
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor.listen import bind_public
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 
+from oatie_ops.records import dataclass
 from oatie_ops.redaction import redact, redact_head
 
 MAX_ANSWER_BYTES = 16 * 1024

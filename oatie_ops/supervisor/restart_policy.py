@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from oatie_ops.config import defaults
+from oatie_ops.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 
 # A worker's parent is its fork server, whose parent is the supervisor.
 GENERATIONS = 3

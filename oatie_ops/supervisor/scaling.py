@@ -10,13 +10,14 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from oatie_ops.config.settings import AppSettings, ScaleSettings, Settings
 from oatie_ops.errors import Locked, OatieError, UsageError
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor.fleet import Fleet
 from oatie_ops.supervisor.machinery import Machinery
 from oatie_ops.supervisor.progress import Emit, silent, step

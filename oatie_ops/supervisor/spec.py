@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from oatie_ops.config.settings_app import AppSettings
+from oatie_ops.records import dataclass
 
 CHECKOUT = "checkout"
 

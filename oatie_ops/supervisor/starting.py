@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from oatie_ops.records import dataclass
 
 if TYPE_CHECKING:
     from oatie_ops.supervisor.workers import Worker

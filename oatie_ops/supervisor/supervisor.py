@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any
 
 from oatie_ops._version import __version__
@@ -16,6 +16,7 @@ from oatie_ops.config.settings import Settings
 from oatie_ops.errors import Locked, OatieError
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.paths import StatePaths
+from oatie_ops.records import dataclass
 from oatie_ops.recovery.breaker.declared import publish_declared
 from oatie_ops.supervisor.fleet import TICK_SECONDS, Fleet
 from oatie_ops.supervisor.generations import Generations

@@ -22,7 +22,6 @@ import traceback
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +31,7 @@ from uvicorn.server import Server, ServerState
 from oatie_ops.degradation import reader as readers
 from oatie_ops.degradation.middleware import OatieMiddleware
 from oatie_ops.degradation.reader import Reader
+from oatie_ops.records import dataclass
 from oatie_ops.supervisor import descriptors, stats
 from oatie_ops.supervisor.accepting import Acceptor
 from oatie_ops.supervisor.connecting import ConnectionWatch

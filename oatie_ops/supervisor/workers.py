@@ -10,10 +10,10 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from oatie_ops.records import dataclass
 from oatie_ops.redaction import redact
 from oatie_ops.supervisor.listen import PublicSocket
 from oatie_ops.supervisor.spec import ReleaseSpec
