@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,13 @@ def install(paths: StatePaths, rules: Mapping[str, Mapping[str, Any]]) -> None:
                 page.beat()
     finally:
         page.close()
-    if not knows and paths.database.exists():
+    if knows:
+        return
+    if paths.database.exists():
         from oatie_ops.degradation.desk import Desk
 
         Desk(paths).refresh()
+    # So that the next start knows, also where there is nothing to tell. A full disk costs it the short cut.
+    with contextlib.suppress(OSError), locked(paths.switches):
+        if not told_in.exists():
+            bulletins.write(told_in, bulletins.Bulletin())

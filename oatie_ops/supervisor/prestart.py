@@ -7,12 +7,17 @@ This module is on that path, so it imports next to nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
 import time
 
 from oatie_ops._version import __version__
+
+TYPE_CHECKING = False  # as in `oatie_ops.lazy`
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # What the service manager tells the supervisor is not for its workers (sd_notify(3), sd_listen_fds(3)), nor
 # that a recovery ladder has started it: what such a ladder leaves running outlives its supervisor.
@@ -32,8 +37,41 @@ _started: tuple[socket.socket, int] | None = None
 
 
 def prestart() -> None:
+    """Linux: a fork of this process, which saves half of the imports. What the service manager and a ladder
+    put into the environment would stay visible in a fork's (proc_pid_environ(5)), so that is spawned.
+    """
     global _started  # noqa: PLW0603 - one per process, taken once
-    _started = spawn_fork_server(sys.executable, dict(os.environ))
+    if sys.platform == "linux" and SUPERVISORS_OWN.isdisjoint(os.environ):
+        _started = _fork_fork_server()
+    else:
+        _started = spawn_fork_server(sys.executable, dict(os.environ))
+
+
+def _fork_fork_server() -> tuple[socket.socket, int]:
+    gc.disable()  # until the supervisor runs: imports make no garbage
+    from oatie_ops.supervisor import common  # noqa: F401
+
+    supervisor = os.getpid()
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _become_fork_server(theirs.detach(), supervisor)
+    theirs.close()
+    return ours, pid
+
+
+def _become_fork_server(channel: int, supervisor: int) -> NoReturn:
+    from oatie_ops.supervisor import entry
+
+    now = time.monotonic()
+    if not sys.flags.safe_path:
+        del sys.path[0]  # of the command, such as the working directory: it must not shadow a library
+    sys.path_importer_cache.clear()
+    entry.stand_in_for_main()
+    times = {"spawned": now, "entered": now, "entered cpu": time.process_time()}
+    entry.serve_forks(channel, supervisor, __version__, times)
+    sys.exit()
 
 
 def take() -> tuple[socket.socket, int] | None:
