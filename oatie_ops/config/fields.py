@@ -15,14 +15,12 @@ from pydantic_core import PydanticCustomError
 from oatie_ops.config.address import listen_address
 from oatie_ops.config.durations import parse_duration, parse_size
 from oatie_ops.config.interpolate import has_reference
+from oatie_ops.config.patterns import HTTP_PATH, IMPORT_STRING, NAME, VARIABLE
 
 # In the JSON Schema: the value may hold a secret and is masked wherever it is shown.
 SENSITIVE: dict[str, Any] = {"x-sensitive": True}
 
 RUN_HELP = 'write module:attribute, such as "main:app" or "shop.asgi:application"'
-_RUN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOG_LEVEL_ALIASES = {"warn": "warning", "fatal": "critical"}
 
 
@@ -70,21 +68,19 @@ def _matching(pattern: re.Pattern[str], message: str, hint: str = "") -> AfterVa
 
 
 def _run(value: str) -> str:
-    if value.removesuffix("()") != value and _RUN.fullmatch(value.removesuffix("()")):
+    if value.removesuffix("()") != value and IMPORT_STRING.fullmatch(value.removesuffix("()")):
         raise refuse("is called with parentheses", hint="leave out the (); a factory is recognised")
     if "/" in value or ".py" in value:
         raise refuse("is a file path, not an import string", hint=RUN_HELP)
-    if not has_reference(value) and not _RUN.fullmatch(value):
+    if not has_reference(value) and not IMPORT_STRING.fullmatch(value):
         raise refuse("is not an import string", hint=RUN_HELP)
     return value
 
 
 ImportString = Annotated[str, AfterValidator(_run)]
-Name = Annotated[str, _matching(_NAME, "must be a name of letters, digits, `-`, `_` and `.`")]
+Name = Annotated[str, _matching(NAME, "must be a name of letters, digits, `-`, `_` and `.`")]
 RoutePattern = Annotated[str, _matching(re.compile(r"/.*"), "must start with `/`")]
-HttpPath = Annotated[
-    str, _matching(re.compile(r"/\S*"), "must be a path that starts with `/`", 'such as "/ready"')
-]
+HttpPath = Annotated[str, _matching(HTTP_PATH, "must be a path that starts with `/`", 'such as "/ready"')]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -179,7 +175,7 @@ EnvironmentText = Annotated[
     BeforeValidator(_environment_text),
     WithJsonSchema({"type": ["string", "number", "boolean"], **SENSITIVE}),
 ]
-VariableName = Annotated[str, _matching(_VARIABLE, "is not a name for an environment variable")]
+VariableName = Annotated[str, _matching(VARIABLE, "is not a name for an environment variable")]
 SecretText = Annotated[str, Field(json_schema_extra=SENSITIVE)]
 
 

@@ -1,6 +1,7 @@
 """One call from "this directory, this environment, these flags" to validated settings.
 
-Importing this module needs the standard library only; pydantic comes in on a cache miss.
+Importing this module needs the standard library only; pydantic comes in on a cache miss, where the file
+has more than `oatie_ops.config.plain` knows.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ def load(
     inputs = _gather(root, environ, environment, overrides, env_file)
     declared = cache.read(inputs) if use_cache else None
     if declared is None:
-        declared = declare_apart(inputs, _declare, meanwhile) if meanwhile else None
+        declared = _declare_plainly(inputs)
+        if declared is None and meanwhile is not None:
+            declared = declare_apart(inputs, _declare, meanwhile)
         declared = declared or _declare(inputs)
         refuse(declared.issues)
         if use_cache:
@@ -158,6 +161,12 @@ def _content(located: Located) -> bytes | None:
         return read_regular(located.file)
     except OSError:
         return None
+
+
+def _declare_plainly(inputs: Inputs) -> Declared | None:
+    from oatie_ops.config.declare import declare_plainly
+
+    return declare_plainly(inputs)
 
 
 def _declare(inputs: Inputs) -> Declared:

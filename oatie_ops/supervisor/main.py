@@ -161,7 +161,7 @@ class _Main:
         # The server's modules are most of a supervisor's start and would take the processor from the
         # workers' boot; nobody needs the control socket in the same moment (it listens already).
         await self._first_served_or_failed(supervisor, CONTROL_IMPORT_SECONDS)
-        import_server_alone()
+        await asyncio.to_thread(_import_control)  # the gates of a slow boot go on
         from oatie_ops.supervisor.control import control_app
         from oatie_ops.supervisor.embedded import EmbeddedServer
         from oatie_ops.supervisor.late import LateApplication
@@ -302,6 +302,13 @@ class _Main:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             sys.stderr.write(f"oatie: internal error in the supervisor: {error!r}\n")
+
+
+def _import_control() -> None:
+    import_server_alone()
+    import oatie_ops.supervisor.control
+    import oatie_ops.supervisor.embedded
+    import oatie_ops.supervisor.late  # noqa: F401
 
 
 def _keep_warden(machinery: Machinery) -> None:
