@@ -6,13 +6,14 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from oatie_ops.config import discover_scripts
 from oatie_ops.config.candidates import Candidate, Obstacle
 from oatie_ops.config.discover_build import installable
 from oatie_ops.config.python_syntax import READY_PATHS, read
+from oatie_ops.records import dataclass
 
 _USUAL_ATTRIBUTES = {"app": 0.06, "application": 0.05, "api": 0.02, "server": 0.01}
 _USUAL_MODULES = {"main": 0.04, "app": 0.04, "asgi": 0.05, "wsgi": 0.03, "server": 0.02, "api": 0.02}

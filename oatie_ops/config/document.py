@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from oatie_ops.config import spans
@@ -13,6 +13,7 @@ from oatie_ops.config.excerpts import is_showable, syntax_excerpt, value_excerpt
 from oatie_ops.config.issues import ERROR, NO_EXCERPT, Issue, Problem, dotted
 from oatie_ops.config.layers import Layer, Origin, Source
 from oatie_ops.config.spans import KeyPath, Span
+from oatie_ops.records import dataclass
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 ENVIRONMENTS = "environments"

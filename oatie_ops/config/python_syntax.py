@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from oatie_ops.records import dataclass
 
 # Fully qualified callables whose result is an application.
 FRAMEWORKS = {

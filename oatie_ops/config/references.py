@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from oatie_ops.config import interpolate, variables
@@ -11,6 +11,7 @@ from oatie_ops.config.catalogue import catalogue
 from oatie_ops.config.issues import Problem
 from oatie_ops.config.layers import Merged, Source, copied, leaves
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 
 @dataclass

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +14,7 @@ from oatie_ops.config.catalogue import Catalogue, Node
 from oatie_ops.config.issues import ERROR, WARNING, Problem
 from oatie_ops.config.names import CONTROL_VARIABLES, PLAIN_VARIABLES, PREFIX
 from oatie_ops.config.spans import KeyPath
+from oatie_ops.records import dataclass
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
