@@ -16,7 +16,7 @@ from oatie_ops.records import dataclass
 from oatie_ops.supervisor.pidfile import live_owner
 
 if TYPE_CHECKING:
-    from oatie_ops.supervisor.options import OpsServices
+    from oatie_ops.supervisor.options import OpsFactory, OpsServices
     from oatie_ops.supervisor.supervisor import Supervisor
 
 # Imported by the supervisor, once its workers serve.
@@ -72,8 +72,17 @@ def start(options: StartOptions) -> int | None:
     pid_file = options.pid_file.absolute() if options.pid_file else None
     if daemon:
         _in_background(choice, paths, pid_file, as_json=options.json)
+        context.loaded.remember()
         return None
-    return _in_foreground(choice, paths, pid_file, dev=dev, health_check=options.health_check)
+
+    def ops(view: Supervisor) -> OpsServices:
+        """`OPS_FACTORY`; called in a thread, once the workers serve, because its imports take long."""
+        from oatie_ops.api.services import ops_services
+
+        context.loaded.remember()  # the first start has made the place for it
+        return ops_services(view)
+
+    return _in_foreground(choice, paths, pid_file, ops, dev=dev, health_check=options.health_check)
 
 
 def given_overrides(
@@ -95,20 +104,19 @@ def given_overrides(
     return {path: value for path, value in values.items() if value is not None}
 
 
-def _ops_services(view: Supervisor) -> OpsServices:
-    """`OPS_FACTORY`; called in a thread, once the workers serve, because its imports take long."""
-    from oatie_ops.api.services import ops_services
-
-    return ops_services(view)
-
-
 def _import_supervisor() -> None:
     """While the configuration is validated in another process."""
     import oatie_ops.supervisor.main  # noqa: F401
 
 
 def _in_foreground(
-    choice: Choice, paths: StatePaths, pid_file: Path | None, *, dev: bool, health_check: bool
+    choice: Choice,
+    paths: StatePaths,
+    pid_file: Path | None,
+    ops: OpsFactory,
+    *,
+    dev: bool,
+    health_check: bool,
 ) -> int:
     from oatie_ops.supervisor import prestart
     from oatie_ops.supervisor.main import run
@@ -119,7 +127,7 @@ def _in_foreground(
         dev=dev,
         health_check=health_check,
         forkserver=prestart.take(),
-        ops=_ops_services,
+        ops=ops,
     )
     gc.enable()
     return run(choice.settings, paths, choice.spec, options)

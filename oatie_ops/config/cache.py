@@ -46,14 +46,17 @@ def read(inputs: Inputs) -> Declared | None:
         return None
 
 
-def write(inputs: Inputs, declared: Declared) -> None:
-    """Complete or not at all, mode 0600; only where there is a state directory already, and it is ours."""
+def write(inputs: Inputs, declared: Declared) -> bool:
+    """Complete or not at all, mode 0600; only where there is a state directory already, and it is ours.
+
+    False: there is none (yet).
+    """
     path = file_of(inputs)
     try:
         if path.parent.stat().st_uid != os.geteuid():
-            return
+            return True
     except OSError:
-        return
+        return False
     salt = os.urandom(16)
     document = {
         "salt": salt.hex(),
@@ -70,6 +73,7 @@ def write(inputs: Inputs, declared: Declared) -> None:
         # A full or read-only disk costs the next start its short cut, nothing else.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+    return True
 
 
 def _key(inputs: Inputs, salt: bytes, variables: Any, env_file: EnvFile | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ class Loaded:
     ``discovery`` is what was found where the file names nothing to run, ``discovered`` what of it runs.
     ``templates`` has the ``${NAME}`` form of every value from outside; ``unresolved`` are the paths of
     those whose secret is yet to be looked up (`with_secrets`), and which still hold the template.
-    ``outside`` are the variables of the environment and, behind them, those of the env file.
+    ``outside`` are the variables of the environment and, behind them, those of the env file. ``remember``
+    writes the declaration to the cache once there is a state directory, if that has not been done.
     """
 
     settings: Settings
@@ -58,6 +60,7 @@ class Loaded:
     unresolved: tuple[KeyPath, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
     outside: Mapping[str, str] = field(default_factory=dict, repr=False)
+    remember: Callable[[], object] = field(default=lambda: None, repr=False, compare=False)
 
     @property
     def discovered(self) -> Candidate | None:
@@ -97,8 +100,8 @@ def load(
             declared = declare_apart(inputs, _declare, meanwhile)
         declared = declared or _declare(inputs)
         refuse(declared.issues)
-        if use_cache:
-            cache.write(inputs, declared)
+        if use_cache and not cache.write(inputs, declared):
+            return replace(_loaded(declared, inputs), remember=partial(cache.write, inputs, declared))
     return _loaded(declared, inputs)
 
 

@@ -150,7 +150,9 @@ def test_a_directory_that_cannot_be_written_costs_nothing_but_the_cache(root: Pa
 
 def test_neither_pydantic_nor_any_other_package_is_imported_for_a_cached_answer(root: Path) -> None:
     """In a process of its own, which has imported nothing else."""
-    (root / "oatie.toml").write_text('[app]\nrun = "main:app"\n')
+    # A service is nothing that is judged without pydantic.
+    text = '[app]\nrun = "main:app"\n[services.db]\ncheck = { type = "tcp", port = 1 }\n'
+    (root / "oatie.toml").write_text(text)
     code = """
 import sys
 from pathlib import Path
@@ -186,3 +188,13 @@ def _checkout() -> str:
     import oatie_ops
 
     return str(Path(oatie_ops.__file__).parent.parent)
+
+
+def test_the_first_load_is_remembered_once_there_is_a_place_for_it(root: Path) -> None:
+    (root / ".oatie" / "run").rmdir()
+    loaded = read(root)
+    assert not cache_of(root).exists()
+    (root / ".oatie" / "run").mkdir()
+    loaded.remember()
+    poison(root)
+    assert is_cached(root)
