@@ -70,6 +70,7 @@ def _import_server() -> None:
     from oatie_ops.supervisor import worker  # noqa: F401
 
     with contextlib.suppress(ImportError):
+        import uvicorn.loops.uvloop
         import uvloop  # noqa: F401
     with contextlib.suppress(ImportError):
         import uvicorn.loops.auto

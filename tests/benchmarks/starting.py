@@ -45,9 +45,8 @@ def _start(import_seconds: float, rounds: int, options: Options) -> Iterator[Fig
     first = found.pop(FIRST)
     yield from summed_up(f"first {what}", {OATIE.name: first}, "ms to first 200", scale=1000)
     if UVICORN.name in found:
-        yield Figure(
-            f"first {what}", OATIE.name, ratio(first, found[UVICORN.name]), f"x {UVICORN.name} --workers 2"
-        )
+        value, unit = ratio(first, found[UVICORN.name]), f"x {UVICORN.name} --workers 2"
+        yield Figure(f"first {what}", OATIE.name, value, unit, limit=AGAINST[import_seconds][UVICORN.name])
     yield from summed_up(what, found, "ms to first 200", scale=1000, notes={"PM2": "one process"})
     for name, most in AGAINST[import_seconds].items():
         if name in found:
