@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from oatie_ops.records import dataclass
 
 DEMO_RUN = "oatie_ops.demo.app:app"
 # From here on somebody wrote down what is served; below, it is a guess from the sources.

@@ -6,7 +6,6 @@ import asyncio  # noqa: F401
 
 import oatie_ops.degradation.bulletin
 import oatie_ops.degradation.page
-import oatie_ops.degradation.rules
 import oatie_ops.supervisor.death
 import oatie_ops.supervisor.protocol
 import oatie_ops.supervisor.server_import

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from oatie_ops.records import dataclass
 from oatie_ops.traffic.repeats import NO_REPEATS
 
 # Upper limits (inclusive) of the latency histogram; one more bucket is for what takes longer.
