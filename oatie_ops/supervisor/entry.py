@@ -16,44 +16,21 @@ BORROWED = "OATIE_BORROWED_PATH"
 
 
 def main() -> None:
+    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100,PTH120
+    named = [package_parent, *os.environ.pop(BORROWED, "").split(os.pathsep)]
+    borrowed = [entry for entry in named if entry and entry not in sys.path]
+    # First, so that the server is the one that this oatie was tested with; given back before the application.
+    sys.path[:0] = borrowed
     if sys.argv[1] == "supervisor":
-        _borrow()
         from oatie_ops.supervisor.daemon import child
 
         child()
     else:
+        from oatie_ops.supervisor import forkserver
+
         spawned = float(sys.argv[5]) if len(sys.argv) > 5 else ENTERED
         times = {"spawned": spawned, "entered": ENTERED, "entered cpu": ENTERED_CPU}
-        serve_forks(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], times)
-
-
-def serve_forks(channel: int, supervisor_pid: int, version: str, times: dict[str, float]) -> None:
-    """`oatie_ops.supervisor.forkserver.main`, with oatie's packages borrowed."""
-    borrowed = _borrow()
-    from oatie_ops.supervisor import forkserver
-
-    forkserver.main(channel, supervisor_pid, version, borrowed, times)
-
-
-def _borrow() -> list[str]:
-    """What this put at the beginning of `sys.path`: the server is the one that this oatie was tested with."""
-    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100,PTH120
-    named = [package_parent, *os.environ.pop(BORROWED, "").split(os.pathsep)]
-    borrowed = [entry for entry in named if entry and entry not in sys.path]
-    sys.path[:0] = borrowed
-    return borrowed
-
-
-def stand_in_for_main() -> None:
-    """In a fork of a command: for ``ps``, and for `multiprocessing`, which imports the main module anew."""
-    from types import ModuleType
-
-    from oatie_ops.supervisor.title import rename
-
-    rename("oatie workers")
-    module = ModuleType("__main__")
-    module.__file__ = __file__
-    sys.modules["__main__"] = module
+        forkserver.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], borrowed, times)
 
 
 if __name__ == "__main__":

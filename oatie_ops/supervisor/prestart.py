@@ -15,10 +15,6 @@ import time
 
 from oatie_ops._version import __version__
 
-TYPE_CHECKING = False  # as in `oatie_ops.lazy`
-if TYPE_CHECKING:
-    from typing import NoReturn
-
 # What the service manager tells the supervisor is not for its workers (sd_notify(3), sd_listen_fds(3)), nor
 # that a recovery ladder has started it: what such a ladder leaves running outlives its supervisor.
 SUPERVISORS_OWN = frozenset(
@@ -55,23 +51,12 @@ def _fork_fork_server() -> tuple[socket.socket, int]:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
+        from oatie_ops.supervisor.forked import become_fork_server
+
         ours.close()
-        _become_fork_server(theirs.detach(), supervisor)
+        become_fork_server(theirs.detach(), supervisor)
     theirs.close()
     return ours, pid
-
-
-def _become_fork_server(channel: int, supervisor: int) -> NoReturn:
-    from oatie_ops.supervisor import entry
-
-    now = time.monotonic()
-    if not sys.flags.safe_path:
-        del sys.path[0]  # of the command, such as the working directory: it must not shadow a library
-    sys.path_importer_cache.clear()
-    entry.stand_in_for_main()
-    times = {"spawned": now, "entered": now, "entered cpu": time.process_time()}
-    entry.serve_forks(channel, supervisor, __version__, times)
-    sys.exit()
 
 
 def take() -> tuple[socket.socket, int] | None:
