@@ -7,9 +7,10 @@ import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from oatie_ops.records import dataclass
 
 if TYPE_CHECKING:
     from oatie_ops.supervisor.supervisor import Supervisor
