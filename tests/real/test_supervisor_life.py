@@ -103,7 +103,7 @@ def test_stop_answers_the_requests_in_flight(project: Project) -> None:
     project.version("1")
     running = project.start()
     answers: list[tuple[int, dict[str, str], bytes] | None] = []
-    asking = threading.Thread(target=lambda: answers.append(project.ask("/slow?seconds=2")))
+    asking = threading.Thread(target=lambda: answers.append(project.ask("/slow?seconds=4")))
     asking.start()
     wait_for(lambda: sum(w["in_flight"] for w in project.workers()) == 1, "a request in flight")
     project.oatie("stop").expect(0)

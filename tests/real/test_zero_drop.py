@@ -58,9 +58,10 @@ def test_after_a_switch_only_the_new_release_answers(project: Project) -> None:
 
 @pytest.mark.slow
 def test_requests_in_flight_at_the_switch_finish_on_the_old_release(project: Project) -> None:
+    project.configure(app={"drain": "60s"})
     project.deployed("1")
     answers: list[tuple[int, dict[str, str], bytes] | None] = []
-    ask = "/slow?seconds=2"
+    ask = "/slow?seconds=8"  # long enough to be seen in flight on a busy machine
     waiting = [threading.Thread(target=lambda: answers.append(project.ask(ask))) for _ in range(3)]
     for thread in waiting:
         thread.start()
