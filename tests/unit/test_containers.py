@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from oatie_ops.config.settings_engines import AccessorySettings, ContainerSettin
 from oatie_ops.deployment.containers import names
 from oatie_ops.deployment.containers.api import Connection
 from oatie_ops.deployment.containers.dockerfile import DOCKERIGNORE
-from oatie_ops.deployment.containers.errors import EngineMissing
+from oatie_ops.deployment.containers.errors import EngineFailed, EngineMissing
 from oatie_ops.deployment.containers.identity import identity, keep
 from oatie_ops.deployment.containers.images import excluded
 from oatie_ops.deployment.containers.logs import follow, last_lines
 from oatie_ops.deployment.containers.spec import HANDOVER_PATH, accessory, application, published
+from oatie_ops.deployment.targets.docker import fleet
 from oatie_ops.deployment.targets.engine import LogQuery, Replica
 from oatie_ops.deployment.targets.status import status_of
 from oatie_ops.deployment.targets.swarm.spec import (
@@ -237,3 +239,24 @@ def test_without_the_sdk_an_engine_is_a_prerequisite_that_is_missing(monkeypatch
         engine.version()
     assert "pip install 'oatie-ops[docker]'" in caught.value.fix
     assert caught.value.exit_code == ExitCode.PREREQUISITE_MISSING
+
+
+def test_a_container_that_the_engine_keeps_is_told_after_the_others_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ordered: list[str] = []
+
+    class Api:
+        def remove_container(self, identity: str, **_: Any) -> None:
+            ordered.append(identity)
+
+    class Stubborn(fleet.Fleet):
+        def look(self, identity: str) -> Any:
+            return identity if identity == "stays" else None
+
+    monkeypatch.setattr(fleet, "REMOVE_SECONDS", 0.0)
+    engine: Any = SimpleNamespace(api=Api())
+    with pytest.raises(EngineFailed, match="stays") as caught:
+        Stubborn(engine, "shop").remove(["stays", "goes"])
+    assert ordered[0] == "stays" and ordered[-1] == "goes"
+    assert "docker rm -f stays" in caught.value.fix

@@ -23,7 +23,7 @@ APPLICATION = "app"
 ONE_OFF = "release-command"
 PORT_TRIES = 10
 SHORT_ID = 12
-REMOVE_SECONDS = 20.0
+REMOVE_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
@@ -112,15 +112,28 @@ class Fleet:
             self.stop(each.id)
 
     def remove(self, identities: Iterable[str]) -> None:
-        """Returns when they are gone; one that the engine is just starting refuses for a moment."""
+        """Returns when they are gone; one that the engine is just starting refuses for a moment.
+
+        Raises `EngineFailed` for what stays all the same, after the others are gone.
+        """
+        left = []
         for identity in list(identities):
             deadline = time.monotonic() + REMOVE_SECONDS
             while True:
                 with explained("removing a container", ignore=(404, 409)):
                     self.engine.api.remove_container(identity, force=True, v=True)
-                if self.look(identity) is None or time.monotonic() > deadline:
+                if self.look(identity) is None:
+                    break
+                if time.monotonic() > deadline:
+                    left.append(identity[:12])
                     break
                 time.sleep(POLL_SECONDS)
+        if left:
+            raise EngineFailed(
+                f"the engine did not remove {', '.join(left)}",
+                why=f"still there {REMOVE_SECONDS:g} s after the order",
+                fix=f"see the engine's own log, then `docker rm -f {' '.join(left)}`",
+            )
 
     def network(self, *, make: bool) -> bool:
         """Was it made just now?"""
