@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oatie_ops.deployment.targets.swarm.looking import swarm_problems
 from oatie_ops.deployment.targets.swarm.rollout import Seen, Task, judge, seen_from
 
 
@@ -85,3 +86,30 @@ def test_a_task_is_read_with_the_name_of_its_node() -> None:
     assert (one.slot, one.node, one.release, one.error, one.exit_code) == (3, "web-1", "7", "boom", 9)
     assert one.failed
     assert not one.runs
+
+
+@pytest.mark.parametrize(
+    ("swarm", "what", "fix"),
+    [
+        ({"LocalNodeState": "inactive"}, "in no swarm", "docker swarm init"),
+        ({"LocalNodeState": "locked"}, "is locked", "docker swarm unlock"),
+        ({"LocalNodeState": "error", "Error": "no route"}, "cannot join", "log"),
+        ({"LocalNodeState": "active", "ControlAvailable": False}, "is a worker", "[swarm] host"),
+        (
+            {"LocalNodeState": "active", "ControlAvailable": True, "Error": "does not have a leader"},
+            "do not agree",
+            "most managers",
+        ),
+    ],
+)
+def test_an_engine_that_takes_no_orders_is_told_with_its_own_remedy(
+    swarm: dict[str, Any], what: str, fix: str
+) -> None:
+    (problem,) = swarm_problems(swarm)
+    assert what in problem.what
+    assert fix in problem.fix
+    assert swarm.get("Error", "") in problem.why
+
+
+def test_an_engine_that_manages_a_swarm_has_no_problem() -> None:
+    assert swarm_problems({"LocalNodeState": "active", "ControlAvailable": True, "Error": ""}) == []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from oatie_ops.config.settings_engines import AccessorySettings
 from oatie_ops.deployment.containers import images, names
+from oatie_ops.deployment.containers.errors import EngineFailed
 from oatie_ops.deployment.containers.spec import Made, accessory
 from oatie_ops.deployment.targets.base import Tell
 from oatie_ops.deployment.targets.docker.fleet import Container, Fleet
@@ -93,7 +94,7 @@ class Accessories:
         except BaseException as failure:
             self.undo()
             self.settle()
-            if isinstance(failure, AccessoryFailed) and old is not None and old.running:
+            if isinstance(failure, (AccessoryFailed, EngineFailed)) and old is not None and old.running:
                 failure.exit_code = ExitCode.ROLLED_BACK
                 failure.fix += "; the one before runs again"
             raise

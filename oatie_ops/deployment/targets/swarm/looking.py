@@ -36,7 +36,7 @@ class Looking:
         try:
             version = self.engine.version()["Version"]
             swarm = self.cluster.swarm()
-            problems += _swarm_problems(swarm)
+            problems += swarm_problems(swarm)
             found = f"Docker Engine {version} at {self.engine.host}"
             if not problems:
                 found += f", a manager of a swarm of {swarm.get('Nodes', 1)} nodes"
@@ -91,8 +91,14 @@ class Looking:
         return notes
 
 
-def _swarm_problems(swarm: dict[str, Any]) -> list[Problem]:
+def swarm_problems(swarm: dict[str, Any]) -> list[Problem]:
     state = swarm.get("LocalNodeState", "inactive")
+    if state == "locked":
+        why = "its engine was started anew, and the swarm locks its managers then (autolock)"
+        return [Problem("this manager of the swarm is locked", why, "`docker swarm unlock` with the key")]
+    if state in ("pending", "error"):
+        why = str(swarm.get("Error") or f"its state is {state!r}")
+        return [Problem("this engine cannot join its swarm", why, "see its log (`journalctl -u docker`)")]
     if state != "active":
         return [
             Problem(
@@ -109,6 +115,9 @@ def _swarm_problems(swarm: dict[str, Any]) -> list[Problem]:
                 "name a manager in [swarm] host",
             )
         ]
+    if error := str(swarm.get("Error") or ""):
+        fix = "most managers have to run; see `docker node ls` on each of them"
+        return [Problem("the managers of the swarm do not agree", error, fix)]
     return []
 
 
