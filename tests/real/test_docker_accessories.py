@@ -20,6 +20,7 @@ from tests.real.waiting import free_port, need_program, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(600, func_only=True)]
 
 IMAGE = "redis-of-this-test"
+OPEN = ("--protected-mode", "no")  # its port is one of the loopback
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def shop(make_project: ProjectMaker, engine: Engine) -> Iterator[Project]:
         **{
             "accessories.cache": {
                 "image": f"{IMAGE}:old",
-                "command": [need_program("redis-server"), "--dir", "/data", "--appendonly", "yes"],
+                "command": [need_program("redis-server"), "--dir", "/data", "--appendonly", "yes", *OPEN],
                 "volumes": [f"data-{project.marker}:/data"],
                 "ports": [f"127.0.0.1:{project.port_of_cache}:6379"],  # type: ignore[attr-defined]
                 "healthcheck": {"test": ["redis-cli", "ping"], "interval": "1s", "retries": 30},

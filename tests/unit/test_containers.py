@@ -111,6 +111,16 @@ def test_an_accessory_has_its_name_on_the_network() -> None:
     assert (found["Image"], found["Cmd"]) == ("sha256:x", ["postgres"])
 
 
+@pytest.mark.parametrize("change", [{"ports": ("127.0.0.1:6000:6379",)}, {"labels": {"team": "shop"}}])
+def test_what_an_operator_changes_of_an_accessory_is_noticed(change: dict[str, Any]) -> None:
+    one = AccessorySettings(image="redis:7", ports=("127.0.0.1:6379:6379",))
+    made = [
+        accessory(each, image="i", labels={}, network="n", alias="c")
+        for each in (one, replace(one, **change))
+    ]
+    assert made[0].digest(b"k") != made[1].digest(b"k")
+
+
 def test_a_service_is_updated_carefully_and_shows_no_secret(tmp_path: Path) -> None:
     swarm = SwarmSettings(
         replicas=3, constraints=("node.role == worker",), endpoint_mode="dnsrr", publish="none"

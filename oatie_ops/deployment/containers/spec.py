@@ -21,16 +21,18 @@ NO_RESTART = {"Name": "no"}
 
 @dataclass(frozen=True)
 class Made:
-    """``config`` is the body of "create a container"; ``files`` are put in before it starts."""
+    """``config`` is the body of "create a container"; ``files`` are put in before it starts. ``chosen``:
+    ports and labels that the operator has named."""
 
     config: dict[str, Any]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def digest(self, key: bytes) -> str:
         """Tells whether a container that is kept would be made the same today. Keyed, since environments
         hold secrets and labels are public."""
         files = {path: content.hex() for path, content in self.files.items()}
-        text = json.dumps([_without_port(self.config), files], sort_keys=True)
+        text = json.dumps([_without_port(self.config), files, self.chosen], sort_keys=True)
         return hashlib.blake2b(text.encode(), key=key, digest_size=12).hexdigest()
 
 
@@ -109,7 +111,7 @@ def accessory(
     if wanted.command:
         config["Cmd"] = list(wanted.command)
     _optional(config, wanted.user, None, wanted.healthcheck)
-    return Made(config)
+    return Made(config, chosen={"ports": ports, "labels": dict(wanted.labels)})
 
 
 def published(text: str) -> tuple[dict[str, str], str]:
