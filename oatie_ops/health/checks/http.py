@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -164,12 +165,10 @@ def shown(url: SplitResult) -> str:
 
 
 def checked_url(text: str) -> SplitResult:
-    try:
+    with suppress(ValueError):  # what is no URL at all
         url = urlsplit(text)
         if url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0):
             return url
-    except ValueError:
-        pass
     raise CheckUnusable("an http check needs a url such as http://127.0.0.1:8080/ready")
 
 
