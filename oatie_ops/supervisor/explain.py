@@ -144,7 +144,10 @@ def _probe_reason(seen: GateEvidence) -> tuple[str, str]:
             heard = f"it listens on port {', '.join(map(str, others))}" if others else "it listens on no port"
             return (
                 f"nothing answers on port {seen.private_port}, which it was given in $PORT{after}: {heard}",
-                "make the program listen on $PORT of 127.0.0.1",
+                "make the program listen on $PORT of 127.0.0.1"
+                + (
+                    "" if others else ", or raise app.ready_timeout in oatie.toml if it needs longer to start"
+                ),
             )
         return (
             f"GET {path}: {last.error} (asked{after})",

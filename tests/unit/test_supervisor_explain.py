@@ -151,7 +151,7 @@ def seen(spec: ReleaseSpec = SPEC, **facts: Any) -> GateEvidence:
                 private_port=40001,
             ),
             "it listens on no port",
-            "listen on $PORT",
+            "listen on $PORT of 127.0.0.1, or raise app.ready_timeout",
         ),
         (
             seen(
