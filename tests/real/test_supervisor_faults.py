@@ -169,6 +169,7 @@ def test_memory_that_grows_is_recycled_without_loss(project: Project) -> None:
     assert not lost(result)
 
 
+@pytest.mark.slow
 def test_a_worker_that_leaks_file_descriptors_leaves_before_it_refuses_anybody(project: Project) -> None:
     project.version("1")
     project.start()
