@@ -152,8 +152,7 @@ class Controllers:
             if refusal:
                 self._event(key[0], "Job", job, "Warning", "FailedCreate", f"Error creating: {refusal}")
                 return
-            pod = self._make_pod(key[0], job, job["spec"]["template"])
-            pod["metadata"]["labels"]["batch.kubernetes.io/job-name"] = key[2]
+            self._make_pod(key[0], job, job["spec"]["template"])
             return
         phase = pods[0]["status"]["phase"]
         if phase in ("Succeeded", "Failed"):

@@ -109,8 +109,11 @@ def test_what_is_probed_is_what_the_kubelet_can_reach() -> None:
 
 def test_the_job_of_a_release_gets_no_request() -> None:
     selector = manifests.objects(release(), 3)[1]["spec"]["selector"]
-    labels = manifests.job(release(), "x", 5)["spec"]["template"]["metadata"]["labels"]
+    job = manifests.job(release(), "x", 5)
+    labels = job["spec"]["template"]["metadata"]["labels"]
     assert not selector.items() <= labels.items()
+    # By which its pod is found, whatever the cluster calls its own label.
+    assert labels["oatie.ops/job"] == job["metadata"]["name"]
 
 
 def test_a_pod_gives_up_what_it_does_not_need() -> None:

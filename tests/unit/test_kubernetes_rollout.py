@@ -132,7 +132,7 @@ def test_what_the_kubelet_would_expand_is_kept_as_it_is() -> None:
     made = release(app=replace(APP, command=command))
     assert container(made)["command"] == ["sh", "-c", "echo $$(date) $$$$ $$HOME"]
     assert container(release(app=replace(APP, command=("echo", "$HOME"))))["command"] == ["echo", "$HOME"]
-    template = pod.job_template(release(), "echo $(date)")
+    template = pod.job_template(release(), "shop-release-7", "echo $(date)")
     assert template["spec"]["containers"][0]["command"] == ["/bin/sh", "-c", "echo $$(date)"]
 
 

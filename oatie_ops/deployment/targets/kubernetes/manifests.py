@@ -54,12 +54,13 @@ def objects(release: Release, replicas: int) -> list[Object]:
 
 def job(release: Release, command: str, timeout_seconds: float) -> Object:
     """The release command: once, no second try."""
-    made = _object("batch/v1", "Job", f"{release.name}-release-{release.number}", release)
+    name = f"{release.name}-release-{release.number}"
+    made = _object("batch/v1", "Job", name, release)
     spec = {
         "backoffLimit": 0,
         "activeDeadlineSeconds": max(1, math.ceil(timeout_seconds)),
         "ttlSecondsAfterFinished": JOB_KEPT_SECONDS,
-        "template": job_template(release, command),
+        "template": job_template(release, name, command),
     }
     return made | {"spec": spec}
 

@@ -13,6 +13,8 @@ MANAGER = "oatie"  # the field manager of every apply
 NAME_LABEL = "app.kubernetes.io/name"
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 RELEASE_LABEL = "oatie.ops/release"
+# On the pod of a release command. The cluster has one of its own, under a name that changed in 1.27.
+JOB_LABEL = "oatie.ops/job"
 
 # On the Deployment: the objects as they were applied, those of the release that served before (what an undo
 # applies again, even from another machine), the pods before a stop, and when pods were last replaced.

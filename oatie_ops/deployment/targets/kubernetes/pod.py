@@ -64,12 +64,13 @@ def template(release: Release) -> Object:
     return {"metadata": {"labels": release.labels, "annotations": annotations}, "spec": spec}
 
 
-def job_template(release: Release, command: str) -> Object:
-    """A pod that runs a command once and ends; the same image, variables and limits."""
+def job_template(release: Release, job: str, command: str) -> Object:
+    """The pod of the Job of that name, which runs a command once; the same image, variables and limits."""
     container = {**workload(release), "command": ["/bin/sh", "-c", _literal(command)]}
     spec = {**_pod_basics(release), "containers": [container], "restartPolicy": "Never"}
     # Without the labels of the Service's selector: it must never get a user's request.
-    return {"metadata": {"labels": {names.MANAGED_LABEL: names.MANAGER}}, "spec": spec}
+    labels = {names.MANAGED_LABEL: names.MANAGER, names.JOB_LABEL: job}
+    return {"metadata": {"labels": labels}, "spec": spec}
 
 
 def workload(release: Release) -> Object:

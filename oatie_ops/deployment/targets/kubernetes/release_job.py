@@ -17,7 +17,6 @@ from oatie_ops.errors import OatieError
 POLL_SECONDS = 0.5
 GONE_SECONDS = 30.0
 TAIL_LINES = 30
-JOB_LABEL = "batch.kubernetes.io/job-name"
 
 Object = dict[str, Any]
 
@@ -61,7 +60,7 @@ def _started(cluster: Cluster, job: str, command: str, deadline: float, unschedu
     """The name of its pod, once its container has begun."""
     ends = time.monotonic() + rollout.REFUSED_SECONDS
     while True:
-        found = cluster.get(path(cluster.namespace, "Pod"), labelSelector=f"{JOB_LABEL}={job}")["items"]
+        found = cluster.get(path(cluster.namespace, "Pod"), labelSelector=f"{names.JOB_LABEL}={job}")["items"]
         for pod in found:
             if pod.get("status", {}).get("phase") in ("Running", "Succeeded", "Failed"):
                 return str(pod["metadata"]["name"])
@@ -124,7 +123,7 @@ def _judge(cluster: Cluster, place: str, command: str, tail: list[str], deadline
 
 def _how(cluster: Cluster, place: str, failed: Object) -> str:
     job = place.rpartition("/")[2]
-    found = cluster.get(path(cluster.namespace, "Pod"), labelSelector=f"{JOB_LABEL}={job}")["items"]
+    found = cluster.get(path(cluster.namespace, "Pod"), labelSelector=f"{names.JOB_LABEL}={job}")["items"]
     for pod in found:
         for container in pod.get("status", {}).get("containerStatuses", []):
             if container.get("name") == "app":
