@@ -142,19 +142,29 @@ def _finish(store: Store, run: Run, running: Running | None) -> str:
 
 
 def _undo(store: Store, paths: StatePaths, run: Run, running: Running | None) -> str:
-    at = next((step.name for step in reversed(run.steps) if step.state is not None), "its start")
+    how = how_it_ended(run)
     if run.release is not None and run.kind == "deploy":
         if running is None or not running.leaves(str(run.release)):  # else its files go with the next prune
             remove_release(paths, run.release)
-        store.releases.mark(run.release, "bad", f"its deploy was killed during {at}")
+        store.releases.mark(run.release, "bad", f"its deploy {how}")
     if run.release is not None and store.releases.serving() == run.release:
         store.releases.set_serving(run.previous)
     for step in run.steps:
         if step.state in ("started", "done"):
             store.journal.step(run.id, step.index, "undone")
-    store.journal.finish(run.id, "undone", f"killed during {at}; undone by the next command")
+    store.journal.finish(run.id, "undone", f"{how}; undone by the next command")
     kept = f"; release {run.previous} is kept" if run.previous is not None else ""
-    return f"an earlier {run.kind} was killed during {at}; it has been undone{kept}"
+    return f"an earlier {run.kind} {how}; it has been undone{kept}"
+
+
+def how_it_ended(run: Run) -> str:
+    """A run whose undo failed stays open, too; it was not killed."""
+    begun = [step for step in run.steps if step.state is not None]
+    at = begun[-1].name if begun else "its start"
+    if any(step.state in ("failed", "undone") for step in begun):
+        at = next((step.name for step in begun if step.state == "failed"), at)
+        return f"failed during {at} and could not be undone then"
+    return f"was killed during {at}"
 
 
 def _wait_until_stepped_back(run: Run, target: Observed, seconds: float) -> None:

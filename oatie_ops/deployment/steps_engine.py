@@ -49,7 +49,8 @@ def release_command(run: OnEngine, voice: Voice) -> str:
     try:
         run.target.release_command(run.spec, settings.release, settings.release_timeout_seconds, voice.output)
     except CommandFailed as error:
-        if not isinstance(error, CommandTimedOut):
+        # Where it could not even start, the engine says what is to be mended.
+        if not isinstance(error, CommandTimedOut) and not error.fix:
             error.fix = "mend it, and deploy again; the output above is that of its container"
         raise
     return "exit code 0"

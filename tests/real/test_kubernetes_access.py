@@ -21,6 +21,8 @@ from oatie_ops.deployment.targets.kubernetes import access, follow, live, lookin
 from oatie_ops.deployment.targets.kubernetes.access import connect
 from oatie_ops.deployment.targets.kubernetes.client import Cluster
 from oatie_ops.deployment.targets.kubernetes.errors import ClusterError, Unreachable
+from oatie_ops.deployment.targets.kubernetes.operations import Operations
+from oatie_ops.deployment.targets.kubernetes.watching import Watch
 from oatie_ops.deployment.targets.kubernetes.workload import Workload
 from oatie_ops.errors import OatieError, PrerequisiteMissing
 from tests.real.cluster import TOKEN, FakeCluster, fake_cluster
@@ -149,6 +151,25 @@ def test_a_failure_that_does_not_pass_is_told(fake: FakeCluster, cluster: Cluste
     first.close()
 
 
+@pytest.mark.parametrize("status", [0, 503])
+def test_a_rollout_outlasts_a_cluster_that_is_away_for_longer(
+    status: int, fake: FakeCluster, cluster: Cluster
+) -> None:
+    """It goes on meanwhile: only the rollout's own deadline ends the waiting."""
+    workload = applied(cluster)
+    cluster._patience_seconds = 0.0
+    watch, said, left = Watch(workload, release().number, 5.0), list[str](), [status] * 3
+    fake.fault = lambda _method, _path: left.pop() if left else None
+    watch.until_ready(60.0, said.append)
+    assert not left
+    assert any("cannot be reached" in line or "answered 503" in line for line in said)
+    left += [status] * 2
+    watch.bake(1.5, said.append)
+    left += [status] * 1000
+    with pytest.raises(OatieError, match=r"cannot be reached|answered 503"):
+        watch.until_ready(0.5, said.append)
+
+
 def test_a_warning_and_the_time_of_the_cluster_are_heeded(cluster: Cluster) -> None:
     import httpx
 
@@ -177,6 +198,21 @@ def test_a_pod_without_a_log_hides_none_of_the_others(fake: FakeCluster, cluster
     found = b"\n".join(follow.lines(cluster, workload.pods(), LogQuery())).decode()
     assert "line 3 from" in found
     assert "is waiting to start: ImagePullBackOff" in found
+
+
+def test_pods_that_were_leaving_already_are_not_counted_as_stopped(
+    fake: FakeCluster, cluster: Cluster
+) -> None:
+    kube = replace(release().settings.kubernetes, autoscale=None, ingress=None)
+    made = release(kubernetes=kube)
+    workload = Workload(cluster, "shop")
+    objects = [*manifests.config_objects(made, {"A": "1"}, {}), *manifests.objects(made, 2)]
+    workload.apply(manifests.annotated(objects, "", "2"))
+    operations = Operations(workload, kube, time.time)
+    operations.start(lambda _said: None)
+    fake.control.grace_seconds = 1.0
+    operations.scale(1, lambda _said: None)
+    assert operations.stop(None, lambda _said: None) == 1
 
 
 def test_an_account_with_few_rights_can_look(fake: FakeCluster, cluster: Cluster) -> None:

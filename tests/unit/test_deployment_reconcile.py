@@ -12,7 +12,7 @@ import pytest
 
 from oatie_ops.deployment.events import Event, Step
 from oatie_ops.deployment.lock import DeployLock
-from oatie_ops.deployment.reconcile import Reconciled, decide, reconcile, settle, unsettled
+from oatie_ops.deployment.reconcile import Reconciled, decide, how_it_ended, reconcile, settle, unsettled
 from oatie_ops.errors import OatieError
 from oatie_ops.identity import ProcessIdentity
 from oatie_ops.store import JournalStep, Run
@@ -203,6 +203,16 @@ def run_at(step: str | None) -> Run:
         for index, name in enumerate(LATER_STEPS)
     )
     return Run(1, "deploy", "ada", 7, 6, steps, ProcessIdentity.current(), 0.0, None, None, "")
+
+
+def test_a_run_whose_undo_failed_is_not_said_to_have_been_killed() -> None:
+    assert how_it_ended(run_at(None)) == "was killed during its start"
+    assert how_it_ended(run_at("bake")) == "was killed during bake"
+    run = run_at("bake")
+    for state, at in (("failed", "bake"), ("undone", "bake")):
+        steps = (replace(run.steps[0], state="done"), *run.steps[1:])
+        steps = tuple(replace(step, state=state) if step.name == at else step for step in steps)
+        assert how_it_ended(replace(run, steps=steps)) == "failed during bake and could not be undone then"
 
 
 def test_only_a_run_in_its_commit_is_finished_and_only_if_nothing_else_serves() -> None:

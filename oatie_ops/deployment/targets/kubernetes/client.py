@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from oatie_ops.deployment.targets.kubernetes.errors import ClusterError, Unreachable, refused
+from oatie_ops.deployment.targets.kubernetes.errors import PASSING, ClusterError, Unreachable, refused
 from oatie_ops.errors import OatieError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ READ_SECONDS = 30.0
 PATIENCE_SECONDS = 40.0
 PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
-PASSING = {429, 500, 502, 503, 504}
 APPLY = "application/apply-patch+yaml"  # a JSON document is a YAML document
 _WARNING = re.compile(r'^\d{3} \S+ "(?P<text>(?:[^"\\]|\\.)*)"')
 

@@ -25,6 +25,15 @@ class Unreachable(OatieError):
     """There was no answer."""
 
 
+# Of an API server that restarts, elects, or is busy: the same may work in a moment.
+PASSING = {429, 500, 502, 503, 504}
+
+
+def passes(error: OatieError) -> bool:
+    """Waiting may help: nothing was said about what was asked."""
+    return isinstance(error, Unreachable) or (isinstance(error, ClusterError) and error.status in PASSING)
+
+
 class Conflict(ClusterError):
     """Another field manager owns a field that would be changed. ``fields``: (path, manager)."""
 

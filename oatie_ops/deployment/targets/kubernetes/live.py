@@ -188,6 +188,11 @@ def short(pod_name: str) -> str:
     return pod_name.rpartition("-")[2]
 
 
+def called(pod: Object) -> set[str]:
+    name = pod["metadata"]["name"]
+    return {name, short(name)}
+
+
 def release_of(pod: Object) -> str:
     return str((pod["metadata"].get("labels") or {}).get(names.RELEASE_LABEL, ""))
 

@@ -109,6 +109,12 @@ def reached(cluster: Cluster, name: str, kubernetes: KubernetesSettings) -> Iter
                 f"it is in the namespace {cluster.namespace}, without the label of oatie",
                 f"give the application another name in [app], or remove that {kind}",
             )
+        elif there is not None and kind == "Deployment" and there["spec"].get("paused"):
+            yield Problem(
+                "the Deployment is paused",
+                "no change of it is rolled out, and none is taken back, until somebody resumes it",
+                f"`kubectl rollout resume deployment {name} -n {cluster.namespace}`",
+            )
 
 
 def problem(error: OatieError) -> Problem:

@@ -10,7 +10,7 @@ from typing import Any
 
 from oatie_ops.config.settings_engines import KubernetesSettings
 from oatie_ops.deployment.targets.base import Tell
-from oatie_ops.deployment.targets.kubernetes import manifests, names
+from oatie_ops.deployment.targets.kubernetes import manifests, names, rollout
 from oatie_ops.deployment.targets.kubernetes.live import Deployed
 from oatie_ops.deployment.targets.kubernetes.watching import Watch
 from oatie_ops.deployment.targets.kubernetes.workload import Workload
@@ -38,7 +38,7 @@ class Operations:
 
     def stop(self, timeout_seconds: float | None, tell: Tell) -> int:
         now = self._there()
-        found = len(self.workload.pods())
+        found = sum(not rollout.is_leaving(pod) for pod in self.workload.pods())
         if now.replicas:
             empty = manifests.with_replicas(now.objects, 0)
             kept = {names.STOPPED: str(now.replicas)}

@@ -68,7 +68,7 @@ def _started(cluster: Cluster, job: str, command: str, deadline: float, unschedu
                 raise CommandFailed(
                     f"the release command `{command}` could not start",
                     why=trouble.why,
-                    fix=trouble.fix,
+                    fix=trouble.fix or "see its events above",
                     details=events_if_any(cluster, trouble.pod),
                 )
         late = time.monotonic() > deadline
@@ -84,7 +84,8 @@ def _explain_no_pod(cluster: Cluster, job: str, command: str) -> None:
     said = events_if_any(cluster, job, "Job")
     if any("FailedCreate" in line for line in said):
         what = f"the release command `{command}` could not start"
-        raise CommandFailed(what, why="the cluster refuses its pod", details=said)
+        fix = "see the events of the Job above"
+        raise CommandFailed(what, why="the cluster refuses its pod", fix=fix, details=said)
 
 
 def _followed(cluster: Cluster, pod: str, output: Tell, deadline: float) -> list[str]:
@@ -98,7 +99,8 @@ def _followed(cluster: Cluster, pod: str, output: Tell, deadline: float) -> list
             if time.monotonic() > deadline:
                 break
     except OatieError as error:
-        output(f"its output cannot be followed any more: {error.why or error.what}")
+        if time.monotonic() < deadline:  # else it was only silent, and `_judge` tells that it is late
+            output(f"its output cannot be followed any more: {error.why or error.what}")
     return tail
 
 

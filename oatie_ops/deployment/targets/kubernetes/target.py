@@ -94,17 +94,19 @@ class KubernetesTarget:
             version, _ = looking.version(self.cluster)
             said = f"Kubernetes {version} at {self.cluster.url}, namespace {self.cluster.namespace}"
             problems += looking.reached(self.cluster, self.app, self.settings.kubernetes)
+            now = None if problems else self.workload.deployed()
+            if not problems:
+                self.workload.pods()  # whoever may not see them cannot follow a rollout
         except OatieError as error:
             problems.append(looking.problem(error))
+            now = None
         use = self.settings.image.use
         return EngineFacts(
             self.name,
             "rollout",
             found=said,
             image=f"use the image {use}" if use else "build it and push it to [image] repository",
-            replicas=live.wanted_replicas(
-                None if problems else self.workload.deployed(), self.settings.kubernetes
-            ),
+            replicas=live.wanted_replicas(now, self.settings.kubernetes),
             unit="pod",
             problems=tuple(problems),
             notes=tuple(looking.notes(self.settings)),
@@ -132,7 +134,7 @@ class KubernetesTarget:
     def logs(self, query: LogQuery) -> Iterator[bytes]:
         found = self.workload.pods()
         if query.replica is not None:
-            found = [pod for pod in found if query.replica in _called(pod)]
+            found = [pod for pod in found if query.replica in live.called(pod)]
         return follow.lines(self.cluster, found, query)
 
     # -- making a release
@@ -287,11 +289,6 @@ class KubernetesTarget:
         release = self.workload.turn_back(now, before, self._configured)
         if release:
             self._watch(release).until_ready(UNDO_SECONDS, lambda _said: None)
-
-
-def _called(pod: Object) -> set[str]:
-    name = pod["metadata"]["name"]
-    return {name, live.short(name)}
 
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any
 
 from oatie_ops.deployment.targets.base import BakeFailed, GateFailed, Tell
 from oatie_ops.deployment.targets.kubernetes import live, rollout
+from oatie_ops.deployment.targets.kubernetes.errors import passes
 from oatie_ops.deployment.targets.kubernetes.evidence import evidence
 from oatie_ops.deployment.targets.kubernetes.rollout import Standing, Trouble
 from oatie_ops.deployment.targets.kubernetes.workload import Workload
@@ -43,10 +44,18 @@ class Watch:
         )
 
     def until_ready(self, seconds: float, tell: Tell, *, health_check: bool = True) -> str:
-        """Raises `GateFailed` as soon as it is certain, and after ``seconds``."""
+        """Raises `GateFailed` as soon as it is certain, and after ``seconds``. A cluster that does not answer
+        meanwhile goes on with the rollout: it is waited for as long."""
         deadline = self.clock() + seconds
         while True:
-            standing = self.standing()
+            try:
+                standing = self.standing()
+            except OatieError as error:
+                if not passes(error) or self.clock() > deadline:
+                    raise
+                tell(_away(error))
+                time.sleep(POLL_SECONDS)
+                continue
             if standing.trouble is not None:
                 raise self._failed(GateFailed, standing.trouble, "does not become ready")
             if standing.done or (not health_check and self._all_run()):
@@ -59,16 +68,32 @@ class Watch:
     def bake(self, seconds: float, tell: Tell) -> None:
         """Raises `BakeFailed` for a pod that ends or is in trouble, and if not all are ready at the end."""
         ends = self.clock() + seconds
-        known = {pod["metadata"]["name"]: rollout.restarts(pod) for pod in self._pods()}
-        while (left := ends - self.clock()) > 0:
+        known: dict[str, int] | None = None
+        while True:
+            left = ends - self.clock()
+            try:
+                known = self._looked(known)
+            except OatieError as error:
+                if not passes(error):
+                    raise
+                tell(_away(error))
+            if left <= 0:
+                break
             tell(f"{left:.0f} s left")
             time.sleep(min(POLL_SECONDS, left))
-            for pod in self._pods():
-                if rollout.restarts(pod) > known.setdefault(pod["metadata"]["name"], 0):
-                    raise self._failed(BakeFailed, _ended_again(pod), "failed")
-            if (trouble := self.standing().trouble) is not None:
-                raise self._failed(BakeFailed, trouble, "failed")
         self._is_complete_again()
+
+    def _looked(self, known: dict[str, int] | None) -> dict[str, int]:
+        """How often each pod had been restarted when it was seen first; ``known`` None at the first look."""
+        found = self._pods()
+        if known is None:
+            known = {pod["metadata"]["name"]: rollout.restarts(pod) for pod in found}
+        for pod in found:
+            if rollout.restarts(pod) > known.setdefault(pod["metadata"]["name"], 0):
+                raise self._failed(BakeFailed, _ended_again(pod), "failed")
+        if (trouble := self.standing().trouble) is not None:
+            raise self._failed(BakeFailed, trouble, "failed")
+        return known
 
     def _is_complete_again(self) -> None:
         """A pod that an autoscaler has added, or a node was emptied of, just then needs its time."""
@@ -114,6 +139,10 @@ class Watch:
         where = f"pod {trouble.pod}: " if trouble.pod else ""
         fix = trouble.fix or "see the events and lines above"
         return kind(f"release {self.release} {how}", why=f"{where}{trouble.why}", fix=fix, details=details)
+
+
+def _away(error: OatieError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
 
 
 def _ended_again(pod: Object) -> Trouble:
