@@ -43,10 +43,8 @@ build() {
       -h hack/boilerplate/boilerplate.generatego.txt -r "$D/violations" --output-base "$GOPATH/src"
   fi
   python3 "$HERE/kubernetes_patches.py" "$SOURCES"
-  local known="-X k8s.io/kubernetes/vendor/k8s.io/component-base/version" flags
-  flags="$known.gitVersion=v$VERSION $known.gitMajor=1 $known.gitMinor=20 $known.gitTreeState=clean"
   for program in kube-apiserver kube-controller-manager kube-scheduler kubelet; do
-    [ -e "$D/bin/$program" ] || nice go build -p 2 -tags providerless -ldflags "-s -w $flags" -o "$D/bin/$program" "./cmd/$program"
+    [ -e "$D/bin/$program" ] || nice go build -p 2 -tags providerless -ldflags '-s -w' -o "$D/bin/$program" "./cmd/$program"
   done
 }
 

@@ -15,6 +15,14 @@ CHANGES = (
         r"(WithPanicRecovery\(handler, c\.RequestInfoResolver\)\n)\treturn handler\n",
         r"\1\treturn withNewNames(handler)\n",
     ),
+    # Its version, which a build outside of git does not know; -X of the linker does not reach it here.
+    (
+        "staging/src/k8s.io/component-base/version/base.go",
+        r'gitVersion   = "v0[^"]*"',
+        'gitVersion   = "v1.20.2"',
+    ),
+    ("staging/src/k8s.io/component-base/version/base.go", r"(gitMajor string) //", r'\1 = "1" //'),
+    ("staging/src/k8s.io/component-base/version/base.go", r"(gitMinor string) //", r'\1 = "20" //'),
     # Where CAP_SYS_RESOURCE is missing, nobody may lower oom_score_adj.
     (
         "pkg/kubelet/dockershim/docker_sandbox.go",

@@ -99,6 +99,12 @@ def test_what_the_kubelet_tries_again_is_waited_for() -> None:
     assert rollout.evaluate(seen(), [again], NOW, 20.0).trouble is not None
 
 
+def test_a_container_that_never_ran_is_not_said_to_have_lines() -> None:
+    for reason, fix in (("CreateContainerError", "events"), ("CrashLoopBackOff", "lines")):
+        trouble = rollout.evaluate(seen(), [waiting(reason)], NOW, 20.0).trouble
+        assert trouble is not None and fix in trouble.fix
+
+
 def test_a_program_that_is_not_there_is_named() -> None:
     last = {"reason": "StartError", "exitCode": 128, "message": 'exec: "nope": executable file not found'}
     assert 'exec: "nope"' in rollout.how_ended({"lastState": {"terminated": last}})

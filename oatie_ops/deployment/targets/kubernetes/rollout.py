@@ -211,6 +211,8 @@ def _fix(reason: str) -> str:
         return (
             'set user = "UID:GID", in numbers, in [container] where its user is what is wrong; see its events'
         )
+    if reason in ("CreateContainerError", "RunContainerError"):
+        return "its events tell more"  # it has not run: there are no lines
     return "its last lines tell more"
 
 
