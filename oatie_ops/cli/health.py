@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,7 +14,6 @@ from oatie_ops.cli.health_look import Wanted
 from oatie_ops.cli.health_report import DEFAULT_TIMEOUT_SECONDS, exit_code, show
 from oatie_ops.cli.health_source import Health, fetch, narrowed
 from oatie_ops.cli.output import emit, emit_json
-from oatie_ops.errors import OatieError
 from oatie_ops.exit_codes import ExitCode
 
 DEFAULT_INTERVAL_SECONDS = 2.0
@@ -155,7 +154,9 @@ def command(
         return _watch(wanted, fail_on)
     patience = patience or DEFAULT_TIMEOUT_SECONDS
     if format is Format.NAGIOS:
-        return _nagios(chosen, group, patience)
+        from oatie_ops.cli.health_nagios import answer
+
+        return answer(chosen, group.value if group else None, patience)
     health = narrowed(fetch(Context(), chosen, patience), chosen)
     if group is not None:
         return _answer_group(group, health, as_json=json or as_line)
@@ -185,22 +186,6 @@ def _answer_group(group: Group, health: Health, *, as_json: bool) -> int:
 
         emit(f"{state(verdict['status'], sys.stdout)}  {group.value}: {verdict['output']}")
     return ExitCode.OK if verdict["status"] in ("pass", "warn") else ExitCode.FAILED
-
-
-def _nagios(services: list[str], group: Group | None, timeout_seconds: float) -> int:
-    """Whatever happens is one line and a plugin's code: a scheduler understands nothing else."""
-    from oatie_ops.cli import health_nagios as nagios
-
-    try:
-        health: dict[str, Any] = narrowed(fetch(Context(), services, timeout_seconds), services)
-    except OatieError as error:
-        emit(nagios.unknown(f"{error.what}: {error.why}" if error.why else error.what))
-        return nagios.CODES["unknown"]
-    if group is not None:
-        verdict = health["groups"][group.value]
-        health |= {"status": verdict["status"], "cause": f"{group.value}: {verdict['output']}"}
-    emit(nagios.line(health))
-    return nagios.CODES[health["status"]]
 
 
 def _print_data(name: str) -> int:

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from oatie_ops.cli.context import Context
+from oatie_ops.cli.health_source import fetch, narrowed
+from oatie_ops.cli.output import emit
+from oatie_ops.errors import OatieError
 
 # The plugin API's codes, not those of the other commands: a scheduler knows only these.
 CODES: Mapping[str, int] = {"pass": 0, "warn": 1, "fail": 2, "unknown": 3}
 WORDS: Mapping[str, str] = {"pass": "OK", "warn": "WARNING", "fail": "CRITICAL", "unknown": "UNKNOWN"}
 UNITS: Mapping[str, str] = {"percent": "%", "seconds": "s", "bytes": "B"}
 MAX_OUTPUT_CHARACTERS = 4096
+
+
+def answer(services: Sequence[str], group: str | None, timeout_seconds: float) -> int:
+    """Whatever happens is one line and a plugin's code: a scheduler understands nothing else."""
+    try:
+        health = narrowed(fetch(Context(), services, timeout_seconds), services)
+    except OatieError as error:
+        emit(unknown(f"{error.what}: {error.why}" if error.why else error.what))
+        return CODES["unknown"]
+    if group is not None:
+        verdict = health["groups"][group]
+        health |= {"status": verdict["status"], "cause": f"{group}: {verdict['output']}"}
+    emit(line(health))
+    return CODES[health["status"]]
 
 
 def line(health: Mapping[str, Any]) -> str:

@@ -22,6 +22,8 @@ def answer(argv: Sequence[str]) -> int | None:
         return _help(argv[1:])
     if argv[:1] == ["start"]:
         return _start(argv[1:])
+    if list(argv) == ["health", "--format", "nagios"]:
+        return _nagios()
     if not argv or argv[0] not in ANSWERS or list(argv[1:]) not in ([], ["--json"]):
         return None
     return ANSWERS[argv[0]](len(argv) == 2)
@@ -84,6 +86,14 @@ def _health(as_json: bool) -> int:
     health = fetch(Context(), [], DEFAULT_TIMEOUT_SECONDS)
     show(health, as_json=as_json)
     return exit_code(health["status"])
+
+
+def _nagios() -> int:
+    """Schedulers ask it of every host, every minute."""
+    from oatie_ops.cli.health_nagios import answer
+    from oatie_ops.cli.health_report import DEFAULT_TIMEOUT_SECONDS
+
+    return answer([], None, DEFAULT_TIMEOUT_SECONDS)
 
 
 ANSWERS: Mapping[str, Callable[[bool], int]] = {"status": _status, "health": _health}

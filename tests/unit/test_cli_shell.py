@@ -299,6 +299,10 @@ def test_what_has_no_word_to_parse_imports_no_parser(arguments: list[str], tmp_p
     assert not imported(*arguments, cwd=tmp_path) & (LIGHT_COMMANDS | {"typer"})
 
 
+def test_what_a_monitoring_scheduler_asks_imports_no_parser(tmp_path: Path) -> None:
+    assert "typer" not in imported("health", "--format", "nagios", cwd=tmp_path)
+
+
 @pytest.mark.parametrize("arguments", [["status", "--help"], ["stop"], ["reload"], ["logs"]])
 def test_commands_about_a_running_service_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     modules = imported(*arguments, cwd=tmp_path)
