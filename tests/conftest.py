@@ -21,9 +21,14 @@ PLATFORM_SKIP = "only on "
 
 
 def pytest_configure() -> None:
-    """A shell that starts the tests in its background has them, and all that they start, ignore Ctrl-C."""
+    """What starts the tests must not decide what they, and all that they start, ignore.
+
+    A shell has its background ignore Ctrl-C, and nohup(1) the end of the terminal.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

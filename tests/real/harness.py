@@ -35,7 +35,13 @@ APPS = Path(__file__).resolve().parent / "apps"
 MARKER = "PROOF_RUN_MARKER"
 COMMAND_TIMEOUT_SECONDS = 300
 # Signals and variables of the machine that runs the tests must not steer the program under test.
-FOREIGN_VARIABLES = ("CI", "NO_COLOR", "FORCE_COLOR", "OATIE_HOME", "PORT", "NOTIFY_SOCKET", "LISTEN_FDS")
+FOREIGN_VARIABLES = (
+    *("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"),
+    *("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"),
+    *("OATIE_HOME", "OATIE_ENVIRONMENT", "LOG_LEVEL", "HOST", "PORT", "WEB_CONCURRENCY"),
+    *("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "DOCKER_HOST"),
+    *("FORWARDED_ALLOW_IPS", "CORS_ORIGINS", "CORS_ALLOW_CREDENTIALS"),
+)
 
 PYTHON_SERVICE: dict[str, Any] = {"run": "service:app", "ready": "/ready"}
 QUICK: dict[str, Any] = {"ready_timeout": "60s", "drain": "10s", "stop_timeout": "3s"}
