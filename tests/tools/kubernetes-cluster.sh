@@ -6,12 +6,15 @@
 #   DIR=some/dir tests/tools/kubernetes-cluster.sh stop
 #
 # As root, on Debian 12 with cgroup v1. Packages: docker.io docker-registry iptables iproute2 etcd-server openssl
-# busybox-static kubernetes-client; to build: golang-go dpkg-dev python3. Everything runs in a network namespace `oatie-k8s` and is ended by
-# its process id. The node is 10.98.0.2; its pods are reached from here, its Services are not (no kube-proxy).
+# busybox-static kubernetes-client; to build: golang-go dpkg-dev python3. Everything runs in a network namespace
+# `oatie-k8s` and is ended by its process id. The node is 10.98.0.2; its pods are reached from here, its Services are
+# not (no kube-proxy).
 #
 # It is old, and made to pass for newer in one respect: policy/v1 and autoscaling/v2 are the betas of this version,
-# which have the same fields. What it lacks: Pod Security levels, the `sleep` action, the label
-# batch.kubernetes.io/job-name, a metrics server.
+# which have the same fields. What it lacks: Pod Security levels, the `sleep` action, a metrics server. What it does
+# otherwise than clusters since 1.22: a field that is no longer applied leaves an empty `lifecycle` or probe behind, which
+# it then refuses; the scale subresource has no field manager. So of the suite, these fail here and only here:
+#   -k 'not security_level and not applied_by_hand and not autoscaler_keeps'
 set -euo pipefail
 D=$(mkdir -p "${DIR:?a directory for sources, binaries and state}" && cd "$DIR" && pwd)
 HERE=$(cd "$(dirname "$0")" && pwd)
