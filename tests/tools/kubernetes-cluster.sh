@@ -197,6 +197,7 @@ stop() {
     ip link del oatie-k8s
     ip netns del oatie-k8s
   fi
+  find /sys/fs/cgroup/*/kubepods /sys/fs/cgroup/*/oatie-k8s -depth -type d -exec rmdir {} \; 2>/dev/null || true
 }
 
 end() {
