@@ -52,8 +52,17 @@ def _make(facts: Facts, engine: EngineFacts) -> list[AnyStep]:
     command = facts.settings.deploy.release
     if command:
         why = f"{command}, once, in a container of release {release}, before any other starts"
-        made.append(Step("release-command", why, steps_engine.release_command))
+        made.append(_release_command(why, engine))
     return made
+
+
+def _release_command(why: str, engine: EngineFacts) -> AnyStep:
+    """It makes what it needs of that which is prepared for all only after it."""
+    name = "release-command"
+    if not engine.preparations:
+        return Step(name, why, steps_engine.release_command)
+    undo = partial(steps_engine.unprepare, name)
+    return Step(name, why, steps_engine.release_command, undo, "remove the network and what else it needed")
 
 
 def _preparation(each: Preparation) -> AnyStep:

@@ -16,12 +16,19 @@ Port {port}
 HostKey {home}/host
 AuthorizedKeysFile {home}/authorized
 PidFile none
-UsePAM no
+UsePAM {pam}
 StrictModes no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 SetEnv DOCKER_HOST={engine} PATH={path}
 """
+
+
+def pam() -> str:
+    """Without PAM sshd lets nobody in whose password is locked, also not with a key."""
+    entries = [line.split(":") for line in Path("/etc/shadow").read_text().splitlines()]
+    locked = any(name == "root" and password.startswith("!") for name, password, *_ in entries)
+    return "yes" if locked else "no"
 
 
 class Sshd:
@@ -39,7 +46,7 @@ class Sshd:
         shutil.copy(directory / "user.pub", directory / "authorized")
         path = f"{docker}:/usr/local/bin:/usr/bin:/bin"
         (directory / "config").write_text(
-            CONFIG.format(port=self.port, home=directory, engine=engine.host, path=path)
+            CONFIG.format(port=self.port, home=directory, engine=engine.host, path=path, pam=pam())
         )
         with (directory / "log").open("wb") as log:
             self.process = subprocess.Popen(

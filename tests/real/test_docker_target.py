@@ -212,6 +212,28 @@ def test_a_killed_first_deploy_leaves_no_container_network_or_route(shop: Projec
     assert shop.get("/") == 200
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_release_command_that_fails_first_leaves_nothing(
+    shop: Project, engine: Engine, interrupted: bool
+) -> None:
+    """It makes the network and starts accessories before their own steps."""
+    cache = {"image": "oatie-test-base:bookworm", "command": ["python3", "-m", "http.server", "6000"]}
+    shop.configure(
+        deploy={"release": "sleep 30" if interrupted else "exit 3"}, **{"accessories.cache": cache}
+    )
+    shop.version("1")
+    if interrupted:
+        run = shop.background("deploy", "--yes", "--json")
+        run.wait_for_step("release-command")
+        wait_for(lambda: len(running(engine)) == 2, "accessory and command to run", evidence=run.so_far)
+        run.signal(signal.SIGINT)
+        run.wait().expect(130)
+    else:
+        shop.deploy().expect(1)
+    assert not containers(engine)
+    assert not networks(engine)
+
+
 def test_life_after_the_deploy(shop: Project, engine: Engine) -> None:
     """status, logs, health, scale, recover, stop, start and rollback follow to the engine."""
     shop.configure(deploy={"bake": "200ms"})

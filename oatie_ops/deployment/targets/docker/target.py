@@ -115,6 +115,9 @@ class DockerTarget(Looking, Clearing, Operations):
                     self.fleet.remove_network()
             case "accessories":
                 self.accessories.undo()
+            case "release-command":
+                self.accessories.undo()
+                self.unprepare("network")
             case _:
                 if self._live() is None:
                     self.proxy.undo_install()
