@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -174,10 +173,6 @@ def local_engine(home: Path) -> Engine:
     arguments = ["--data-root", str(home / "data"), "--exec-root", str(home / "exec")]
     arguments += ["--pidfile", str(home / "pid"), "-H", f"unix://{home / 'docker.sock'}"]
     arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false"]
-    # Two engines that make a network in one moment would give it the same addresses.
-    choose = random.SystemRandom()
-    pool = f"172.{choose.randrange(18, 32)}.{16 * choose.randrange(16)}.0/20"
-    arguments += ["--default-address-pool", f"base={pool},size=24"]
     return Engine(home, ["dockerd", *arguments])
 
 
