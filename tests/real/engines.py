@@ -173,7 +173,16 @@ def local_engine(home: Path) -> Engine:
     arguments = ["--data-root", str(home / "data"), "--exec-root", str(home / "exec")]
     arguments += ["--pidfile", str(home / "pid"), "-H", f"unix://{home / 'docker.sock'}"]
     arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false"]
+    for pool in address_pools(os.environ.get("PYTEST_XDIST_WORKER", "")):
+        arguments += ["--default-address-pool", f"base={pool},size=24"]
     return Engine(home, ["dockerd", *arguments])
+
+
+def address_pools(worker: str) -> list[str]:
+    """Of the engine of this test process alone: two that make a network in one moment, from the same pool,
+    would give it the same addresses. More than one, as an engine leaves out what the machine uses already."""
+    number = int(worker.removeprefix("gw") or 0) % 16
+    return [f"172.{16 + number}.0.0/16", f"10.{208 + number}.0.0/16", f"192.168.{16 * number}.0/20"]
 
 
 @contextlib.contextmanager
