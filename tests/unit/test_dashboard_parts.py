@@ -115,6 +115,20 @@ def test_cell_of_an_uptime_bar_tells_by_its_height_too() -> None:
     assert 'tabindex="0"' in svg and "<script" not in svg
 
 
+@pytest.mark.parametrize(
+    ("known_seconds", "told"),
+    [
+        (0.0, ""),
+        (60.0, "1h 100 %"),
+        (3_700.0, "1h 100 % · 24h 99.95 %"),
+        (90_000.0, "1h 100 % · 24h 99.95 % · 7d 99.00 %"),
+    ],
+)
+def test_no_longer_an_uptime_is_told_than_was_looked_at(known_seconds: float, told: str) -> None:
+    shares = {"hour": 1.0, "day": 0.9995, "week": 0.99}
+    assert words.uptimes({**shares, "known_seconds": known_seconds}) == told
+
+
 def test_bar_of_a_young_service_is_its_last_hour() -> None:
     now = 1_800_000_100.0
     start = int(now // 300) * 300

@@ -156,7 +156,7 @@ def _of_row(frame: Frame, name: str) -> dict[str, Any]:
         "p95": words.latency(latency["p95_seconds"]),
         "recent": latency["recent_seconds"],
         "bar": frame["uptime_bars"].get(name),
-        "uptime": _uptime(service["uptime"]),
+        "uptime": words.uptimes(service["uptime"]),
         "refused": frame["actions"][name],
     }
 
@@ -234,11 +234,6 @@ def _cell(share: float | None) -> str:
     if share is None:
         return "unknown"
     return "up" if share >= 1 else f"up {words.percent(share)}"
-
-
-def _uptime(uptime: Mapping[str, Any]) -> str:
-    shares = (("1h", uptime["hour"]), ("24h", uptime["day"]), ("7d", uptime["week"]))
-    return " · ".join(f"{span} {words.percent(share)}" for span, share in shares if share is not None)
 
 
 def _clock(at: float) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
+from typing import Any
 
 from oatie_ops.api.dashboard.templates import Html
 from oatie_ops.health.words import SYMBOLS, WORDS
@@ -46,6 +48,16 @@ def percent(share: float | None) -> str:
     if share >= 1:
         return "100 %"
     return f"{min(99.99, share * 100):.2f} %"
+
+
+def uptimes(uptime: Mapping[str, Any]) -> str:
+    """``1h 100 % · 24h 99.95 %``. A span is told once more than the next shorter one is known: a minute of
+    looking is no week of 100 %."""
+    known = uptime["known_seconds"]
+    spans = ((0, "1h", uptime["hour"]), (HOUR, "24h", uptime["day"]), (DAY, "7d", uptime["week"]))
+    return " · ".join(
+        f"{span} {percent(share)}" for over, span, share in spans if share is not None and known > over
+    )
 
 
 def amount(value: float | None, digits: int = 1) -> str:
