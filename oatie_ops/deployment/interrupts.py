@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from oatie_ops.errors import Interrupted
 from oatie_ops.exit_codes import ExitCode
@@ -34,6 +34,8 @@ class Interrupts:
     ``on_second`` runs in the signal handler, right before the quick exit; it may use no buffered stream.
     """
 
+    current: ClassVar[Interrupts | None] = None  # one at a time: signals are the process's
+
     def __init__(self, on_second: Callable[[ExitCode], None] = lambda code: None) -> None:
         self.on_second = on_second
         self._received: signal.Signals | None = None
@@ -48,9 +50,11 @@ class Interrupts:
             if signal.getsignal(number) is signal.SIG_IGN:  # as nohup(1) and shells in the background want it
                 continue
             self._previous[number] = signal.signal(number, self._receive)
+        Interrupts.current = self
         return self
 
     def __exit__(self, *_: object) -> None:
+        Interrupts.current = None
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -118,6 +122,11 @@ class Interrupts:
             os._exit(code)
         if self._armed:
             self.check()
+
+
+def held_back() -> AbstractContextManager[None]:
+    """As `Interrupts.held_back`, for what may be called outside of a run, too."""
+    return nullcontext() if Interrupts.current is None else Interrupts.current.held_back()
 
 
 def _interrupted(number: signal.Signals) -> Interrupted:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
 from typing import TypeVar
 
-from oatie_ops.deployment.interrupts import EXIT_CODES
+from oatie_ops.deployment.interrupts import held_back
 
 T = TypeVar("T")
 
@@ -24,13 +23,10 @@ def uncut(call: Callable[[], T]) -> T:
             done.set_exception(error)
 
     thread = Thread(target=run, name="engine call", daemon=True)
-    # What is raised in the midst of `start` would leave a call under way that nobody waits for.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
     try:
-        try:
+        # What a signal raised in the midst of `start` would leave a call under way that nobody waits for.
+        with held_back():
             thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return done.result()
     finally:
         if thread.ident is not None:
