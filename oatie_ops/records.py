@@ -38,8 +38,8 @@ def _dataclass(cls: Any = None, /, *, frozen: bool = False) -> Any:
         hashed = [each.name for each in fields if (each.compare if each.hash is None else each.hash)]
         methods |= {
             "__hash__": _hash(_values(hashed)),
-            "__setattr__": _refuse_set,
-            "__delattr__": _refuse_del,
+            "__setattr__": _refuse_set(cls, frozenset(each.name for each in fields)),
+            "__delattr__": _refuse_del(cls, frozenset(each.name for each in fields)),
         }
     for name, method in methods.items():
         if name not in own:
@@ -109,12 +109,24 @@ def _hash(values: Callable[[Any], Any]) -> Callable[[Any], int]:
     return __hash__
 
 
-def _refuse_set(self: Any, name: str, _value: Any) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+def _refuse_set(cls: Any, fields: frozenset[str]) -> Callable[[Any, str, Any], None]:
+    """What a subclass adds of its own, it may set."""
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        if type(self) is cls or name in fields:
+            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)
+
+    return __setattr__
 
 
-def _refuse_del(self: Any, name: str) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+def _refuse_del(cls: Any, fields: frozenset[str]) -> Callable[[Any, str], None]:
+    def __delattr__(self: Any, name: str) -> None:
+        if type(self) is cls or name in fields:
+            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)
+
+    return __delattr__
 
 
 if TYPE_CHECKING:

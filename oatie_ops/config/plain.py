@@ -8,6 +8,7 @@ has to take nothing that the schema would refuse or make something else of.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,9 +60,18 @@ def _table(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    if type(value) is not str or "${" in value:
+    if type(value) is not str or "${" in value or not _is_unicode(value):
         raise NotPlainError
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """A flag's bytes that are none arrive as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flag(value: Any) -> bool:
@@ -105,9 +115,12 @@ def _run(value: Any) -> str:
 
 def _duration(value: Any) -> float:
     try:
-        return parse_duration(value)
+        seconds = parse_duration(value)
     except ValueError:
         raise NotPlainError from None
+    if not math.isfinite(seconds):
+        raise NotPlainError
+    return seconds
 
 
 def _positive(value: Any) -> float:

@@ -12,21 +12,19 @@ the loop back, and more are taken at a time, as asyncio does.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 import time
 from collections.abc import Callable
 
-# A turn of a loop that only moves bytes is shorter than the first; one that lets others wait is longer than
-# the second, which is also about what a shared processor takes from a process at a time.
+# A request that only moves bytes holds a loop up for less than the first; one that lets others wait for more
+# than the second, which is also about what a shared processor takes from a process at a time.
 SMOOTH_SECONDS = 0.001
 HELD_UP_SECONDS = 0.005
 # From a connection to its request's first step: its transport is made, its bytes are read, its task runs.
 SETTLE_TURNS = 4
 FASTEST_TURN = SETTLE_TURNS + 6  # 64 connections at a turn; each smooth turn doubles their number
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-NO_ROOM_PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
 
 
 class Pace:
@@ -34,11 +32,17 @@ class Pace:
 
     def __init__(self) -> None:
         self._last = float("-inf")
+        self._served = 0
         self._turns = 0
 
-    def take(self, now: float) -> int:
-        """``now``: monotonic seconds. 0 says: not yet, look again at the next turn."""
-        since, self._last = now - self._last, now
+    def take(self, now: float, served: int) -> int:
+        """``now``: monotonic seconds; ``served``: requests so far. 0 says: look again at the next turn.
+
+        A turn in which many requests were served is long, and none of them held the others up: it is the time
+        per request that tells.
+        """
+        since = (now - self._last) / max(1, served - self._served)
+        self._last, self._served = now, served
         if since >= HELD_UP_SECONDS:
             self._turns = 0
             return 1
@@ -48,12 +52,18 @@ class Pace:
 
 
 class Acceptor:
-    """Serves ``protocol`` on a socket that listens already, until closed. The socket is then closed, too."""
+    """Serves ``protocol`` on a socket that listens already, until closed. The socket is then closed, too.
 
-    def __init__(self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
+    ``served`` tells how many requests were answered so far, over all connections.
+    """
+
+    def __init__(
+        self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol], served: Callable[[], int]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._protocol = protocol
+        self._served = served
         self._pace = Pace()
         self._arriving: set[asyncio.Task[None]] = set()
         self._resume: asyncio.TimerHandle | None = None
@@ -68,14 +78,12 @@ class Acceptor:
         self._listener.close()
 
     def _readable(self) -> None:
-        for _ in range(self._pace.take(time.monotonic())):
+        for _ in range(self._pace.take(time.monotonic(), self._served())):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return  # another worker was faster, or the client has gone
-            except OSError as error:
-                if error.errno not in NO_ROOM:
-                    raise
+            except OSError as error:  # no descriptor left, or it listens no more
                 self._pause(error)
                 return
             task = self._loop.create_task(self._serve(connection))
@@ -89,9 +97,9 @@ class Acceptor:
             connection.close()  # gone before it was served
 
     def _pause(self, error: OSError) -> None:
-        """The kernel would tell of the waiting connection at every turn."""
+        """The kernel would tell of it at every turn."""
         logging.getLogger("uvicorn.error").error("cannot take a connection: %s", error.strerror)
         self._loop.remove_reader(self._listener)
         self._resume = self._loop.call_later(
-            NO_ROOM_PAUSE_SECONDS, self._loop.add_reader, self._listener, self._readable
+            PAUSE_SECONDS, self._loop.add_reader, self._listener, self._readable
         )

@@ -55,7 +55,7 @@ class Front:
 
     def _add(self, release: str, port: int) -> None:
         proxy = self._proxy
-        proxy.install(self._note)
+        (proxy.install if self._fresh else proxy.ensure)(self._note)
         live = None if self._fresh else proxy.switch.now()
         beside = live.ports if live is not None and live.release == release else ()
         proxy.promote(release, [*(each for each in beside if each != port), port])

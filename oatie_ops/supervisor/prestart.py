@@ -37,10 +37,16 @@ def prestart() -> None:
     put into the environment would stay visible in a fork's (proc_pid_environ(5)), so that is spawned.
     """
     global _started  # noqa: PLW0603 - one per process, taken once
-    if sys.platform == "linux" and SUPERVISORS_OWN.isdisjoint(os.environ):
+    if sys.platform == "linux" and SUPERVISORS_OWN.isdisjoint(os.environ) and _is_usual_interpreter():
         _started = _fork_fork_server()
     else:
         _started = spawn_fork_server(sys.executable, dict(os.environ))
+
+
+def _is_usual_interpreter() -> bool:
+    """Its options (-s, -E, -I, -O, of a distribution's own scripts) are not for the application."""
+    flags = sys.flags
+    return not (flags.no_user_site or flags.ignore_environment or flags.isolated or flags.optimize)
 
 
 def _fork_fork_server() -> tuple[socket.socket, int]:

@@ -102,7 +102,16 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     reporter.send("loaded", times=order.get("times", {}))
     config.app = observer = Observer(OatieMiddleware(application))
     logging.getLogger("uvicorn.error").addFilter(RaisedCounter(observer))
-    server = WorkerServer(config, sockets, slot, observer, reporter, switches=switches, watch=watch)
+    server = WorkerServer(
+        config,
+        sockets,
+        slot,
+        observer,
+        reporter,
+        switches=switches,
+        watch=watch,
+        drain_seconds=app.drain_seconds,
+    )
     server.detail = detail
     # The same as Server.run, which some versions of uvicorn write differently.
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
@@ -192,6 +201,7 @@ class WorkerServer(Server):
         *,
         switches: Reader,
         watch: ConnectionWatch,
+        drain_seconds: float,
     ) -> None:
         super().__init__(config)
         self._switches = switches
@@ -208,6 +218,8 @@ class WorkerServer(Server):
         self._private: asyncio.AbstractServer | None = None
         self._private_state = ServerState()
         self._drain_task: asyncio.Task[None] | None = None
+        self._drain_seconds = drain_seconds
+        self._leaving = False
         self._buffer = b""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -307,7 +319,11 @@ class WorkerServer(Server):
         while True:
             order = await self._orders.get()
             if order == "accept":
-                self._accept(self._listeners.popleft())
+                listener = self._listeners.popleft()
+                if self._leaving:  # whoever orders it sees it end
+                    listener.close()
+                    continue
+                self._accept(listener)
                 self._reporter.send("accepting")
             elif order == "drain":
                 self._drain()
@@ -327,7 +343,7 @@ class WorkerServer(Server):
         self._observer.draining = False
         if self._public is None:
             self._listening = listener
-            self._public = Acceptor(listener, self._protocol)
+            self._public = Acceptor(listener, self._protocol, lambda: self.server_state.total_requests)
         else:
             listener.close()
         self._slot[stats.ACCEPTING] = 1.0
@@ -382,15 +398,15 @@ class WorkerServer(Server):
 
     def _leave(self, why: str) -> None:
         """Of its own accord: lets every connection leave by itself, as in a drain, then stops."""
+        self._leaving = True
         self._drain()
         self._reporter.send("terminating", why=why)
+        seconds = self._drain_seconds if why else self.config.timeout_graceful_shutdown
 
         async def finish() -> None:
             assert self._drain_task is not None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    asyncio.shield(self._drain_task), self.config.timeout_graceful_shutdown
-                )
+                await asyncio.wait_for(asyncio.shield(self._drain_task), seconds)
             self.should_exit = True
 
         asyncio.get_running_loop().create_task(finish())

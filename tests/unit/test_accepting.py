@@ -25,11 +25,12 @@ from oatie_ops.supervisor.accepting import (
 QUICK, BUSY, HELD_UP = SMOOTH_SECONDS / 10, (SMOOTH_SECONDS + HELD_UP_SECONDS) / 2, HELD_UP_SECONDS * 2
 
 
-def turns(*waits: float) -> list[int]:
-    pace, now, taken = Pace(), 1000.0, []
+def turns(*waits: float, served_each: int = 1) -> list[int]:
+    pace, now, served, taken = Pace(), 1000.0, 0, []
     for wait in waits:
         now += wait
-        taken.append(pace.take(now))
+        served += served_each
+        taken.append(pace.take(now, served))
     return taken
 
 
@@ -50,6 +51,11 @@ def test_a_loop_that_goes_on_takes_twice_as_many_at_each_turn_up_to_a_limit() ->
 def test_a_busy_loop_takes_one_at_each_turn() -> None:
     assert turns(0, *[QUICK] * 20, BUSY, BUSY, BUSY)[-3:] == [1, 1, 1]
     assert turns(0, *[BUSY] * 10)[SETTLE_TURNS:] == [1] * (11 - SETTLE_TURNS)
+
+
+def test_a_turn_that_is_long_for_many_requests_is_no_hold_up() -> None:
+    """Else new clients would starve behind busy ones whose connections stay."""
+    assert turns(0, *[HELD_UP] * 20, served_each=30)[-1] == 2 ** (FASTEST_TURN - SETTLE_TURNS)
 
 
 def test_a_rest_begins_anew() -> None:
@@ -75,10 +81,27 @@ class Greets(asyncio.Protocol):
         transport.close()
 
 
+def test_what_listens_no_more_is_looked_at_once_a_second(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR, "uvicorn.error")
+
+    async def refuse() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        acceptor = Acceptor(listener, Greets, lambda: 0)
+        listener.shutdown(socket.SHUT_RDWR)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        acceptor.close()
+
+    asyncio.run(refuse())
+    assert len(caplog.records) == 1
+
+
 def test_without_room_it_says_so_and_goes_on_later(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(accepting, "NO_ROOM_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(accepting, "PAUSE_SECONDS", 0.01)
     caplog.set_level(logging.ERROR, "uvicorn.error")
 
     async def connect() -> bytes:
@@ -86,7 +109,7 @@ def test_without_room_it_says_so_and_goes_on_later(
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        acceptor = Acceptor(listener, Greets)
+        acceptor = Acceptor(listener, Greets, lambda: 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         said = await asyncio.wait_for(reader.read(), 60)
         writer.close()

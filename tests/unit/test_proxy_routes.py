@@ -50,7 +50,9 @@ def _after(config: dict[str, Any] | None, change: Any) -> dict[str, Any]:
     for part in parents:
         node = node[int(part)] if isinstance(node, list) else node[part]
     if isinstance(node, list):
-        if change.method == "PUT":
+        if change.method == "DELETE":
+            del node[int(last)]
+        elif change.method == "PUT":
             node.insert(int(last), change.body)
         else:
             node[int(last)] = change.body
@@ -72,6 +74,28 @@ def test_an_authority_of_ones_own_is_asked_also_for_local_names(host: str) -> No
     ]
     assert "pki" not in found["apps"]
     assert "apps/tls/automation/policies/0" in removals(found, "k")
+
+
+AUTHORITY = {"tls": "auto", "acme_ca": "https://ca/acme/directory"}
+FILES = {"tls": "files", "certificate": "/c", "certificate_key": "/k"}
+
+
+@pytest.mark.parametrize("before", [AUTHORITY, FILES, {"tls": "internal"}])
+@pytest.mark.parametrize("after", [AUTHORITY, FILES, {"tls": "internal"}, {"tls": "auto"}, {"tls": "off"}])
+def test_what_was_said_of_certificates_before_decides_nothing_any_more(
+    before: dict[str, str], after: dict[str, str]
+) -> None:
+    policy = {"subjects": ["other.test"]}
+    foreign = {"apps": {"tls": {"automation": {"policies": [policy]}}}}
+    tls = applied(applied(foreign, wanted(hosts=("a.test",), **before)), wanted(hosts=("a.test",), **after))[
+        "apps"
+    ]["tls"]
+    policies = tls["automation"]["policies"]
+    assert policy in policies
+    assert len(policies) == 1 + (after in (AUTHORITY, {"tls": "internal"}))
+    assert len(tls.get("certificates", {}).get("load_files", ())) == (after == FILES)
+    if after == AUTHORITY:
+        assert policies[0]["issuers"][0]["module"] == "acme"
 
 
 @pytest.mark.parametrize(

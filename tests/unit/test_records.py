@@ -141,3 +141,18 @@ def test_the_first_instances_may_be_made_by_several_threads_at_once() -> None:
         for thread in threads:
             thread.join()
     assert [point.x for point in made] == [1] * 80
+
+
+@pytest.mark.parametrize("decorator", DECORATORS)
+def test_what_is_derived_by_hand_may_set_what_is_its_own(decorator: Decorator) -> None:
+    class Own(_frozen(decorator)):  # type: ignore[misc]
+        pass
+
+    own = Own(1)
+    own.note = "mine"
+    assert own.note == "mine"
+    del own.note
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        own.x = 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del own.x

@@ -156,6 +156,13 @@ class Proxy:
             return True
 
     def install(self, tell: Callable[[str], None]) -> str:
+        """`ensure`, and waits for the certificates. Raises `NoCertificate` where nobody could be answered."""
+        said = [self.ensure(tell)]
+        if self.place.wanted().secure:
+            said += certificate.wait(self.place.wanted(), self._paths.logs / LOG, tell)
+        return ", ".join(said)
+
+    def ensure(self, tell: Callable[[str], None]) -> str:
         """Adopts or starts Caddy and puts our route in. Idempotent; says what it did."""
         said = []
         if not self.admin.answers():
@@ -163,8 +170,6 @@ class Proxy:
         if self._put_route():
             said.append(f"route for {self.place.wanted().url} added")
         self.switch.directory.mkdir(parents=True, exist_ok=True)
-        if self.place.wanted().secure:
-            certificate.wait(self.place.wanted(), self._paths.logs / LOG, tell)
         return ", ".join(said) or "Caddy has the route already"
 
     def _put_route(self) -> bool:
@@ -191,7 +196,7 @@ class Proxy:
     def keep_up(self) -> None:
         """Starts the Caddy again that oatie has started before, where it has died; others have a keeper."""
         if self._mark.exists() and not self.admin.answers():
-            self.install(lambda _: None)
+            self.ensure(lambda _: None)
 
     def uninstall(self) -> None:
         """Nothing of ours is left in Caddy; a Caddy that served only us, and that we started, ends."""

@@ -23,15 +23,25 @@ class NoCertificate(OatieError):
     """Caddy has none for a host name, so nobody could be answered there."""
 
 
-def wait(wanted: Wanted, log: Path, tell: Callable[[str], None], seconds: float = WAIT_SECONDS) -> None:
-    """Returns when there is one for each host name. Raises `NoCertificate`; ``log`` may tell why."""
-    deadline = time.monotonic() + seconds
-    for host in wanted.hosts:
+def wait(wanted: Wanted, log: Path, tell: Callable[[str], None], seconds: float = WAIT_SECONDS) -> list[str]:
+    """Returns when there is one for each host name, or what is to be said of those that have none.
+
+    Raises `NoCertificate` where the first has none: by that one Caddy is asked what it serves. Another that
+    is not to be had must not hold up what the users of the first wait for. ``log`` may tell why.
+    """
+    deadline, begun_at = time.monotonic() + seconds, _size(log)
+    missing = []
+    for number, host in enumerate(wanted.hosts):
         while why := _missing(wanted, host):
             if time.monotonic() > deadline:
-                raise _told(wanted, host, _last_error(log) or why, seconds)
+                found = _told(wanted, host, _last_error(log, begun_at) or why, seconds)
+                if number == 0:
+                    raise found
+                missing.append(f"{found.what} ({found.why})")
+                break
             tell(f"waiting for a certificate for {host}")
             time.sleep(POLL_SECONDS)
+    return missing
 
 
 def secured(connection: socket.socket, host: str) -> ssl.SSLSocket:
@@ -48,7 +58,7 @@ def _missing(wanted: Wanted, host: str) -> str:
             secured(plain, name),
         ):
             return ""
-    except OSError as error:  # an ssl.SSLError, too
+    except (OSError, ValueError) as error:  # an ssl.SSLError; a name that cannot be asked for
         return str(error) or type(error).__name__
 
 
@@ -62,11 +72,18 @@ def _told(wanted: Wanted, host: str, why: str, seconds: float) -> NoCertificate:
     return NoCertificate(f"Caddy has no certificate for {host} after {seconds:g} s", why=why, fix=fix)
 
 
-def _last_error(log: Path) -> str:
-    """From the log of a Caddy that oatie has started: what its authority said."""
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
+
+
+def _last_error(log: Path, begun_at: int) -> str:
+    """From the log of a Caddy that oatie has started: what its authority has said since it was that long."""
     found = ""
     with suppress(OSError):
-        for line in log.read_bytes()[-LOG_TAIL_BYTES:].splitlines():
+        for line in log.read_bytes()[begun_at:][-LOG_TAIL_BYTES:].splitlines():
             with suppress(ValueError, AttributeError):
                 entry = json.loads(line)
                 if entry.get("level") == "error" and entry.get("error"):

@@ -6,7 +6,7 @@ our address already, a route for our host names is put in front of its routes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +21,9 @@ GRACE = "10s"
 CHECK_HEADER = "X-Oatie-Switch"
 LOCAL_ENDINGS = (".localhost", ".local", ".internal", ".home.arpa")
 SERVERS = ("apps", "http", "servers")
+POLICIES = ("apps", "tls", "automation", "policies")
+LOADED_FILES = ("apps", "tls", "certificates", "load_files")
+TLS_LISTS = (POLICIES, LOADED_FILES)
 # Caddy would put its own authority into the trust store of the whole machine.
 NO_TRUST = {"certificate_authorities": {"local": {"install_trust": False}}}
 
@@ -175,11 +178,7 @@ def removals(config: Mapping[str, Any] | None, key: str) -> list[str]:
         for number, one in reversed(list(enumerate(each.get("routes") or ()))):
             if one.get("@id") == name:
                 found.append("/".join((*SERVERS, server_name, "routes", str(number))))
-    for where in (("apps", "tls", "automation", "policies"), ("apps", "tls", "certificates", "load_files")):
-        for number, one in reversed(list(enumerate(_at(config or {}, where) or ()))):
-            if one.get("@id") == f"{name}-tls":
-                found.append("/".join((*where, str(number))))
-    return found
+    return [*found, *_ours_in(config or {}, f"{name}-tls", TLS_LISTS)]
 
 
 def serves_others(config: Mapping[str, Any] | None, key: str) -> bool:
@@ -240,34 +239,48 @@ def _same_address(listen: str, wanted: Wanted) -> bool:
 
 
 def _certificates(config: Mapping[str, Any], wanted: Wanted) -> list[Change]:
-    """Nothing for "auto" with the usual authorities: Caddy gets certificates for the host names of every
-    route by itself, for those that no public authority knows from its own."""
+    """Nothing to add for "auto" with the usual authorities: Caddy gets certificates for the host names of
+    every route by itself, for those that no public authority knows from its own."""
+    identity = f"{wanted.id}-tls"
     if not wanted.secure:
-        return []
+        return _without(config, identity, TLS_LISTS)
     usual = wanted.tls == "auto" and not wanted.acme_ca
     own_authority = wanted.tls == "internal" or (usual and any(map(_is_local, wanted.hosts)))
     if own_authority and _at(config, ("apps", "pki")) is None:
         return _placed(config, ("apps", "pki"), NO_TRUST)
     if usual:
-        return []
-    identity = f"{wanted.id}-tls"
-    if wanted.tls in ("internal", "auto"):
-        where: tuple[str, ...] = ("apps", "tls", "automation", "policies")
+        return _without(config, identity, TLS_LISTS)
+    where = LOADED_FILES if wanted.tls not in ("internal", "auto") else POLICIES
+    if where == POLICIES:
         ours: dict[str, Any] = {
             "@id": identity,
             "subjects": list(wanted.hosts),
             "issuers": [_issuer(wanted)],
         }
     else:
-        where = ("apps", "tls", "certificates", "load_files")
         ours = {"@id": identity, "certificate": wanted.certificate, "key": wanted.certificate_key}
     there = _at(config, where)
     for number, each in enumerate(there or ()):
         if each.get("@id") == identity:
-            return [] if each == ours else [Change("PATCH", "/".join((*where, str(number))), ours)]
+            if each != ours:
+                return [Change("PATCH", "/".join((*where, str(number))), ours)]
+            return _without(config, identity, [one for one in TLS_LISTS if one != where])
     if there:
         return [Change("PUT", "/".join((*where, "0")), ours)]
     return _placed(config, where, [ours])
+
+
+def _without(config: Mapping[str, Any], identity: str, lists: Iterable[tuple[str, ...]]) -> list[Change]:
+    """What an earlier oatie.toml has put there would go on to decide."""
+    return [Change("DELETE", path, None) for path in _ours_in(config, identity, lists)]
+
+
+def _ours_in(config: Mapping[str, Any], identity: str, lists: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The last of a list first, so that the places of the others stay what they are."""
+    for where in lists:
+        for number, one in reversed(list(enumerate(_at(config, where) or ()))):
+            if one.get("@id") == identity:
+                yield "/".join((*where, str(number)))
 
 
 def _issuer(wanted: Wanted) -> dict[str, Any]:

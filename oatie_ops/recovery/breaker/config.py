@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass  # the standard one: applications derive from what is public
 from enum import Enum
 from math import isfinite
 from typing import Any, Literal
-
-from oatie_ops.records import dataclass
 
 Window = Literal["consecutive", "count", "time"]
 ExceptionTypes = tuple[type[BaseException], ...]

@@ -107,7 +107,7 @@ class Operations:
             self.fleet.set_policy(each.id, {"Name": str(self._place["restart"])})
         self._spec, self._candidate = spec, [each.id for each in found]
         self.gate(tell)
-        self.proxy.install(tell)
+        self.proxy.ensure(tell)
         if self.proxy.sees() != live.name:
             self._promote(self._candidate)
             now = self._live()
@@ -133,7 +133,7 @@ class Operations:
         """Each container is replaced by a new one of the same release that has passed the gate."""
         self._spec = spec
         old = self._containers_of(self._require_live())
-        self.proxy.install(tell)  # one that was killed, or has lost the route
+        self.proxy.ensure(tell)  # one that was killed, or has lost the route
         self._add(len(old), [], tell)
         self._drained(_ports(old), spec.app.drain_seconds, tell)
         for each in old:
@@ -144,7 +144,7 @@ class Operations:
         self._spec = spec
         live = self._require_live()
         now = self._containers_of(live)
-        self.proxy.install(tell)
+        self.proxy.ensure(tell)
         if replicas == len(now):
             return
         if replicas > len(now):
