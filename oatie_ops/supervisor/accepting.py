@@ -35,15 +35,17 @@ class Pace:
         self._served = 0
         self._turns = 0
 
-    def take(self, now: float, served: int) -> int:
-        """``now``: monotonic seconds; ``served``: requests so far. 0 says: look again at the next turn.
+    def take(self, now: float, served: int, *, left: bool) -> int:
+        """``now``: monotonic seconds; ``served``: requests so far; ``left``: did the last look leave some?
 
-        A turn in which many requests were served is long, and none of them held the others up: it is the time
-        per request that tells.
+        0 says: not yet, look again at the next turn. Where some were left, this is the very next turn. One in
+        which many requests were served is long, and none of them held the others up: the time for each tells.
         """
-        since = (now - self._last) / max(1, served - self._served)
+        since = now - self._last
+        if left:
+            since /= max(1, served - self._served)
         self._last, self._served = now, served
-        if since >= HELD_UP_SECONDS:
+        if since >= (HELD_UP_SECONDS if left else SMOOTH_SECONDS):
             self._turns = 0
             return 1
         most = FASTEST_TURN if since < SMOOTH_SECONDS else SETTLE_TURNS
@@ -65,6 +67,7 @@ class Acceptor:
         self._protocol = protocol
         self._served = served
         self._pace = Pace()
+        self._left = False
         self._arriving: set[asyncio.Task[None]] = set()
         self._resume: asyncio.TimerHandle | None = None
         listener.setblocking(False)
@@ -78,11 +81,14 @@ class Acceptor:
         self._listener.close()
 
     def _readable(self) -> None:
-        for _ in range(self._pace.take(time.monotonic(), self._served())):
+        number = self._pace.take(time.monotonic(), self._served(), left=self._left)
+        self._left = True
+        for _ in range(number):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # another worker was faster, or the client has gone
+                self._left = False  # another worker was faster, or the client has gone
+                return
             except OSError as error:  # no descriptor left, or it listens no more
                 self._pause(error)
                 return

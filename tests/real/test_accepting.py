@@ -47,6 +47,8 @@ def test_a_worker_that_is_held_up_has_taken_nobody_elses_connection(project: Pro
             held.unlink(missing_ok=True)
             for client in clients:
                 client.close()
+        # Within a millisecond the other worker would still be at its full pace.
+        wait_for(lambda: not any(worker["connections"] for worker in project.workers()), "them to be gone")
 
 
 def test_who_says_nothing_at_first_is_served_all_the_same(project: Project) -> None:

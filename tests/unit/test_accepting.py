@@ -25,12 +25,13 @@ from oatie_ops.supervisor.accepting import (
 QUICK, BUSY, HELD_UP = SMOOTH_SECONDS / 10, (SMOOTH_SECONDS + HELD_UP_SECONDS) / 2, HELD_UP_SECONDS * 2
 
 
-def turns(*waits: float, served_each: int = 1) -> list[int]:
+def turns(*waits: float, served_each: int = 1, left: bool = True) -> list[int]:
+    """The first finds what has just come; at the others some were left, or not."""
     pace, now, served, taken = Pace(), 1000.0, 0, []
-    for wait in waits:
+    for number, wait in enumerate(waits):
         now += wait
         served += served_each
-        taken.append(pace.take(now, served))
+        taken.append(pace.take(now, served, left=left and number > 0))
     return taken
 
 
@@ -58,7 +59,9 @@ def test_a_turn_that_is_long_for_many_requests_is_no_hold_up() -> None:
     assert turns(0, *[HELD_UP] * 20, served_each=30)[-1] == 2 ** (FASTEST_TURN - SETTLE_TURNS)
 
 
-def test_a_rest_begins_anew() -> None:
+def test_what_comes_after_a_rest_is_taken_as_carefully_as_at_first() -> None:
+    """However many were served before it."""
+    assert turns(*[BUSY] * 5, served_each=30, left=False) == [1] * 5
     assert turns(0, *[QUICK] * 20, 30.0, QUICK)[-2:] == [1, 0]
 
 
