@@ -38,18 +38,21 @@ class Pace:
     def take(self, now: float, served: int, *, left: bool) -> int:
         """``now``: monotonic seconds; ``served``: requests so far; ``left``: did the last look leave some?
 
-        0 says: not yet, look again at the next turn. Where some were left, this is the very next turn. One in
-        which many requests were served is long, and none of them held the others up: the time for each tells.
+        0 says: not yet, look again at the next turn. Where some were left, this is the very next turn, and
+        nobody is free: as many are taken as requests were served in it, or they would starve behind those of
+        connections that stay. A turn in which many were served is long, too, and held nobody up: it is the
+        time for each that tells.
         """
-        since = now - self._last
-        if left:
-            since /= max(1, served - self._served)
+        done = max(1, served - self._served) if left else 1
+        since = (now - self._last) / done
         self._last, self._served = now, served
         if since >= (HELD_UP_SECONDS if left else SMOOTH_SECONDS):
             self._turns = 0
-            return 1
-        most = FASTEST_TURN if since < SMOOTH_SECONDS else SETTLE_TURNS
-        self._turns = min(self._turns + 1, most)
+            return done
+        if since >= SMOOTH_SECONDS:
+            self._turns = min(self._turns + 1, SETTLE_TURNS)
+            return done if self._turns == SETTLE_TURNS else 0
+        self._turns = min(self._turns + 1, FASTEST_TURN)
         return 0 if self._turns < SETTLE_TURNS else 1 << (self._turns - SETTLE_TURNS)
 
 

@@ -59,6 +59,11 @@ def test_a_turn_that_is_long_for_many_requests_is_no_hold_up() -> None:
     assert turns(0, *[HELD_UP] * 20, served_each=30)[-1] == 2 ** (FASTEST_TURN - SETTLE_TURNS)
 
 
+def test_a_loop_of_slow_requests_takes_as_many_as_it_serves() -> None:
+    assert turns(0, *[BUSY * 30] * 10, served_each=30)[SETTLE_TURNS:] == [30] * (11 - SETTLE_TURNS)
+    assert turns(0, *[HELD_UP * 7] * 3, served_each=7)[1:] == [7] * 3
+
+
 def test_what_comes_after_a_rest_is_taken_as_carefully_as_at_first() -> None:
     """However many were served before it."""
     assert turns(*[BUSY] * 5, served_each=30, left=False) == [1] * 5
