@@ -148,11 +148,12 @@ class ScalingEngine:
         A request takes ``cpu_seconds`` of a processor, the server's own part included, and waits
         ``wait_seconds`` without one. ``at_a_time``: requests that a worker has in hand: 1 for a sync worker,
         the number of threads of a threaded one, None for an event loop. ``clients`` that ask one request
-        after the other; None: enough to keep all busy. ``cores`` None: this machine's. Raises ValueError.
+        after the other, each over a new connection; None: enough to keep all busy. ``cores`` None: this
+        machine's. Raises ValueError.
 
-        Times are taken to vary as they do among unlike requests (exponentially). Requests that are all
-        alike queue less: near the knee they may come closer to the bound
-        min(places / (cpu + wait), cores / cpu).
+        Times are taken to vary as they do among unlike requests (exponentially; those of an event loop with
+        a number of ``clients`` half as much). Requests that are all alike queue less: near the knee they may
+        come closer to the bound min(places / (cpu + wait), cores / cpu).
         """
         if workers < 1 or (at_a_time is not None and at_a_time < 1) or (clients is not None and clients < 1):
             raise ValueError("workers, at_a_time and clients are whole numbers from 1 up")

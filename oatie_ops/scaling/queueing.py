@@ -51,7 +51,7 @@ def throughput(
 
     ``slots``: requests that one worker has in hand at a time: 1 where it does one after the other, the number
     of its threads, None for an event loop that awaits (any number). ``clients``: those that ask, each with
-    its next request as soon as it has an answer, spread evenly over the workers; None: always enough of them.
+    its next request, over a new connection, as soon as it has an answer; None: always enough of them.
     A worker computes on one core at a time (the interpreter's lock), all together on ``cores``.
     """
     if clients is not None:
@@ -70,11 +70,14 @@ def _by_clients(
 ) -> float:
     if slots is not None and clients >= workers * slots:
         return throughput(workers, slots, cores, cpu_seconds, wait_seconds)
-    if slots == 1:  # whoever is idle takes the next one
-        return repairman(clients, min(workers, cores), cpu_seconds, wait_seconds)
-    each, more = divmod(clients, workers)
-    done = [throughput(workers, n, cores, cpu_seconds, wait_seconds) for n in (each, each + 1)]
-    return (done[0] * (workers - more) + done[1] * more) / workers
+    # Whoever is free takes the next connection (`oatie_ops.supervisor.accepting`).
+    most = repairman(clients, min(workers, cores), cpu_seconds, wait_seconds)
+    if slots is not None or cpu_seconds <= 0:
+        return most
+    # An event loop does one piece of computing after the other, so it counts how much they differ: their
+    # squared coefficient of variation is taken as half, between exponential times and times all alike.
+    alike = min(clients / (cpu_seconds + wait_seconds), min(workers, cores) / cpu_seconds)
+    return (most + alike) / 2
 
 
 def _one_of(workers: int, slots: int, cores: float, cpu_seconds: float, wait_seconds: float) -> float:

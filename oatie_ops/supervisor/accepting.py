@@ -23,6 +23,7 @@ SMOOTH_SECONDS = 0.001
 HELD_UP_SECONDS = 0.005
 # From a connection to its request's first step: its transport is made, its bytes are read, its task runs.
 SETTLE_TURNS = 4
+PATIENT_TURNS = 8
 FASTEST_TURN = SETTLE_TURNS + 6  # 64 connections at a turn; each smooth turn doubles their number
 PAUSE_SECONDS = 1.0
 
@@ -34,26 +35,32 @@ class Pace:
         self._last = float("-inf")
         self._served = 0
         self._turns = 0
+        self._held_up = 0
 
     def take(self, now: float, served: int, *, left: bool) -> int:
         """``now``: monotonic seconds; ``served``: requests so far; ``left``: did the last look leave some?
 
-        0 says: not yet, look again at the next turn. Where some were left, this is the very next turn, and
-        nobody is free: as many are taken as requests were served in it, or they would starve behind those of
-        connections that stay. A turn in which many were served is long, too, and held nobody up: it is the
-        time for each that tells.
+        0 says: not yet, look again at the next turn. Where some were left, this is the very next turn. One in
+        which many requests were served is long, too, and held nobody up: it is the time for each that tells.
         """
         done = max(1, served - self._served) if left else 1
         since = (now - self._last) / done
         self._last, self._served = now, served
-        if since >= (HELD_UP_SECONDS if left else SMOOTH_SECONDS):
-            self._turns = 0
-            return done
+        if left and since >= HELD_UP_SECONDS:
+            return self._after_hold_up(done)
+        if self._held_up or (not left and since >= SMOOTH_SECONDS):
+            self._turns = self._held_up = 0
+            return 1
         if since >= SMOOTH_SECONDS:
             self._turns = min(self._turns + 1, SETTLE_TURNS)
             return done if self._turns == SETTLE_TURNS else 0
         self._turns = min(self._turns + 1, FASTEST_TURN)
         return 0 if self._turns < SETTLE_TURNS else 1 << (self._turns - SETTLE_TURNS)
+
+    def _after_hold_up(self, done: int) -> int:
+        """What is in hand comes first; where clients that stay keep the loop busy, others would starve."""
+        self._held_up += 1
+        return 0 if self._held_up % PATIENT_TURNS else done
 
 
 class Acceptor:
@@ -86,11 +93,13 @@ class Acceptor:
     def _readable(self) -> None:
         number = self._pace.take(time.monotonic(), self._served(), left=self._left)
         self._left = True
-        for _ in range(number):
+        for taken in range(number):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 self._left = False  # another worker was faster, or the client has gone
+                if not taken:
+                    self._pace = Pace()
                 return
             except OSError as error:  # no descriptor left, or it listens no more
                 self._pause(error)

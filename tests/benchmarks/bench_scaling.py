@@ -57,7 +57,7 @@ async def app(scope, receive, send):
 TOLERANCE = 0.10
 MOST_OTHERS = 0.5  # cores
 ALONE_SECONDS = 1.0
-BUSY_SECONDS = 2.0
+WARM_SECONDS, BUSY_SECONDS = 0.5, 2.0
 ROUNDS = 3
 CLIENTS_EACH = 6
 
@@ -103,20 +103,34 @@ async def one(port: int, request: bytes) -> None:
     writer.close()
 
 
-async def load(port: int, path: str, clients: int, seconds: float) -> tuple[int, float, list[float]]:
-    """Requests that ended, the time it took, and how long each took. One connection for each request."""
+@dataclass(frozen=True)
+class Load:
+    """``done``: requests in all; ``rate``: of those that ended while every client was at work, a second."""
+
+    done: int
+    rate: float
+    seconds: float
+    took: list[float]
+
+
+async def load(port: int, path: str, clients: int, warm_seconds: float, seconds: float) -> Load:
+    """One connection for each request."""
     request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
     took: list[float] = []
-    until = time.monotonic() + seconds
+    in_time = 0
+    warm = time.monotonic() + warm_seconds
+    until = warm + seconds
 
     async def client() -> None:
+        nonlocal in_time
         while (began := time.monotonic()) < until:
             await one(port, request)
             took.append(time.monotonic() - began)
+            in_time += warm < time.monotonic() <= until
 
     began = time.monotonic()
     await asyncio.gather(*(client() for _ in range(clients)))
-    return len(took), time.monotonic() - began, took
+    return Load(len(took), in_time / seconds, time.monotonic() - began, took)
 
 
 def busy_seconds() -> float:
@@ -149,23 +163,23 @@ def measure(project: Project, mix: Mix, port: int) -> Run:
         lambda: [worker["state"] for worker in project.workers()] == ["serving"] * mix.workers, "the workers"
     )
     before = worker_seconds(project)
-    done, _, took = asyncio.run(load(port, mix.path, 1, ALONE_SECONDS))
-    cpu = (worker_seconds(project) - before) / done
-    wait = max(0.0, min(statistics.median(took) - cpu, mix.wait_ms / 1000 + 0.002))
+    alone = asyncio.run(load(port, mix.path, 1, 0, ALONE_SECONDS))
+    cpu = (worker_seconds(project) - before) / alone.done
+    wait = max(0.0, min(statistics.median(alone.took) - cpu, mix.wait_ms / 1000 + 0.002))
     clients = CLIENTS_EACH * mix.workers
     before, machine = worker_seconds(project), busy_seconds()
-    done, seconds, _ = asyncio.run(load(port, mix.path, clients, BUSY_SECONDS))
+    busy = asyncio.run(load(port, mix.path, clients, WARM_SECONDS, BUSY_SECONDS))
     used = worker_seconds(project) - before
-    others = max(0.0, busy_seconds() - machine - used) / seconds
+    others = max(0.0, busy_seconds() - machine - used) / busy.seconds
     said = scaling_engine.predict_throughput(
         mix.workers,
-        used / done,
+        used / busy.done,
         wait,
         cores=host_cores() - others,
         at_a_time=mix.slots,
         clients=clients,
     )
-    return Run(said, done / seconds, others)
+    return Run(said, busy.rate, others)
 
 
 def main() -> int:

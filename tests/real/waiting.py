@@ -67,8 +67,11 @@ def need_program(name: str) -> str:
     return path
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nothing listens on now.
+    """A port that nothing listens on now, another one each time.
 
     Below the range that systems give to outgoing connections, of which a load test opens thousands: one
     of them might take the port before the program under test does.
@@ -76,12 +79,15 @@ def free_port() -> int:
     choose = random.SystemRandom()
     while True:
         port = choose.randrange(15_000, 32_000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        _given.add(port)
         return port
 
 
