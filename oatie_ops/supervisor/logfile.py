@@ -171,16 +171,18 @@ class Writer:
                 lost, reason = self._lost, self._reason
             if reopen:
                 self._destination.close()
-            if lost and (batch or self._closing) and not self._write(self._lost_note(lost, reason))[0]:
+            told = True
+            if lost and (batch or self._closing):
+                told = not self._write(self._lost_note(lost, reason))[0]
                 with self._changed:
-                    self._lost -= lost
+                    self._lost -= lost if told else 0
             unwritten, error = self._write(batch)
             with self._changed:
                 if unwritten:
                     self._lose(unwritten, error)
                 self._pending -= len(batch)
                 self._changed.notify_all()
-                if self._closing and not self._queue:
+                if self._closing and not self._queue and not (self._lost and told):
                     break
         self._destination.close()
 

@@ -349,9 +349,10 @@ class Stuck:
     """A disk that hangs until it is told to go on."""
 
     def __init__(self) -> None:
-        self.go, self.taken = threading.Event(), b""
+        self.entered, self.go, self.taken = threading.Event(), threading.Event(), b""
 
     def write(self, data: bytes) -> int:
+        self.entered.set()
         self.go.wait(30)
         self.taken += data
         return len(data)
@@ -372,3 +373,16 @@ def test_a_disk_that_hangs_holds_up_nobody_and_the_loss_is_counted() -> None:
     assert sum(int(count) for count in re.findall(rb"lost (\d+)", disk.taken)) == 40
     writer.put(b"after the end\n")
     assert b"after" not in disk.taken
+
+
+def test_what_is_lost_during_the_last_write_is_counted_too() -> None:
+    disk = Stuck()
+    writer = Writer(disk, "test", lambda count, why: b"lost %d\n" % count, max_pending_bytes=10)
+    writer.put(b"123456789\n")
+    assert disk.entered.wait(60)
+    writer.put(b"123456789\n")
+    closing = threading.Thread(target=writer.close, args=(60,))
+    closing.start()
+    disk.go.set()
+    closing.join()
+    assert disk.taken == b"123456789\nlost 1\n"
