@@ -67,12 +67,7 @@ class Interrupts:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """Work that a signal may cut off anywhere.
-
-        Where it is cut may be in a finalizer, whose exceptions Python drops, or in somebody else's code that
-        takes any exception for a failure of its own. So what was raised and got lost is raised again at the
-        end.
-        """
+        """Work that a signal may cut off anywhere."""
         self.check()
         self._armed = True
         try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Thread
 from typing import Any
 
+from oatie_ops.deployment.apart import apart
 from oatie_ops.deployment.containers.errors import EngineMissing
 
 SECONDS = 30.0
@@ -20,15 +19,8 @@ def opened(host: str, connect: Callable[[], Any]) -> Any:
     Raises `EngineMissing`; what is not of ssh passes.
     """
     _keep_quiet()
-    done: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(connect())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            done.set_exception(error)
-
-    Thread(target=run, name=f"connect {host}", daemon=True).start()
+    thread, done = apart(connect, f"connect {host}")
+    thread.start()
     try:
         return done.result(SECONDS)
     except TimeoutError as error:

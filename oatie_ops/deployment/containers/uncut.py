@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Thread
 from typing import TypeVar
 
+from oatie_ops.deployment.apart import apart
 from oatie_ops.deployment.interrupts import held_back
 
 T = TypeVar("T")
@@ -14,15 +13,7 @@ T = TypeVar("T")
 
 def uncut(call: Callable[[], T]) -> T:
     """The result of the call. What a signal raises meanwhile is raised once the call has ended."""
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            done.set_exception(error)
-
-    thread = Thread(target=run, name="engine call", daemon=True)
+    thread, done = apart(call, "engine call")
     try:
         # What a signal raised in the midst of `start` would leave a call under way that nobody waits for.
         with held_back():

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from threading import Thread
+from functools import partial
 from typing import Any, Literal
 
+from oatie_ops.deployment.apart import apart
 from oatie_ops.deployment.targets.engine import Replica
 from oatie_ops.deployment.targets.inside import NoProgram, OutOfReach, Said, runs_oatie
 from oatie_ops.errors import OatieError
@@ -68,15 +69,8 @@ def ask_all(replicas: Sequence[Replica], run: Run, seconds: float) -> list[Answe
 
 def _in_time(replica: Replica, run: Run, seconds: float) -> Answer:
     """A call that hangs is left to its thread, which does not outlive the process."""
-    done: Future[Answer] = Future()
-
-    def work() -> None:
-        try:
-            done.set_result(ask(replica, run))
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            done.set_exception(error)
-
-    Thread(target=work, name=f"ask {replica.name}", daemon=True).start()
+    thread, done = apart(partial(ask, replica, run), f"ask {replica.name}")
+    thread.start()
     try:
         return done.result(seconds)
     except TimeoutError:
