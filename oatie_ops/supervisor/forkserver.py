@@ -80,7 +80,7 @@ def _import_server() -> None:
 
 
 def _queued_seconds() -> float | None:
-    from oatie_ops.supervisor.worker import queued_seconds
+    from oatie_ops.supervisor.reporting import queued_seconds
 
     return queued_seconds()
 

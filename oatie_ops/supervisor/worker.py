@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import copy
 import faulthandler
-import importlib
 import json
 import logging
 import os
@@ -18,11 +17,9 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
@@ -35,9 +32,10 @@ from oatie_ops.records import dataclass
 from oatie_ops.supervisor import descriptors, stats
 from oatie_ops.supervisor.accepting import Acceptor
 from oatie_ops.supervisor.connecting import ConnectionWatch
-from oatie_ops.supervisor.loading import LoadError, load_application
+from oatie_ops.supervisor.loading import load_application
 from oatie_ops.supervisor.observe import Observer, RaisedCounter
 from oatie_ops.supervisor.protocol import EXIT_BOOT_FAILED, STACK_SIGNAL
+from oatie_ops.supervisor.reporting import Reporter
 from oatie_ops.supervisor.spec import app_from_dict
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
     app = app_from_dict(order["app"])
     faulthandler.register(STACK_SIGNAL, file=sys.stderr, all_threads=True)
     slot = stats.open_slot(sockets.stats_fd, order["slot"])
-    reporter = _Reporter(sockets.control)
+    reporter = Reporter(sockets.control)
     descriptors.take()
     # Made first, because it sets logging up, which the application may then change as it likes.
     config = Config(
@@ -85,7 +83,6 @@ def run_worker(order: dict[str, Any], sockets: WorkerSockets) -> int:
         timeout_graceful_shutdown=max(1, round(app.stop_timeout_seconds)),
         server_header=False,
         proxy_headers=False,  # the observer does it, cheaper
-        backlog=2048,
     )
     # Before the application is imported, so that its own middleware and library calls use this one.
     switches = readers.adopt(Reader(readers.shared_path(), worker=order["slot"]))
@@ -139,55 +136,6 @@ def _websocket_protocol(**arguments: Any) -> Any:
     return AutoWebSocketsProtocol(**arguments)
 
 
-def queued_seconds() -> float | None:
-    """In which the main thread could have run, but the processor was taken (Linux; proc_pid_schedstat(5))."""
-    try:
-        with open("/proc/self/schedstat", "rb") as file:  # noqa: PTH123 - on the way of a boot
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-class _Reporter:
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-
-    def send(self, event: str, **facts: Any) -> None:
-        moment = {"at": time.monotonic(), "cpu": time.process_time(), "queued": queued_seconds()}
-        line = json.dumps({"event": event, **moment, **facts}) + "\n"
-        # Nobody to report to: the lifeline ends this process within the same moment.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._control.sendall(line.encode())
-
-    def boot_failed(self, error: BaseException, directory: str) -> None:
-        shown = traceback.TracebackException.from_exception(error)
-        shown.stack = _beyond_the_import(shown.stack, error)
-        if shown.__cause__ is not None and error.__cause__ is not None:
-            shown.__cause__.stack = _beyond_the_import(shown.__cause__.stack, error.__cause__)
-        sys.stderr.write("".join(shown.format()))
-        sys.stderr.flush()
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [f for f in frames if f.filename.startswith(directory)]
-        where = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
-        if isinstance(error, SyntaxError) and error.filename:
-            where = f"{error.filename}:{error.lineno}"
-        kind = "" if isinstance(error, LoadError) else f"{type(error).__name__}: "
-        deterministic = isinstance(error, LoadError | ImportError | SyntaxError | NameError | AttributeError)
-        self.send("boot-failed", error=f"{kind}{error}", where=where, deterministic=deterministic)
-
-
-def _beyond_the_import(stack: traceback.StackSummary, error: BaseException) -> traceback.StackSummary:
-    """The frames from the application's own first one on.
-
-    Where it has none: none for what cannot be loaded at all and says so itself, else all of them.
-    """
-    own = str(Path(__file__).parents[1])
-    machinery = (own, importlib.__path__[0], "<frozen importlib")
-    none = len(stack) if isinstance(error, LoadError | ImportError | SyntaxError) else 0
-    first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(machinery)), none)
-    return traceback.StackSummary.from_list(list(stack)[first:])
-
-
 class WorkerServer(Server):
     """A uvicorn server whose public listener can be opened, closed and opened again."""
 
@@ -197,7 +145,7 @@ class WorkerServer(Server):
         sockets: WorkerSockets,
         slot: Slot,
         observer: Observer,
-        reporter: _Reporter,
+        reporter: Reporter,
         *,
         switches: Reader,
         watch: ConnectionWatch,

@@ -30,7 +30,7 @@ from oatie_ops.performance.tiers import DAY, DEFAULT_KEEP, HOUR, SECOND, SUMS, f
 from oatie_ops.performance.trends import read_trends
 from oatie_ops.store.samplefile import SampleFile
 from oatie_ops.supervisor.connecting import ConnectionWatch
-from oatie_ops.supervisor.worker import _Reporter
+from oatie_ops.supervisor.reporting import Reporter
 from oatie_ops.traffic.totals import LATENCY_BOUNDS_SECONDS
 
 PROCESSES = 10
@@ -149,7 +149,7 @@ def sampling(directory: Path, seconds: float) -> None:
 def start_overhead() -> None:
     """What noting a start adds to it: three reports and the watch over connections."""
     ours, theirs = socket.socketpair()
-    reporter = _Reporter(theirs)
+    reporter = Reporter(theirs)
     took = []
     for _ in range(200):
         began = time.perf_counter()
